@@ -1,0 +1,163 @@
+/**
+ * What the calculation gives to the dataplane and to BGP: desired state of this node as small deltas. These are the
+ * objects that are rendered to nftables and, later, walked by `explain`: one evaluator (design D12).
+ */
+import type { Address, Family } from '../net/address.ts';
+import type { Prefix } from '../net/prefix.ts';
+
+export type Direction = 'ingress' | 'egress';
+export type RuleAction = 'allow' | 'deny' | 'pass' | 'log';
+
+/** Inclusive. */
+export interface PortRange {
+  readonly first: number;
+  readonly last: number;
+}
+
+/** Identity of a set by its meaning; equal meaning gives equal id, a new meaning a new id (design D6). */
+export type SetId = string;
+
+/**
+ * `addresses`: members are disjoint canonical prefixes of both families (covered prefixes are left out, with
+ * reference counts). `named-port`: members are `ADDRESS,PROTOCOL-NUMBER,PORT`.
+ */
+export type SetKind = 'addresses' | 'named-port';
+
+/** One side of a rule. All fields are ANDed; an empty list constrains nothing. */
+export interface CompiledPeer {
+  /** In any of these. */
+  readonly nets: readonly Prefix[];
+  /** In none of these. */
+  readonly notNets: readonly Prefix[];
+  /** In each of these sets. */
+  readonly sets: readonly SetId[];
+  /** In none of these sets. */
+  readonly notSets: readonly SetId[];
+  /** Port in any of `ports`, or (address, protocol, port) in any of `namedPortSets`, if either is non-empty. */
+  readonly ports: readonly PortRange[];
+  readonly namedPortSets: readonly SetId[];
+  readonly notPorts: readonly PortRange[];
+  readonly notNamedPortSets: readonly SetId[];
+}
+
+/** `type` alone, or `type` and `code`. */
+export interface IcmpMatch {
+  readonly type: number;
+  readonly code?: number;
+}
+
+export interface CompiledRule {
+  /** `tier/kind/namespace/name/direction/index`; empty namespace for global kinds; `profile` as a profile's tier. */
+  readonly id: string;
+  readonly action: RuleAction;
+  readonly ipVersion?: Family;
+  /** IANA protocol number. */
+  readonly protocol?: number;
+  readonly notProtocol?: number;
+  readonly icmp?: IcmpMatch;
+  readonly notIcmp?: IcmpMatch;
+  readonly source: CompiledPeer;
+  readonly destination: CompiledPeer;
+}
+
+export interface ActivePolicy {
+  /** `tier/kind/namespace/name`, or `profile/Profile//name`. */
+  readonly id: string;
+  readonly tier: string;
+  readonly kind: string;
+  readonly namespace: string;
+  readonly name: string;
+  readonly ingress: readonly CompiledRule[];
+  readonly egress: readonly CompiledRule[];
+  /** A profile that an endpoint names but nobody defined, or a policy that could not be compiled: drop, fail closed. */
+  readonly failClosed?: string;
+}
+
+/** The policies of one tier that apply to an endpoint, in order. A direction without policies skips the tier. */
+export interface EndpointTier {
+  readonly name: string;
+  readonly defaultAction: 'deny' | 'pass';
+  readonly ingress: readonly string[];
+  readonly egress: readonly string[];
+}
+
+/** A workload on this node. */
+export interface LocalEndpoint {
+  /** `namespace/name` of its WorkloadEndpoint. */
+  readonly key: string;
+  /** For people: `namespace/pod` or `namespace/workload`. */
+  readonly workload: string;
+  readonly interfaceName: string;
+  readonly mac: string | undefined;
+  readonly addresses: readonly Address[];
+  readonly tiers: readonly EndpointTier[];
+  /** Profile ids in listed order. */
+  readonly profiles: readonly string[];
+}
+
+export interface SetDelta {
+  readonly kind: SetKind;
+  /** The canonical selector or named port, for comments. */
+  readonly description: string;
+  readonly added: readonly string[];
+  readonly removed: readonly string[];
+}
+
+/** Everything that changed since the last flush. `undefined` as a value means gone. */
+export interface CalcDelta {
+  readonly sets: ReadonlyMap<SetId, SetDelta | undefined>;
+  readonly policies: ReadonlyMap<string, ActivePolicy | undefined>;
+  readonly profiles: ReadonlyMap<string, ActivePolicy | undefined>;
+  readonly endpoints: ReadonlyMap<string, LocalEndpoint | undefined>;
+  /** Present when anything in it changed. */
+  readonly routing?: RoutingPlan;
+  /** Problems of single resources by `keyText`; `undefined` when mended. */
+  readonly problems: ReadonlyMap<string, string | undefined>;
+}
+
+/** What BGP and the route manager need to know. */
+export interface RoutingPlan {
+  /** Absent until this node's Node resource exists. */
+  readonly node?: {
+    readonly name: string;
+    readonly asNumber: number;
+    readonly addresses: Readonly<Partial<Record<Family, Address>>>;
+    /** Subnets the node addresses lie in, from their CIDR in Node.spec.bgp. */
+    readonly subnets: readonly Prefix[];
+    readonly clusterId?: Address;
+  };
+  readonly listenPort: number;
+  readonly peers: readonly PeerPlan[];
+  /** This node's confirmed blocks (BlockAffinity), advertised whole and blackholed. */
+  readonly blocks: readonly Prefix[];
+  /** Host prefixes of local workloads that lie outside the own blocks: advertised one by one. */
+  readonly outsideWorkloads: readonly Prefix[];
+  readonly pools: readonly { readonly cidr: Prefix; readonly exported: boolean }[];
+  /** BGPConfiguration.prefixAdvertisements is later work; route metric of learned routes. */
+  readonly routePriority: Readonly<Record<Family, number>>;
+}
+
+/** One BGP session to keep, as Calico derives it from Node and BGPPeer resources. */
+export interface PeerPlan {
+  /** `Mesh_10_0_0_2`, `Global_10_0_0_9`, `Node_10_0_0_9_port_1790`: unique per node. */
+  readonly name: string;
+  readonly type: 'mesh' | 'global' | 'node';
+  readonly address: Address;
+  readonly port: number;
+  readonly asNumber: number;
+  readonly localAsNumber: number;
+  readonly sourceAddress?: Address;
+  /** Address families carried (design D10). */
+  readonly families: readonly Family[];
+  /** Wait for the peer to connect. */
+  readonly passive: boolean;
+  /** Whether we reflect to this peer as a client (RFC 4456). */
+  readonly reflectorClient: boolean;
+  readonly nextHopMode: 'auto' | 'self' | 'keep';
+  /** Seconds. */
+  readonly restartTime: number;
+  readonly keepaliveTime?: number;
+  readonly ttlSecurity?: number;
+  /** AS_PATH may hold our own AS this many times. */
+  readonly allowedOwnAs: number;
+}

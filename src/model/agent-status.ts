@@ -1,0 +1,68 @@
+/** What a running agent answers on its local socket (`GET /status`); read by margayctl and by the lab. */
+import type { Address, Family } from '../net/address.ts';
+
+export interface AgentStatus {
+  readonly node: string;
+  readonly version: string;
+  readonly pid: number;
+  /** ISO 8601. */
+  readonly startedAt: string;
+  readonly datastore: {
+    readonly type: 'directory' | 'etcdv3' | 'memory';
+    readonly inSync: boolean;
+    /** Newest revision received. */
+    readonly revision: number;
+    /** Why the datastore cannot be read now, if so. The last good state stays in force. */
+    readonly error?: string;
+    /** Resources that were refused, each on its own. */
+    readonly invalid: readonly { readonly resource: string; readonly error: string }[];
+  };
+  readonly dataplane: DataplaneStatus;
+  readonly bgp: BgpStatus;
+}
+
+export interface DataplaneStatus {
+  /** Every change up to this datastore revision is acknowledged by the kernel. */
+  readonly revisionInForce: number;
+  readonly endpoints: number;
+  readonly policies: number;
+  /** Whether the kernel protects our table from others (owner and persist flags). */
+  readonly ownsTable: boolean;
+  /** How often a foreign change was repaired, and how long the last repair took. */
+  readonly repairs: number;
+  readonly lastRepairMilliseconds?: number;
+  /** nf_tables transactions that met a stranger's commit and were sent again. */
+  readonly retries: number;
+  readonly problems: readonly string[];
+}
+
+export interface BgpStatus {
+  /** `disabled` when no node address or AS is known yet, `failed` with `problem` when it cannot listen. */
+  readonly state: 'disabled' | 'running' | 'failed';
+  readonly problem?: string;
+  readonly asNumber?: number;
+  readonly routerId?: Address;
+  readonly peers: readonly BgpPeerStatus[];
+}
+
+export type BgpPeerType = 'node-to-node mesh' | 'node specific' | 'global';
+
+export interface BgpPeerStatus {
+  /** As Calico names it: `Mesh_10_0_0_2`, `Global_…`, `Node_…`. */
+  readonly name: string;
+  readonly address: Address;
+  readonly port: number;
+  readonly asNumber: number;
+  readonly type: BgpPeerType;
+  /** RFC 4271 §8.2.2 state. */
+  readonly state: 'Idle' | 'Connect' | 'Active' | 'OpenSent' | 'OpenConfirm' | 'Established';
+  /** ISO 8601 of the last state change into or out of Established. */
+  readonly since: string;
+  readonly families: readonly Family[];
+  /** Prefixes held from the peer, stale ones included. */
+  readonly received: number;
+  readonly stale: number;
+  readonly advertised: number;
+  /** Last error or NOTIFICATION, sent or received, in words. */
+  readonly info: string;
+}
