@@ -7,7 +7,7 @@
  *     | length        | type  | flags | sequence      | port id       | payload
  *     +---------------+-------+-------+---------------+---------------+--------- - -
  */
-import { ByteReader, type ByteWriter } from '../net/bytes.ts';
+import { ByteReader, type ByteWriter, ShortReadError } from '../net/bytes.ts';
 
 export const NLMSG_NOOP = 1;
 export const NLMSG_ERROR = 2;
@@ -72,6 +72,9 @@ export function readMessages(datagram: Uint8Array): NetlinkMessage[] {
     const flags = reader.u16le();
     const sequence = reader.u32le();
     const portId = reader.u32le();
+    if (length < NLMSG_HEADER_LENGTH) {
+      throw new ShortReadError(reader.offset - NLMSG_HEADER_LENGTH, NLMSG_HEADER_LENGTH, length);
+    }
     const payload = reader.view(length - NLMSG_HEADER_LENGTH);
     messages.push({ type, flags, sequence, portId, payload });
     reader.skip(Math.min(align4(length) - length, reader.remaining));
