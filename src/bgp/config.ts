@@ -1,0 +1,149 @@
+/**
+ * What a speaker is told to be: plain data that survives a structured clone, because it crosses to the worker thread
+ * (design D10). The agent makes it from the calculation's RoutingPlan; everything is explicit, nothing is looked up.
+ */
+import type { LogLevel } from '../base/log.ts';
+import type { Address, Family } from '../net/address.ts';
+import type { Prefix } from '../net/prefix.ts';
+
+export type PeerType = 'mesh' | 'global' | 'node';
+
+/** One session to keep (the fields of the calculation's PeerPlan, and what that leaves to the agent). */
+export interface PeerConfig {
+  /** Unique per speaker; the identity of the peer over {@link SpeakerConfig} changes. */
+  readonly name: string;
+  readonly type: PeerType;
+  readonly address: Address;
+  readonly port: number;
+  readonly asNumber: number;
+  /** The AS number we present to this peer. */
+  readonly localAsNumber: number;
+  /** The kernel chooses if left out. */
+  readonly sourceAddress?: Address;
+  /** Address families carried in the one session (design D10). */
+  readonly families: readonly Family[];
+  /** Wait for the peer to connect. */
+  readonly passive: boolean;
+  /** Whether we reflect to this peer as a client (RFC 4456). */
+  readonly reflectorClient: boolean;
+  readonly nextHopMode: 'auto' | 'self' | 'keep';
+  /** Seconds the peer shall keep our routes after our death (RFC 4724 §3); at most 4095. */
+  readonly restartTime: number;
+  /** Seconds; a third of the hold time if left out. */
+  readonly keepaliveTime?: number;
+  /** Seconds: 0 or at least 3 (RFC 4271 §4.2); {@link DEFAULT_HOLD_TIME} if left out. */
+  readonly holdTime?: number;
+  /** Largest number of hops to the peer (RFC 5082); no check if left out. */
+  readonly ttlSecurity?: number;
+  /** TCP MD5 signature key (RFC 2385). */
+  readonly password?: string;
+  /** AS_PATH may hold our own AS this many times. */
+  readonly allowedOwnAs: number;
+}
+
+export interface PoolConfig {
+  readonly cidr: Prefix;
+  /** IPPool `disableBGPExport` negated. */
+  readonly exported: boolean;
+}
+
+/** Where learned routes go in the kernel. */
+export interface KernelConfig {
+  /** rtm_protocol that marks our routes (design D20: 81). */
+  readonly protocol: number;
+  /** Routing table; 254 is main. */
+  readonly table: number;
+  /** Priority of learned routes, which is also what LOCAL_PREF is derived from. */
+  readonly metric: Readonly<Record<Family, number>>;
+}
+
+export interface GracefulRestartConfig {
+  /** Offer graceful restart to peers, and keep their routes when they restart. */
+  readonly enabled: boolean;
+  /**
+   * Whether this start follows a death that left forwarding intact, so that R and F are set (RFC 4724 §4.1).
+   * `undefined`: yes exactly if the kernel still holds routes of our protocol.
+   */
+  readonly restarting?: boolean;
+  /** Seconds that route selection waits at most for end-of-RIB from every peer (Selection_Deferral_Timer). */
+  readonly deferralTime: number;
+  /** Seconds after which a peer that has not come up is no longer waited for. */
+  readonly peerWaitTime: number;
+}
+
+export interface SpeakerConfig {
+  readonly asNumber: number;
+  /** Written as an IPv4 address, never needs to be one (design D15). */
+  readonly routerId: Address;
+  readonly listen: {
+    readonly port: number;
+    /** All addresses of both families if empty. */
+    readonly addresses: readonly Address[];
+  };
+  /** This node's own addresses: next hop of what we originate, where the session's own address has not the family. */
+  readonly nodeAddresses: Readonly<Partial<Record<Family, Address>>>;
+  /** Present on a route reflector (RFC 4456). */
+  readonly clusterId?: Address;
+  readonly peers: readonly PeerConfig[];
+  /** Own blocks, advertised whole. */
+  readonly blocks: readonly Prefix[];
+  /** Host prefixes of local workloads outside the own blocks. */
+  readonly outsideWorkloads: readonly Prefix[];
+  readonly pools: readonly PoolConfig[];
+  readonly kernel: KernelConfig;
+  readonly gracefulRestart: GracefulRestartConfig;
+}
+
+/** What a speaker is started with and keeps for its life. */
+export interface SpeakerEnvironment {
+  /** Network namespace by name or path; the process's own if left out. */
+  readonly namespace?: string;
+  readonly logLevel: LogLevel;
+}
+
+/** Calico runs BIRD's default of 240 s; RFC 4271 §10 suggests 90 s, which finds a dead peer sooner. */
+export const DEFAULT_HOLD_TIME = 90;
+
+/** Bounds that suit a cluster of any size: RFC 4724 names no value, Calico's is 240 s. */
+export const DEFAULT_GRACEFUL_RESTART: GracefulRestartConfig = {
+  enabled: true,
+  deferralTime: 120,
+  peerWaitTime: 15,
+};
+
+/** What a change of a peer's field means for its session. */
+type ChangeEffect = 'reset' | 'export' | 'none';
+
+const FIELD_EFFECTS: Readonly<Record<keyof PeerConfig, ChangeEffect>> = {
+  name: 'reset',
+  type: 'none',
+  address: 'reset',
+  port: 'none',
+  asNumber: 'reset',
+  localAsNumber: 'reset',
+  sourceAddress: 'reset',
+  families: 'reset',
+  passive: 'none',
+  reflectorClient: 'export',
+  nextHopMode: 'export',
+  restartTime: 'reset',
+  keepaliveTime: 'reset',
+  holdTime: 'reset',
+  ttlSecurity: 'reset',
+  password: 'reset',
+  allowedOwnAs: 'reset',
+};
+
+/**
+ * What it takes to go from one configuration of a peer to the next: `reset` the session, `export` again in the
+ * standing session, or `none` (used at the next connection, if at all).
+ */
+export function peerChangeEffect(before: PeerConfig, after: PeerConfig): ChangeEffect {
+  let effect: ChangeEffect = 'none';
+  for (const field of Object.keys(FIELD_EFFECTS) as (keyof PeerConfig)[]) {
+    if (JSON.stringify(before[field]) === JSON.stringify(after[field])) continue;
+    if (FIELD_EFFECTS[field] === 'reset') return 'reset';
+    if (FIELD_EFFECTS[field] === 'export') effect = 'export';
+  }
+  return effect;
+}

@@ -1,0 +1,62 @@
+/** What a speaker tells about itself; plain data for the status file, the local socket and tests. */
+import type { Address, Family } from '../net/address.ts';
+import type { Prefix } from '../net/prefix.ts';
+import type { PeerType } from './config.ts';
+
+/** RFC 4271 §8.2.2. */
+export type SessionState = 'Idle' | 'Connect' | 'Active' | 'OpenSent' | 'OpenConfirm' | 'Established';
+
+export interface PeerStatus {
+  readonly name: string;
+  readonly type: PeerType;
+  readonly address: Address;
+  readonly port: number;
+  readonly asNumber: number;
+  readonly state: SessionState;
+  /** ISO 8601 of the last change into or out of Established. */
+  readonly since: string;
+  /** Those negotiated while Established, else those configured. */
+  readonly families: readonly Family[];
+  /** Prefixes held from the peer, stale ones included. */
+  readonly received: number;
+  readonly stale: number;
+  readonly advertised: number;
+  /** Last error or NOTIFICATION, sent or received, in words; empty if there was none. */
+  readonly info: string;
+}
+
+export interface KernelStatus {
+  /** Routes of our protocol in the kernel. */
+  readonly installed: number;
+  /** Left from before a restart and not yet confirmed. */
+  readonly stale: number;
+  /** Learned, but the next hop is not reachable. */
+  readonly unresolved: number;
+  /** Routes that the kernel refused, each with its reason. */
+  readonly problems: readonly string[];
+}
+
+export interface SpeakerStatus {
+  readonly state: 'running' | 'failed';
+  /** Why it cannot listen, and what to do. */
+  readonly problem?: string;
+  readonly asNumber: number;
+  readonly routerId: Address;
+  /** Route selection still waits for end-of-RIB after a restart (RFC 4724 §4.1). */
+  readonly restarting: boolean;
+  readonly peers: readonly PeerStatus[];
+  readonly kernel: KernelStatus;
+}
+
+/** One path of a prefix, for people. */
+export interface RouteStatus {
+  readonly prefix: Prefix;
+  /** Name of the peer it came from; undefined for an own route. */
+  readonly peer: string | undefined;
+  readonly nextHop: Address | undefined;
+  readonly asPath: string;
+  readonly localPreference: number;
+  readonly best: boolean;
+  readonly stale: boolean;
+  readonly family: Family;
+}
