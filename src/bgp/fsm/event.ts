@@ -1,0 +1,55 @@
+/**
+ * What can happen to a session: the events of RFC 4271 §8.1 that apply, with their numbers. An event of a connection
+ * names it: the session names those it opens (`out-1`), the rim names those it accepts (any text unique in the peer).
+ */
+import type { DecodeError, NotificationMessage, OpenMessage, ReceivedUpdate } from '../wire/message.ts';
+import type { RouteRefreshMessage } from '../wire/message.ts';
+
+export type ConnectionId = string;
+
+export type SessionEvent =
+  /** 1 ManualStart, 4 ManualStart_with_PassiveTcpEstablishment (by the configuration). */
+  | { readonly type: 'manual-start' }
+  /** 2 ManualStop. Without `cease` connections just close, which leaves graceful restart standing (RFC 4724). */
+  | {
+      readonly type: 'manual-stop';
+      readonly cease?: number | undefined;
+      /** Shutdown communication (RFC 9003). */
+      readonly communication?: string | undefined;
+    }
+  /** 8 AutomaticStop: the rim gives this session up, e.g. too many prefixes; it comes back after the idle hold time. */
+  | { readonly type: 'automatic-stop'; readonly cease: number; readonly communication?: string | undefined }
+  /** 9 ConnectRetryTimer_Expires. */
+  | { readonly type: 'connect-retry-timer-expires' }
+  /** 10 HoldTimer_Expires. */
+  | { readonly type: 'hold-timer-expires'; readonly connection: ConnectionId }
+  /** 11 KeepaliveTimer_Expires. */
+  | { readonly type: 'keepalive-timer-expires'; readonly connection: ConnectionId }
+  /** 13 IdleHoldTimer_Expires. */
+  | { readonly type: 'idle-hold-timer-expires' }
+  /** 16 Tcp_CR_Acked: a connection that we opened is up. */
+  | { readonly type: 'tcp-connected'; readonly connection: ConnectionId }
+  /** 17 TcpConnectionConfirmed: the peer has connected to us. */
+  | { readonly type: 'tcp-accepted'; readonly connection: ConnectionId }
+  /** 18 TcpConnectionFails: it could not be opened, was reset, or the other side closed it. */
+  | { readonly type: 'tcp-failed'; readonly connection: ConnectionId; readonly reason: string }
+  /** 19 BGPOpen. */
+  | { readonly type: 'open-received'; readonly connection: ConnectionId; readonly message: OpenMessage }
+  /** 21 BGPHeaderErr, 22 BGPOpenMsgErr, 28 UpdateMsgErr. */
+  | { readonly type: 'message-malformed'; readonly connection: ConnectionId; readonly error: DecodeError }
+  /** 24 NotifMsgVerErr, 25 NotifMsg. */
+  | {
+      readonly type: 'notification-received';
+      readonly connection: ConnectionId;
+      readonly message: NotificationMessage;
+    }
+  /** 26 KeepAliveMsg. */
+  | { readonly type: 'keepalive-received'; readonly connection: ConnectionId }
+  /** 27 UpdateMsg. */
+  | { readonly type: 'update-received'; readonly connection: ConnectionId; readonly message: ReceivedUpdate }
+  /** ROUTE-REFRESH (RFC 2918), after RFC 4271's numbering. */
+  | {
+      readonly type: 'route-refresh-received';
+      readonly connection: ConnectionId;
+      readonly message: RouteRefreshMessage;
+    };

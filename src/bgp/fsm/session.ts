@@ -1,0 +1,74 @@
+/** A session as a value: configuration, state, and up to two connections (RFC 4271 §6.8). Made anew by each step. */
+import type { Address, Family } from '../../net/address.ts';
+import type { OpenMessage } from '../wire/message.ts';
+import type { ConnectionId } from './event.ts';
+import type { Negotiated } from './negotiate.ts';
+
+/** RFC 4271 §8.2.2. */
+export type SessionState = 'Idle' | 'Connect' | 'Active' | 'OpenSent' | 'OpenConfirm' | 'Established';
+
+/** What an operator decides about one peer. */
+export interface SessionConfig {
+  readonly localAs: number;
+  /** BGP Identifier, a dotted quad. */
+  readonly routerId: Address;
+  /** The only AS that is accepted; absent: any. */
+  readonly peerAs?: number | undefined;
+  /** Families offered. */
+  readonly families: readonly Family[];
+  /** Never open a connection, wait for the peer's. */
+  readonly passive: boolean;
+  /** Proposed hold time in seconds: 0 (none) or at least 3. */
+  readonly holdTime: number;
+  /** Seconds between KEEPALIVEs at most; absent: a third of the hold time agreed. */
+  readonly keepaliveTime?: number | undefined;
+  /** Milliseconds between attempts to connect, before jitter. */
+  readonly connectRetryTime: number;
+  /** Milliseconds in Idle after an error: doubles from the first to the second (DampPeerOscillations). */
+  readonly idleHoldTime: { readonly initial: number; readonly maximum: number };
+  readonly gracefulRestart?: GracefulRestartConfig | undefined;
+  readonly extendedMessages: boolean;
+  /** Offer IPv6 next hops for IPv4 prefixes (RFC 8950). */
+  readonly extendedNextHop: boolean;
+  readonly addPath?: { readonly send: boolean; readonly receive: boolean } | undefined;
+  /** RFC 9234 §4.1. */
+  readonly role?: number | undefined;
+  /** Seconds stale routes may live on after the restart time (RFC 9494); absent: not offered. */
+  readonly longLivedStaleTime?: number | undefined;
+  /** Told to the peer for its logs. */
+  readonly hostname?: string | undefined;
+}
+
+/** RFC 4724 §4. */
+export interface GracefulRestartConfig {
+  /** Seconds, at most 4095. */
+  readonly restartTime: number;
+  /** We have restarted and have not yet sent end-of-RIB (R bit). */
+  readonly restarting: boolean;
+  /** Families whose routes stayed in the kernel over our restart (F bit). */
+  readonly forwarding: readonly Family[];
+}
+
+/** One TCP connection, opened by us (`outgoing`) or by the peer. */
+export interface SessionConnection {
+  readonly id: ConnectionId;
+  readonly outgoing: boolean;
+  readonly state: 'Connect' | 'OpenSent' | 'OpenConfirm' | 'Established';
+  /** The peer's OPEN, from OpenConfirm on. */
+  readonly open?: OpenMessage | undefined;
+  readonly negotiated?: Negotiated | undefined;
+}
+
+export interface Session {
+  readonly config: SessionConfig;
+  /** The most advanced state of a connection; without one Idle or Active. */
+  readonly state: SessionState;
+  /** At most one of each direction. */
+  readonly connections: readonly SessionConnection[];
+  /** Errors since the session was last stable; drives the idle hold time. */
+  readonly failures: number;
+  /** Connections opened so far; names the next. */
+  readonly opened: number;
+  /** The last error or NOTIFICATION, sent or received, in words; empty if none. */
+  readonly info: string;
+}
