@@ -3,8 +3,8 @@ import { defineConfig } from 'vitest/config';
 const root = new URL('..', import.meta.url).pathname;
 
 /**
- * Three projects: `unit` needs no privilege and shares one worker (start-up of isolated workers would cost ten
- * times the tests themselves); `kernel` and `interop` make network namespaces and run one file at a time.
+ * Projects: `unit` needs no privilege and shares one worker (start-up of isolated workers would cost ten
+ * times the tests themselves); `kernel` and `interop` make network namespaces and run one file at a time; `long` holds what `npm test` has no time for.
  */
 export default defineConfig({
   root,
@@ -33,6 +33,18 @@ export default defineConfig({
           pool: 'forks',
           fileParallelism: false,
           testTimeout: 180_000,
+          hookTimeout: 180_000,
+        },
+      },
+      {
+        root,
+        test: {
+          name: 'long',
+          include: ['test/long/**/*.test.ts'],
+          pool: 'forks',
+          fileParallelism: false,
+          passWithNoTests: true,
+          testTimeout: 1_800_000,
           hookTimeout: 180_000,
         },
       },

@@ -1,0 +1,72 @@
+/**
+ * `npm run build`: bundles each entry into one CommonJS file in dist/ (CommonJS starts 5 ms sooner than ESM) with
+ * koffi's native module beside it. A bundle copied alone into an empty folder with that one file runs.
+ */
+import { chmod, copyFile, mkdir, rm } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+import { etcd3Protos } from './etcd3-protos.mjs';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+const dist = join(root, 'dist');
+
+/** Entry in src/ and bundle in dist/, with the size in KiB that it may not pass without somebody noticing. */
+const ENTRIES = [
+  { entry: 'margay.ts', bundle: 'margay.cjs', budget: 4096 },
+  { entry: 'margayctl.ts', bundle: 'margayctl.cjs', budget: 4096 },
+];
+
+/**
+ * koffi's own loader looks for its native module in node_modules; ours is the file beside the bundle, loaded at the
+ * first call into C and not before.
+ */
+const koffiBeside = {
+  name: 'koffi-beside',
+  setup(builder) {
+    builder.onResolve({ filter: /^koffi$/ }, () => ({ path: 'koffi', namespace: 'koffi-beside' }));
+    builder.onLoad({ filter: /.*/, namespace: 'koffi-beside' }, () => ({
+      contents: `
+        const { join } = require('node:path');
+        let native;
+        module.exports = {
+          __esModule: true,
+          get default() { return (native ??= require('node:module').createRequire(__filename)(join(__dirname, 'koffi.node'))); },
+        };`,
+      loader: 'js',
+      resolveDir: root,
+    }));
+  },
+};
+
+await rm(dist, { recursive: true, force: true });
+await mkdir(dist, { recursive: true });
+for (const { entry, bundle, budget } of ENTRIES) {
+  const result = await build({
+    entryPoints: [join(root, 'src', entry)],
+    outfile: join(dist, bundle),
+    bundle: true,
+    platform: 'node',
+    target: 'node20',
+    format: 'cjs',
+    charset: 'utf8',
+    legalComments: 'none',
+    sourcemap: 'linked',
+    metafile: true,
+    banner: { js: '#!/usr/bin/env node' },
+    plugins: [koffiBeside, etcd3Protos()],
+    logLevel: 'warning',
+  });
+  const file = Object.keys(result.metafile.outputs).find((name) => name.endsWith(bundle));
+  const size = Math.round(result.metafile.outputs[file].bytes / 1024);
+  if (size > budget) throw new Error(`${bundle} has ${size} KiB, more than its budget of ${budget} KiB`);
+  await chmod(join(dist, bundle), 0o755);
+  console.log(`dist/${bundle}  ${size} KiB`);
+}
+const koffi = dirname(createRequire(import.meta.url).resolve('koffi'));
+await copyFile(
+  join(koffi, '..', '@koromix', `koffi-linux-${process.arch}`, `linux_${process.arch}`, 'koffi.node'),
+  join(dist, 'koffi.node'),
+);
+console.log('dist/koffi.node');

@@ -1,0 +1,106 @@
+/**
+ * The commands behind `npm test`, `npm run demo` and their kin: `node deploy/run.mjs COMMAND [-- arguments]`.
+ * Each first brings what it needs (setup.mjs). `npm test` ends with `N passed, N failed, N skipped` on a line of its own.
+ */
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { DEBIAN_PACKAGES, ensureDebianPackages, ensureNpmPackages, requireRoot } from './setup.mjs';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+const bin = (name) => join(root, 'node_modules', '.bin', name);
+const [command, ...args] = process.argv.slice(2);
+
+function run(program, programArgs, env = {}) {
+  const result = spawnSync(program, programArgs, { cwd: root, stdio: 'inherit', env: { ...process.env, ...env } });
+  if (result.error !== undefined) console.error(`${program}: ${result.error.message}`);
+  return result.status ?? 1;
+}
+
+/** What must hold before any test runs; each counts as one test. */
+const CHECKS = [
+  { name: 'lint', program: 'oxlint', args: ['--type-aware'] },
+  { name: 'format', program: 'oxfmt', args: ['--check', '.'] },
+  { name: 'types', program: 'tsc', args: ['-p', '.'] },
+  { name: 'dead code', program: 'knip', args: [] },
+];
+
+/** Runs one vitest project and returns its counts. A run that ends without a report counts as one failure. */
+function vitest(project, extra) {
+  const folder = mkdtempSync(join(tmpdir(), 'margay-report-'));
+  const report = join(folder, 'report.json');
+  console.log(`\n== ${project}`);
+  const status = run(
+    bin('vitest'),
+    ['run', '--config', 'test/vitest.config.ts', '--project', project, '--reporter=default', '--reporter=json', `--outputFile.json=${report}`, ...extra],
+  );
+  const counts = { passed: 0, failed: 0, skipped: 0 };
+  if (existsSync(report)) {
+    const parsed = JSON.parse(readFileSync(report, 'utf8'));
+    counts.passed = parsed.numPassedTests;
+    counts.failed = parsed.numFailedTests;
+    counts.skipped = parsed.numPendingTests + (parsed.numTodoTests ?? 0);
+  }
+  rmSync(folder, { recursive: true, force: true });
+  // A file that fails outside its tests (an import, a hook, an unhandled error) shows in the status alone.
+  if (status !== 0 && counts.failed === 0) counts.failed = 1;
+  return counts;
+}
+
+function test(projects, extra) {
+  const total = { passed: 0, failed: 0, skipped: 0 };
+  const add = (counts) => {
+    for (const key of Object.keys(total)) total[key] += counts[key];
+  };
+  if (extra.length === 0) {
+    for (const check of CHECKS) {
+      console.log(`== ${check.name}`);
+      const passed = run(bin(check.program), check.args) === 0;
+      add({ passed: passed ? 1 : 0, failed: passed ? 0 : 1, skipped: 0 });
+    }
+  }
+  console.log('== build');
+  const built = run(process.execPath, ['deploy/build.mjs']) === 0;
+  add({ passed: built ? 1 : 0, failed: built ? 0 : 1, skipped: 0 });
+  if (built) for (const project of projects) add(vitest(project, extra));
+  const incomplete = process.env.CI === 'true' && total.skipped > 0;
+  if (incomplete) console.error('With CI=true nothing may be skipped: see above which tests were, and why.');
+  console.log(`\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
+  return total.failed > 0 || incomplete ? 1 : 0;
+}
+
+/** Runs `FOLDER/NAME.script.ts`, for `npm run bench -- NAME [arguments]`. */
+function script(folder, names) {
+  const ending = '.script.ts';
+  const known = readdirSync(join(root, folder))
+    .filter((file) => file.endsWith(ending))
+    .map((file) => file.slice(0, -ending.length));
+  const [name, ...rest] = names;
+  if (name === undefined || !known.includes(name)) {
+    console.error(`usage: npm run ${command} -- NAME\nnames: ${known.join(', ')}`);
+    return 2;
+  }
+  return run(bin('tsx'), [join(folder, name + ending), ...rest]);
+}
+
+const COMMANDS = {
+  test: () => test(['unit', 'kernel', 'interop'], args),
+  'test:long': () => test(['long'], args),
+  demo: () => {
+    if (run(process.execPath, ['deploy/build.mjs']) !== 0) return 1;
+    return run(process.execPath, [join('dist', 'margay.cjs'), 'lab', 'demo', ...args]);
+  },
+  bench: () => script('test/bench', args),
+  fuzz: () => script('test/fuzz', args),
+};
+
+if (!(command in COMMANDS)) {
+  console.error(`usage: node deploy/run.mjs ${Object.keys(COMMANDS).join('|')}`);
+  process.exit(2);
+}
+requireRoot(`npm run ${command}`);
+ensureNpmPackages(root);
+ensureDebianPackages(Object.keys(DEBIAN_PACKAGES));
+process.exit(COMMANDS[command]());
