@@ -12,6 +12,22 @@ export interface ObjectMeta {
   readonly resourceVersion?: string;
   readonly labels?: Readonly<Record<string, string>>;
   readonly annotations?: Readonly<Record<string, string>>;
+  readonly generateName?: string;
+  readonly generation?: number;
+  readonly deletionTimestamp?: string;
+  readonly deletionGracePeriodSeconds?: number;
+  readonly finalizers?: readonly string[];
+  readonly ownerReferences?: readonly OwnerReference[];
+}
+
+/** Kubernetes' pointer from an object to the one it belongs to. */
+export interface OwnerReference {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly name: string;
+  readonly uid: string;
+  readonly controller?: boolean;
+  readonly blockOwnerDeletion?: boolean;
 }
 
 /** Any resource, before its kind is known. */
@@ -37,3 +53,16 @@ export interface ResourceKey {
 export function keyText(key: ResourceKey): string {
   return key.namespace === undefined ? `${key.kind}/${key.name}` : `${key.kind}/${key.namespace}/${key.name}`;
 }
+
+/** The key of a resource. */
+export function keyOf(resource: Resource): ResourceKey {
+  const { name, namespace } = resource.metadata;
+  return namespace === undefined ? { kind: resource.kind, name } : { kind: resource.kind, namespace, name };
+}
+
+/** A type with every property and element read-only; strings (branded ones too) stay as they are. */
+export type Immutable<T> = T extends string | number | boolean | null | undefined
+  ? T
+  : T extends readonly (infer Element)[]
+    ? readonly Immutable<Element>[]
+    : { readonly [Key in keyof T]: Immutable<T[Key]> };

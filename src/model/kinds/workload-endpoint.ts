@@ -1,0 +1,100 @@
+/** WorkloadEndpoint (projectcalico.org/v3): one interface of a workload. */
+import * as z from 'zod';
+import * as field from '../fields.ts';
+import { type ResourceOf, defineKind } from './definition.ts';
+
+const qosLimits = [
+  'ingressBandwidth',
+  'ingressBurst',
+  'ingressPeakrate',
+  'ingressMinburst',
+  'egressBandwidth',
+  'egressBurst',
+  'egressPeakrate',
+  'egressMinburst',
+  'ingressPacketRate',
+  'ingressPacketBurst',
+  'egressPacketRate',
+  'egressPacketBurst',
+  'ingressMaxConnections',
+  'egressMaxConnections',
+] as const;
+
+const limit = () => z.int().min(0).exactOptional();
+
+export const workloadEndpoint = defineKind({
+  kind: 'WorkloadEndpoint',
+  apiVersion: 'projectcalico.org/v3',
+  plural: 'workloadendpoints',
+  aliases: ['wep', 'weps'],
+  namespaced: true,
+  description: 'An interface that connects a container, pod or VM to its host.',
+  spec: () =>
+    z.strictObject({
+      orchestrator: z
+        .string()
+        .exactOptional()
+        .describe('Who made the workload: `k8s`, `cni`, `libnetwork` or other.'),
+      workload: z
+        .string()
+        .exactOptional()
+        .describe('Name of the workload, for orchestrators that have no pods.'),
+      node: z.string().exactOptional().describe('Node that the workload runs on.'),
+      containerID: z.string().exactOptional().describe('Identity of its container or sandbox.'),
+      pod: z.string().exactOptional().describe('Name of its pod.'),
+      endpoint: z.string().exactOptional().describe('Name of the interface inside the workload.'),
+      serviceAccountName: z.string().exactOptional().describe('Service account that its pod runs as.'),
+      ipNetworks: z.array(field.net()).exactOptional().describe('Its addresses, as /32 and /128.'),
+      ipNATs: z
+        .array(
+          z.strictObject({
+            internalIP: field.anyAddress().describe('One of ipNetworks.'),
+            externalIP: field.anyAddress().describe('The address that is translated to it.'),
+          }),
+        )
+        .exactOptional()
+        .describe('One-to-one address translations.'),
+      ipv4Gateway: field.ipv4Address().exactOptional().describe('IPv4 gateway of the workload.'),
+      ipv6Gateway: field.ipv6Address().exactOptional().describe('IPv6 gateway of the workload.'),
+      profiles: z.array(z.string()).exactOptional().describe('Profiles, in order of evaluation.'),
+      interfaceName: field.interfaceName().exactOptional().describe('Interface on the host.'),
+      mac: field.mac().exactOptional().describe('MAC address of the interface.'),
+      ports: z
+        .array(
+          z.strictObject({
+            name: z.string().exactOptional().describe('What rules call the port.'),
+            protocol: field.protocol().describe('TCP, UDP or SCTP.'),
+            port: field.portNumber().describe('Port number in the workload.'),
+            hostPort: z
+              .int()
+              .min(0)
+              .max(65535)
+              .exactOptional()
+              .describe('Port on the host that leads to it.'),
+            hostIP: field.anyAddress().exactOptional().describe('Address on the host that leads to it.'),
+          }),
+        )
+        .exactOptional()
+        .describe('Named ports, and ports mapped from the host.'),
+      allowSpoofedSourcePrefixes: z
+        .array(field.net())
+        .exactOptional()
+        .describe('Further source addresses that the workload may use.'),
+      qosControls: z
+        .strictObject({
+          ...(Object.fromEntries(qosLimits.map((name) => [name, limit()])) as Record<
+            (typeof qosLimits)[number],
+            ReturnType<typeof limit>
+          >),
+          dscp: z
+            .union([z.int().min(0).max(63), z.string()])
+            .meta({ 'x-kubernetes-int-or-string': true })
+            .exactOptional()
+            .describe('Differentiated-services code point, as a number or by name.'),
+        })
+        .exactOptional()
+        .describe('Limits of bandwidth, packets and connections; 0 is no limit.'),
+    }),
+});
+
+export type WorkloadEndpoint = ResourceOf<typeof workloadEndpoint>;
