@@ -1,0 +1,42 @@
+/** From what the calculation wants of BGP to what a speaker is told: pure. */
+import { createHash } from 'node:crypto';
+import { DEFAULT_GRACEFUL_RESTART, type PeerConfig, type SpeakerConfig } from '../bgp/config.ts';
+import type { RoutingPlan } from '../calc/output.ts';
+import { type Address, formatAddress } from '../net/address.ts';
+import { TABLE_MAIN } from '../netlink/kernel.ts';
+
+export interface SpeakerSettings {
+  /** rtm_protocol of learned routes. */
+  readonly protocol: number;
+  readonly gracefulRestart: boolean;
+}
+
+/**
+ * Undefined as long as this node has no address that a BGP session could use: then there is nothing to speak. The
+ * router id is the node's IPv4 address, else derived from its name (design D15).
+ */
+export function speakerConfig(plan: RoutingPlan, settings: SpeakerSettings): SpeakerConfig | undefined {
+  const { node } = plan;
+  if (node === undefined || (node.addresses[4] === undefined && node.addresses[6] === undefined))
+    return undefined;
+  return {
+    asNumber: node.asNumber,
+    routerId: node.addresses[4] ?? routerIdFromName(node.name),
+    listen: { port: plan.listenPort, addresses: [] },
+    nodeAddresses: node.addresses,
+    ...(node.clusterId === undefined ? {} : { clusterId: node.clusterId }),
+    peers: plan.peers,
+    blocks: plan.blocks,
+    outsideWorkloads: plan.outsideWorkloads,
+    pools: plan.pools,
+    kernel: { protocol: settings.protocol, table: TABLE_MAIN, metric: plan.routePriority },
+    gracefulRestart: { ...DEFAULT_GRACEFUL_RESTART, enabled: settings.gracefulRestart },
+  };
+}
+
+/** A stable router id that is neither zero nor multicast (RFC 6286 §2.1 wants only non-zero and unique in the AS). */
+function routerIdFromName(name: string): Address {
+  const bytes = createHash('sha256').update(name).digest().subarray(0, 4);
+  bytes[0] = 1 + (bytes[0]! % 223);
+  return formatAddress(bytes);
+}
