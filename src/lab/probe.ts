@@ -1,0 +1,108 @@
+/** One try from one network namespace: does this port answer, and who answers? Never repeated. */
+import { createSocket } from 'node:dgram';
+import { Socket } from 'node:net';
+import { type Address, familyOf } from '../net/address.ts';
+import { closeSocket, tcpSocket, udpSocket } from '../sys/socket.ts';
+import type { ProbeProtocol } from './responder.ts';
+
+export interface Probe {
+  /** Network namespace to send from, by name or path. */
+  readonly namespace: string;
+  readonly address: Address;
+  readonly port: number;
+  readonly protocol: ProbeProtocol;
+}
+
+/**
+ * `OPEN` with the name that answered; `REFUSED` by a reset or an unreachable port; `TIMEOUT` is silence; `ERROR` is
+ * any other failure, such as no route.
+ */
+export type ProbeResult =
+  | { readonly verdict: 'OPEN'; readonly name: string; readonly milliseconds: number }
+  | { readonly verdict: 'REFUSED' | 'TIMEOUT'; readonly milliseconds: number }
+  | { readonly verdict: 'ERROR'; readonly error: string; readonly milliseconds: number };
+
+/** Milliseconds of silence that count as dropped. */
+export const SILENCE = 300;
+
+/** Sends one probe and resolves with what came of it within `timeout` milliseconds; never rejects. */
+export function probe(target: Probe, timeout = SILENCE): Promise<ProbeResult> {
+  const started = performance.now();
+  return new Promise((resolve) => {
+    let close = (): void => undefined;
+    let finished = false;
+    const finish = (result: Outcome): void => {
+      if (finished) return;
+      finished = true;
+      clearTimeout(timer);
+      close();
+      resolve({ ...result, milliseconds: performance.now() - started });
+    };
+    // Timers run before sockets are polled: after a busy spell the answer may already be there, so look once more.
+    const timer = setTimeout(() => setImmediate(() => finish({ verdict: 'TIMEOUT' })), timeout);
+    const fail = (error: unknown): void => finish(failure(error));
+    const answer = (name: string): void => finish({ verdict: 'OPEN', name });
+    try {
+      close = (target.protocol === 'TCP' ? probeTcp : probeUdp)(target, answer, fail);
+      if (finished) close();
+    } catch (error) {
+      fail(error);
+    }
+  });
+}
+
+/** A result without its time. */
+type Outcome =
+  | { readonly verdict: 'OPEN'; readonly name: string }
+  | { readonly verdict: 'REFUSED' | 'TIMEOUT' }
+  | { readonly verdict: 'ERROR'; readonly error: string };
+
+type Send = (target: Probe, answer: (name: string) => void, fail: (error: unknown) => void) => () => void;
+
+const probeTcp: Send = ({ namespace, address, port }, answer, fail) => {
+  const socket = new Socket({ fd: tcpSocket({ namespace, family: familyOf(address) }) });
+  const chunks: Buffer[] = [];
+  socket.on('data', (chunk: Buffer) => chunks.push(chunk));
+  socket.on('end', () => {
+    const name = Buffer.concat(chunks).toString('utf8');
+    if (name === '') fail(new Error('closed without a word'));
+    else answer(name);
+  });
+  socket.on('error', fail);
+  socket.connect({ host: address, port });
+  return () => socket.destroy();
+};
+
+const probeUdp: Send = ({ namespace, address, port }, answer, fail) => {
+  const family = familyOf(address);
+  const any = (family === 4 ? '0.0.0.0' : '::') as Address;
+  const fd = udpSocket({ namespace, address: any, port: 0 });
+  const socket = createSocket(family === 4 ? 'udp4' : 'udp6');
+  socket.on('message', (datagram) => answer(datagram.toString('utf8').split(' ', 1)[0]!));
+  socket.on('error', fail);
+  // Connected, so that an unreachable port is told to us.
+  socket.on('listening', () =>
+    socket.connect(port, address, (error?: Error | null) => {
+      if (error) fail(error);
+      else socket.send('?');
+    }),
+  );
+  let open = true;
+  try {
+    socket.bind({ fd });
+  } catch (error) {
+    closeSocket(fd);
+    throw error;
+  }
+  return () => {
+    if (open) socket.close();
+    open = false;
+  };
+};
+
+function failure(error: unknown): Outcome {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : undefined;
+  if (code === 'ECONNREFUSED') return { verdict: 'REFUSED' };
+  if (code === 'ETIMEDOUT') return { verdict: 'TIMEOUT' };
+  return { verdict: 'ERROR', error: code ?? (error instanceof Error ? error.message : String(error)) };
+}
