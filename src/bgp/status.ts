@@ -2,9 +2,7 @@
 import type { Address, Family } from '../net/address.ts';
 import type { Prefix } from '../net/prefix.ts';
 import type { PeerType } from './config.ts';
-
-/** RFC 4271 §8.2.2. */
-export type SessionState = 'Idle' | 'Connect' | 'Active' | 'OpenSent' | 'OpenConfirm' | 'Established';
+import type { SessionState } from './fsm/session.ts';
 
 export interface PeerStatus {
   readonly name: string;

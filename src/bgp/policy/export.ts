@@ -1,0 +1,135 @@
+/**
+ * What becomes of a route on its way to a peer: whether it may go at all (RFC 4271 §9.1.3, RFC 4456 §6, RFC 1997),
+ * and with which attributes (RFC 4271 §5.1, RFC 4456 §8). The prefix itself is judged in prefix-filter.ts.
+ */
+import type { Address, Family } from '../../net/address.ts';
+import { DEFAULT_LOCAL_PREF, type Path, type Route, type RouteTable, type Source } from '../rib/route.ts';
+import type { AsPathSegment, NextHop, PathAttributes } from '../wire/message.ts';
+
+/** What of a session and of this node decides. */
+export interface ExportContext {
+  readonly peer: Source;
+  /** The AS we present to the peer. */
+  readonly localAs: number;
+  /** Present on a reflector. */
+  readonly clusterId: Address | undefined;
+  readonly nextHopMode: 'auto' | 'self' | 'keep';
+  /** Our address as next hop, per family; a family without one is not advertised where that is needed. */
+  readonly ownAddresses: Readonly<Partial<Record<Family, Address>>>;
+  /** LOCAL_PREF of own routes towards our own AS. */
+  readonly ownLocalPref: Readonly<Record<Family, number>>;
+}
+
+/** Well-known communities (RFC 1997). */
+export const NO_EXPORT = 0xffffff01;
+export const NO_ADVERTISE = 0xffffff02;
+export const NO_EXPORT_SUBCONFED = 0xffffff03;
+
+/** Calico's relation between a kernel metric and LOCAL_PREF: a better metric is a higher preference. */
+export function localPrefOfMetric(metric: number): number {
+  return 2_147_483_647 - metric;
+}
+
+/** The most AS numbers in one segment (RFC 4271 §4.3: the count is one octet). */
+const SEGMENT_LIMIT = 255;
+const PARTIAL = 0x20;
+/** The bit that makes an extended community non-transitive across AS borders (RFC 4360 §2). */
+const NON_TRANSITIVE = 1n << 62n;
+
+/** Whether a path may be told to the peer at all, whatever its prefix. */
+export function mayAdvertise(path: Path, context: ExportContext): boolean {
+  const { source, route } = path;
+  const { peer, clusterId } = context;
+  // Never back to where it came from.
+  if (source !== undefined && source.name === peer.name) return false;
+  const { communities = [] } = route.attributes;
+  if (communities.includes(NO_ADVERTISE)) return false;
+  if (peer.external) {
+    return !communities.includes(NO_EXPORT) && !communities.includes(NO_EXPORT_SUBCONFED);
+  }
+  if (source === undefined || source.external) return true;
+  // From our AS to our AS only by reflection, and never among non-clients (RFC 4456 §6).
+  return clusterId !== undefined && (source.reflectorClient || peer.reflectorClient);
+}
+
+/**
+ * The route as the peer gets it, or undefined if there is no next hop to give. The path has passed
+ * {@link mayAdvertise}.
+ */
+export function exportRoute(
+  path: Path,
+  family: Family,
+  context: ExportContext,
+  table: RouteTable,
+): Route | undefined {
+  const nextHop = exportedNextHop(path, family, context);
+  if (nextHop === undefined) return undefined;
+  const attributes = context.peer.external ? toExternal(path, context) : toInternal(path, family, context);
+  return table.intern(attributes, nextHop);
+}
+
+function exportedNextHop(path: Path, family: Family, context: ExportContext): NextHop | undefined {
+  const { peer, nextHopMode, ownAddresses } = context;
+  const learned = path.source === undefined ? undefined : path.route.nextHop;
+  const keep = nextHopMode === 'keep' || (nextHopMode === 'auto' && !peer.external);
+  if (keep && learned !== undefined) return { address: learned.address };
+  const own = ownAddresses[family];
+  return own === undefined ? undefined : { address: own };
+}
+
+function toExternal(path: Path, { localAs }: ExportContext): PathAttributes {
+  const { attributes } = path.route;
+  const {
+    localPref: _preference,
+    originatorId: _originator,
+    clusterList: _clusters,
+    aigp: _aigp,
+    multiExitDisc,
+    ...rest
+  } = attributes;
+  const { extendedCommunities } = rest;
+  return {
+    ...rest,
+    ...passedOn(attributes),
+    asPath: prependAs(attributes.asPath, localAs),
+    // MED is for the AS next to the one that set it, and goes no further (RFC 4271 §5.1.4).
+    ...(path.source === undefined && multiExitDisc !== undefined ? { multiExitDisc } : {}),
+    ...(extendedCommunities === undefined
+      ? {}
+      : { extendedCommunities: extendedCommunities.filter((value) => (value & NON_TRANSITIVE) === 0n) }),
+  };
+}
+
+function toInternal(path: Path, family: Family, context: ExportContext): PathAttributes {
+  const { source, route } = path;
+  const { attributes } = route;
+  if (source === undefined) return { ...attributes, localPref: context.ownLocalPref[family] };
+  const internal: PathAttributes = {
+    ...attributes,
+    ...passedOn(attributes),
+    localPref: attributes.localPref ?? DEFAULT_LOCAL_PREF,
+  };
+  if (source.external || context.clusterId === undefined) return internal;
+  return {
+    ...internal,
+    originatorId: attributes.originatorId ?? source.identifier,
+    clusterList: [context.clusterId, ...(attributes.clusterList ?? [])],
+  };
+}
+
+/** Attributes nobody here understood are passed on marked as partial (RFC 4271 §9). */
+function passedOn({ unknown }: PathAttributes): Pick<PathAttributes, 'unknown'> {
+  return unknown === undefined
+    ? {}
+    : { unknown: unknown.map((attribute) => ({ ...attribute, flags: attribute.flags | PARTIAL })) };
+}
+
+/** Puts our AS in front (RFC 4271 §5.1.2 b). Confederation segments stay inside the confederation (RFC 5065 §4). */
+export function prependAs(asPath: readonly AsPathSegment[], asNumber: number): readonly AsPathSegment[] {
+  const path = asPath.filter(({ type }) => type === 'sequence' || type === 'set');
+  const [first, ...rest] = path;
+  if (first?.type === 'sequence' && first.asNumbers.length < SEGMENT_LIMIT) {
+    return [{ type: 'sequence', asNumbers: [asNumber, ...first.asNumbers] }, ...rest];
+  }
+  return [{ type: 'sequence', asNumbers: [asNumber] }, ...path];
+}

@@ -1,0 +1,51 @@
+/**
+ * Whether a received route is usable: loops (RFC 4271 §9.1.2, RFC 4456 §8), next hops that are ourselves (§5.1.3),
+ * and what is set on entry. A route that is not usable counts as withdrawn (§9.1: excluded from the decision).
+ */
+import type { Address } from '../../net/address.ts';
+import type { NextHop, PathAttributes } from '../wire/message.ts';
+
+export interface ImportContext {
+  readonly external: boolean;
+  readonly localAs: number;
+  readonly routerId: Address;
+  readonly clusterId: Address | undefined;
+  /** How often our own AS may stand in AS_PATH. */
+  readonly allowedOwnAs: number;
+  /** Addresses of this node. */
+  readonly ownAddresses: readonly Address[];
+}
+
+export type ImportRefusal =
+  | 'own AS in AS_PATH'
+  | 'own identifier in ORIGINATOR_ID'
+  | 'own cluster in CLUSTER_LIST'
+  | 'next hop is this node';
+
+/** Why the route cannot be used, or undefined if it can. */
+export function importRefusal(
+  attributes: PathAttributes,
+  nextHop: NextHop,
+  context: ImportContext,
+): ImportRefusal | undefined {
+  let own = 0;
+  for (const { asNumbers } of attributes.asPath) {
+    for (const asNumber of asNumbers) if (asNumber === context.localAs) own++;
+  }
+  if (own > context.allowedOwnAs) return 'own AS in AS_PATH';
+  if (!context.external) {
+    if (attributes.originatorId === context.routerId) return 'own identifier in ORIGINATOR_ID';
+    if (context.clusterId !== undefined && attributes.clusterList?.includes(context.clusterId) === true) {
+      return 'own cluster in CLUSTER_LIST';
+    }
+  }
+  if (context.ownAddresses.includes(nextHop.address)) return 'next hop is this node';
+  return undefined;
+}
+
+/** The attributes as they enter the RIB: preference is not the neighbour AS's to set (RFC 4271 §5.1.5). */
+export function importedAttributes(attributes: PathAttributes, context: ImportContext): PathAttributes {
+  if (!context.external) return attributes;
+  const { localPref: _preference, originatorId: _originator, clusterList: _clusters, ...rest } = attributes;
+  return rest;
+}

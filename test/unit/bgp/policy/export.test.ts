@@ -1,0 +1,193 @@
+import { describe, expect, it } from 'vitest';
+import {
+  type ExportContext,
+  NO_ADVERTISE,
+  NO_EXPORT,
+  NO_EXPORT_SUBCONFED,
+  exportRoute,
+  localPrefOfMetric,
+  mayAdvertise,
+  prependAs,
+} from '../../../../src/bgp/policy/export.ts';
+import { address } from '../../../../src/net/address.ts';
+import { path, source, table } from '../rib/make.ts';
+
+const external = source('10.0.0.1');
+const otherExternal = source('10.0.0.2');
+const interior = source('10.0.0.3', { external: false });
+const otherInterior = source('10.0.0.4', { external: false });
+const client = source('10.0.0.5', { external: false, reflectorClient: true });
+const own = path(undefined, { asPath: [], multiExitDisc: 7 });
+
+function towards(peer = external, fields: Partial<ExportContext> = {}): ExportContext {
+  return {
+    peer,
+    localAs: 64512,
+    clusterId: undefined,
+    nextHopMode: 'auto',
+    ownAddresses: { 4: address('10.0.0.9'), 6: address('fd00::9') },
+    ownLocalPref: { 4: localPrefOfMetric(1024), 6: localPrefOfMetric(2048) },
+    ...fields,
+  };
+}
+
+function exported(
+  ...args: [from: Parameters<typeof exportRoute>[0], context: ExportContext, family?: 4 | 6]
+) {
+  const [from, context, family = 4] = args;
+  const route = exportRoute(from, family, context, table);
+  return route === undefined ? undefined : { ...route.attributes, nextHop: route.nextHop?.address };
+}
+
+describe('who may be told of a path', () => {
+  const clusterId = address('1.0.0.1');
+  it.each([
+    ['own to external', own, towards(external), true],
+    ['own to internal', own, towards(interior), true],
+    ['external to another external', path(external), towards(otherExternal), true],
+    ['external to internal', path(external), towards(interior), true],
+    ['internal to external', path(interior), towards(external), true],
+    ['back to where it came from', path(external), towards(external), false],
+    ['back to its source as renewed by a restart', path(external), towards({ ...external }), false],
+    ['internal to internal', path(interior), towards(otherInterior), false],
+    ['client to non-client', path(client), towards(interior, { clusterId }), true],
+    ['non-client to client', path(interior), towards(client, { clusterId }), true],
+    [
+      'client to client',
+      path(client),
+      towards(source('10.0.0.6', { external: false, reflectorClient: true }), { clusterId }),
+      true,
+    ],
+    ['non-client to non-client', path(interior), towards(otherInterior, { clusterId }), false],
+    ['internal to internal without a cluster id', path(client), towards(interior), false],
+    ['NO_ADVERTISE to internal', path(external, { communities: [NO_ADVERTISE] }), towards(interior), false],
+    ['NO_ADVERTISE to external', path(interior, { communities: [NO_ADVERTISE] }), towards(external), false],
+    ['NO_EXPORT to internal', path(external, { communities: [NO_EXPORT] }), towards(interior), true],
+    ['NO_EXPORT to external', path(interior, { communities: [NO_EXPORT] }), towards(external), false],
+    [
+      'NO_EXPORT_SUBCONFED to external',
+      path(interior, { communities: [1, NO_EXPORT_SUBCONFED] }),
+      towards(external),
+      false,
+    ],
+  ] as const)('%s', (_, from, context, expected) => {
+    expect(mayAdvertise(from, context)).toBe(expected);
+  });
+});
+
+describe('attributes towards another AS', () => {
+  it('gives own routes our AS, our next hop and their MED, and no LOCAL_PREF (§5.1.5)', () => {
+    expect(exported(own, towards(external))).toEqual({
+      origin: 'igp',
+      asPath: [{ type: 'sequence', asNumbers: [64512] }],
+      multiExitDisc: 7,
+      nextHop: '10.0.0.9',
+    });
+  });
+
+  it('keeps inside what is only for inside, and marks unknown attributes as partial', () => {
+    const from = path(interior, {
+      localPref: 300,
+      multiExitDisc: 4,
+      originatorId: address('1.1.1.1'),
+      clusterList: [address('2.2.2.2')],
+      aigp: 5n,
+      communities: [65_536],
+      extendedCommunities: [0x0002_fde8_0000_0001n, 0x4004_fde8_0000_0002n],
+      unknown: [{ code: 99, flags: 0xc0, value: Uint8Array.of(1) }],
+    });
+    expect(exported(from, towards(external))).toEqual({
+      origin: 'igp',
+      asPath: [{ type: 'sequence', asNumbers: [64512, 65001] }],
+      communities: [65_536],
+      extendedCommunities: [0x0002_fde8_0000_0001n],
+      unknown: [{ code: 99, flags: 0xe0, value: Uint8Array.of(1) }],
+      nextHop: '10.0.0.9',
+    });
+  });
+
+  it('keeps the next hop only if told to', () => {
+    const from = path(interior);
+    expect(exported(from, towards(external))!.nextHop).toBe('10.0.0.9');
+    expect(exported(from, towards(external, { nextHopMode: 'self' }))!.nextHop).toBe('10.0.0.9');
+    expect(exported(from, towards(external, { nextHopMode: 'keep' }))!.nextHop).toBe('10.0.0.3');
+  });
+
+  it('starts a new segment when the first is full or a set (§5.1.2)', () => {
+    const full = Array.from({ length: 255 }, (_, index) => index + 1);
+    expect(prependAs([{ type: 'sequence', asNumbers: full }], 9)).toEqual([
+      { type: 'sequence', asNumbers: [9] },
+      { type: 'sequence', asNumbers: full },
+    ]);
+    expect(prependAs([{ type: 'set', asNumbers: [1, 2] }], 9)).toEqual([
+      { type: 'sequence', asNumbers: [9] },
+      { type: 'set', asNumbers: [1, 2] },
+    ]);
+    expect(
+      prependAs(
+        [
+          { type: 'confederation-sequence', asNumbers: [1] },
+          { type: 'sequence', asNumbers: [2] },
+        ],
+        9,
+      ),
+    ).toEqual([{ type: 'sequence', asNumbers: [9, 2] }]);
+  });
+});
+
+describe('attributes inside our AS', () => {
+  it('gives own routes LOCAL_PREF 2147483647 - metric by family and an empty AS_PATH', () => {
+    expect(exported(own, towards(interior))).toEqual({
+      origin: 'igp',
+      asPath: [],
+      multiExitDisc: 7,
+      localPref: 2_147_482_623,
+      nextHop: '10.0.0.9',
+    });
+    expect(exported(own, towards(interior), 6)).toMatchObject({
+      localPref: 2_147_481_599,
+      nextHop: 'fd00::9',
+    });
+  });
+
+  it('passes external routes on with their next hop, unless next hop self is asked for', () => {
+    const from = path(external, { multiExitDisc: 4 });
+    expect(exported(from, towards(interior))).toEqual({
+      origin: 'igp',
+      asPath: [{ type: 'sequence', asNumbers: [65001] }],
+      multiExitDisc: 4,
+      localPref: 100,
+      nextHop: '10.0.0.1',
+    });
+    expect(exported(from, towards(interior, { nextHopMode: 'self' }))!.nextHop).toBe('10.0.0.9');
+  });
+
+  it('reflects with ORIGINATOR_ID and CLUSTER_LIST (RFC 4456 §8)', () => {
+    const clusterId = address('1.0.0.1');
+    expect(exported(path(client, { localPref: 5 }), towards(interior, { clusterId }))).toMatchObject({
+      localPref: 5,
+      originatorId: '10.0.0.5',
+      clusterList: ['1.0.0.1'],
+      nextHop: '10.0.0.5',
+    });
+    const passed = path(client, { originatorId: address('7.7.7.7'), clusterList: [address('2.0.0.2')] });
+    expect(exported(passed, towards(interior, { clusterId }))).toMatchObject({
+      originatorId: '7.7.7.7',
+      clusterList: ['1.0.0.1', '2.0.0.2'],
+    });
+  });
+
+  it('adds no reflector attributes to what came from outside (RFC 4456 §8)', () => {
+    const route = exported(path(external), towards(interior, { clusterId: address('1.0.0.1') }));
+    expect(route).not.toHaveProperty('originatorId');
+    expect(route).not.toHaveProperty('clusterList');
+  });
+});
+
+describe('a family without an address of ours', () => {
+  it('is not advertised where our own next hop is needed', () => {
+    const context = towards(external, { ownAddresses: { 4: address('10.0.0.9') } });
+    expect(exported(own, context, 6)).toBeUndefined();
+    expect(exported(own, context, 4)).toBeDefined();
+  });
+});

@@ -1,0 +1,68 @@
+import { describe, expect, it } from 'vitest';
+import { type ImportContext, importRefusal, importedAttributes } from '../../../../src/bgp/policy/import.ts';
+import { address } from '../../../../src/net/address.ts';
+import { attributes } from '../rib/make.ts';
+
+const context: ImportContext = {
+  external: true,
+  localAs: 64512,
+  routerId: address('10.0.0.9'),
+  clusterId: address('1.0.0.1'),
+  allowedOwnAs: 0,
+  ownAddresses: [address('10.0.0.9'), address('fd00::9')],
+};
+const internal = { ...context, external: false };
+const nextHop = { address: address('10.0.0.1') };
+const looped = attributes({ asPath: [{ type: 'sequence', asNumbers: [65001, 64512, 3, 64512] }] });
+
+describe('usability of received routes', () => {
+  it.each([
+    ['an ordinary route', attributes(), context, undefined],
+    ['our own AS in the path (RFC 4271 §9.1.2)', looped, context, 'own AS in AS_PATH'],
+    [
+      'our own AS in a set',
+      attributes({ asPath: [{ type: 'set', asNumbers: [64512] }] }),
+      context,
+      'own AS in AS_PATH',
+    ],
+    ['our own AS once too often', looped, { ...context, allowedOwnAs: 1 }, 'own AS in AS_PATH'],
+    ['our own AS as often as allowed', looped, { ...context, allowedOwnAs: 2 }, undefined],
+    [
+      'our own identifier as originator (RFC 4456 §8)',
+      attributes({ originatorId: address('10.0.0.9') }),
+      internal,
+      'own identifier in ORIGINATOR_ID',
+    ],
+    [
+      'our own cluster (RFC 4456 §8)',
+      attributes({ clusterList: [address('5.5.5.5'), address('1.0.0.1')] }),
+      internal,
+      'own cluster in CLUSTER_LIST',
+    ],
+    [
+      'another cluster',
+      attributes({ clusterList: [address('5.5.5.5')], originatorId: address('10.0.0.8') }),
+      internal,
+      undefined,
+    ],
+  ] as const)('%s', (_, received, where, expected) => {
+    expect(importRefusal(received, nextHop, where)).toBe(expected);
+  });
+
+  it('refuses a next hop that is ourselves, of either family (RFC 4271 §5.1.3)', () => {
+    for (const own of context.ownAddresses) {
+      expect(importRefusal(attributes(), { address: own }, context)).toBe('next hop is this node');
+    }
+  });
+
+  it("takes no preference and no reflector attributes from another AS's peer", () => {
+    const received = attributes({
+      localPref: 1,
+      originatorId: address('1.1.1.1'),
+      clusterList: [],
+      multiExitDisc: 3,
+    });
+    expect(importedAttributes(received, context)).toEqual(attributes({ multiExitDisc: 3 }));
+    expect(importedAttributes(received, internal)).toBe(received);
+  });
+});

@@ -1,0 +1,34 @@
+import type { Path, Source } from '../../../../src/bgp/rib/route.ts';
+import { RouteTable } from '../../../../src/bgp/rib/route.ts';
+import type { PathAttributes } from '../../../../src/bgp/wire/message.ts';
+import { address } from '../../../../src/net/address.ts';
+
+export const table = new RouteTable();
+
+export function source(host: string, fields: Partial<Source> = {}): Source {
+  const own = address(host);
+  return {
+    name: `Node_${host}`,
+    address: own,
+    identifier: own.includes(':') ? address('9.9.9.9') : own,
+    external: true,
+    reflectorClient: false,
+    ...fields,
+  };
+}
+
+export function attributes(fields: Partial<PathAttributes> = {}): PathAttributes {
+  return { origin: 'igp', asPath: [{ type: 'sequence', asNumbers: [65001] }], ...fields };
+}
+
+export function path(
+  from: Source | undefined,
+  fields: Partial<PathAttributes> = {},
+  nextHop = from?.address,
+): Path {
+  return {
+    source: from,
+    route: table.intern(attributes(fields), nextHop === undefined ? undefined : { address: nextHop }),
+    stale: false,
+  };
+}
