@@ -15,6 +15,7 @@ import {
   getsockopt,
   kernelError,
   kernelErrorFrom,
+  receiveNow,
   send,
   setsockopt,
   socket,
@@ -56,7 +57,7 @@ export interface NetlinkSocketOptions {
 /** What a socket reports, always from the event loop and never from within a call of its owner. */
 export interface NetlinkSocketEvents {
   datagram(bytes: Uint8Array): void;
-  /** ENOBUFS: the kernel dropped messages meant for this socket. It stays open. */
+  /** ENOBUFS: the kernel dropped messages meant for this socket. It stays open, its queue now empty. */
   overrun(): void;
   /** The socket is closed, with the reason unless its owner closed it. */
   closed(reason: KernelError | undefined): void;
@@ -106,6 +107,22 @@ function setBuffer(fd: number, forced: number, plain: number, bytes: number): vo
   }
 }
 
+/**
+ * Empties the receive queue of a socket that overran. Until it is empty the kernel drops everything for the socket
+ * and does not say so again (af_netlink.c, NETLINK_S_CONGESTED), so only what its owner reads after this is complete;
+ * and what waited in the queue is older than that.
+ */
+function discardQueue(fd: number): void {
+  const scratch = new Uint8Array(32);
+  for (;;) {
+    try {
+      if (receiveNow(fd, scratch) === undefined) return;
+    } catch (error) {
+      if (!(error instanceof KernelError) || error.errno !== 'ENOBUFS') throw error;
+    }
+  }
+}
+
 class OpenNetlinkSocket implements NetlinkSocket {
   readonly portId: number;
   readonly sendLimit: number;
@@ -145,7 +162,13 @@ class OpenNetlinkSocket implements NetlinkSocket {
           return;
         }
         this.reader.stop();
-        this.reader = this.read();
+        try {
+          discardQueue(this.fd);
+          this.reader = this.read();
+        } catch (error) {
+          this.finish(kernelError('receive netlink message', 'EIO', undefined, error));
+          return;
+        }
         this.events.overrun();
       },
     );

@@ -69,6 +69,12 @@ function bindLibc() {
       length: number,
       flags: number,
     ) => number | bigint,
+    recv: library.func('intptr_t recv(int fd, void *bytes, size_t length, int flags)') as (
+      fd: number,
+      bytes: Uint8Array,
+      length: number,
+      flags: number,
+    ) => number | bigint,
     sendto: library.func(
       'intptr_t sendto(int fd, const void *bytes, size_t length, int flags, const void *address, uint32_t size)',
     ) as (
@@ -128,6 +134,7 @@ const F_DUPFD_CLOEXEC = 1030;
 const CLONE_NEWNET = 0x40000000;
 const LOCK_EX = 2;
 const MNT_DETACH = 2;
+const MSG_DONTWAIT = 0x40;
 const MSG_NOSIGNAL = 0x4000;
 
 /** socket(2), always close-on-exec and non-blocking. */
@@ -165,6 +172,13 @@ export function getsockopt(fd: number, level: number, option: number): number {
 /** send(2): the whole buffer is one datagram. */
 export function send(fd: number, bytes: Uint8Array): number {
   return check('send', libc().send(fd, bytes, bytes.length, MSG_NOSIGNAL));
+}
+
+/** recv(2) of one datagram into `bytes`, or undefined if none waits. */
+export function receiveNow(fd: number, bytes: Uint8Array): number | undefined {
+  const length = Number(libc().recv(fd, bytes, bytes.length, MSG_DONTWAIT));
+  if (length < 0 && errnoName(koffi.errno()) === 'EAGAIN') return undefined;
+  return check('recv', length);
 }
 
 /** sendto(2) a raw sockaddr. */
