@@ -1,0 +1,258 @@
+/**
+ * Statements (libnftables JSON) to instructions, the way nft does it: a payload match brings the protocol checks it
+ * depends on unless an earlier match of the rule established them; byte-aligned prefixes load fewer bytes; ranges are
+ * two comparisons; conntrack states are bit tests.
+ */
+import { InternalError } from '../../base/errors.ts';
+import { type Address, addressBytes } from '../../net/address.ts';
+import { maskBytes } from '../../net/prefix.ts';
+import { integerBytes, interfaceNameBytes } from '../datatype.ts';
+import type {
+  ConntrackState,
+  Fib,
+  FibFlag,
+  Field,
+  IcmpxCode,
+  Key,
+  LimitUnit,
+  LogLevel,
+  MarkWithBits,
+  MaskedMark,
+  Match,
+  Statement,
+  Value,
+} from '../ruleset.ts';
+import { type FieldLayout, META_KEYS, fieldLayout } from './field.ts';
+import type { CompareOperator, Instruction } from './instruction.ts';
+import { verdictToKernel } from './verdict.ts';
+
+/** Bits of `ct state` (linux/netfilter/nf_conntrack_common.h). */
+export const CONNTRACK_STATE_BITS: Readonly<Record<ConntrackState, number>> = {
+  invalid: 1,
+  established: 2,
+  related: 4,
+  new: 8,
+  untracked: 64,
+};
+export const LOG_LEVELS: readonly LogLevel[] = [
+  'emerg',
+  'alert',
+  'crit',
+  'err',
+  'warn',
+  'notice',
+  'info',
+  'debug',
+];
+export const LIMIT_SECONDS: Readonly<Record<LimitUnit, number>> = {
+  second: 1,
+  minute: 60,
+  hour: 3600,
+  day: 86_400,
+  week: 604_800,
+};
+/** `enum nft_reject_inet_code`. */
+export const ICMPX_CODES: readonly IcmpxCode[] = [
+  'no-route',
+  'port-unreachable',
+  'host-unreachable',
+  'admin-prohibited',
+];
+export const REJECT_TCP_RESET = 1;
+export const REJECT_ICMPX = 2;
+/** `enum nft_fib_flags`; the last makes the result a yes or no. */
+export const FIB_FLAG_BITS: Readonly<Record<FibFlag, number>> = {
+  saddr: 1,
+  daddr: 2,
+  mark: 4,
+  iif: 8,
+  oif: 16,
+};
+export const FIB_PRESENT = 32;
+export const FIB_RESULT_OIF = 1;
+export const CT_STATE = 0;
+
+const REGISTER = 1;
+
+/** What earlier matches of the rule established. */
+interface Context {
+  nfproto: number | undefined;
+  l4proto: number | undefined;
+}
+
+/** The instructions of a rule. Throws an InternalError if the statements contradict themselves (ip and ip6). */
+export function compile(statements: readonly Statement[]): Instruction[] {
+  const context: Context = { nfproto: undefined, l4proto: undefined };
+  return statements.flatMap((statement) => compileStatement(statement, context));
+}
+
+function compileStatement(statement: Statement, context: Context): Instruction[] {
+  if ('match' in statement) return compileMatch(statement.match, context);
+  if ('vmap' in statement) {
+    const { key, data } = statement.vmap;
+    return [
+      ...loadKey(key, context),
+      { name: 'lookup', set: data.slice(1), sreg: REGISTER, inverted: false, dreg: 0 },
+    ];
+  }
+  if ('mangle' in statement) return setMark(statement.mangle.value);
+  if ('counter' in statement) return [{ name: 'counter', packets: 0n, bytes: 0n }];
+  if ('log' in statement) {
+    const { prefix, level } = statement.log;
+    return [{ name: 'log', prefix, level: LOG_LEVELS.indexOf(level) }];
+  }
+  if ('limit' in statement) {
+    const { rate, per, burst } = statement.limit;
+    const unit = BigInt(LIMIT_SECONDS[per]);
+    return [{ name: 'limit', rate: BigInt(rate), unit, burst, type: 0, flags: 0 }];
+  }
+  if ('reject' in statement) {
+    const { reject } = statement;
+    return reject.type === 'tcp reset'
+      ? [{ name: 'reject', type: REJECT_TCP_RESET, code: 0 }]
+      : [{ name: 'reject', type: REJECT_ICMPX, code: ICMPX_CODES.indexOf(reject.expr) }];
+  }
+  if ('masquerade' in statement) return [{ name: 'masq' }];
+  return [{ name: 'verdict', verdict: verdictToKernel(statement) }];
+}
+
+function setMark(value: MaskedMark | MarkWithBits | number): Instruction[] {
+  const set: Instruction = { name: 'meta-set', key: META_KEYS.mark, sreg: REGISTER };
+  if (typeof value === 'number') {
+    return [{ name: 'immediate', dreg: REGISTER, data: integerBytes(value, 4, 'host') }, set];
+  }
+  const load: Instruction = { name: 'meta', key: META_KEYS.mark, dreg: REGISTER };
+  return '&' in value
+    ? [load, bitwise(value['&'][1], 0), set]
+    : [load, bitwise(~value['|'][1] >>> 0, value['|'][1]), set];
+}
+
+/** `register = (register & mask) ^ xor`, on a 32-bit value in host order. */
+function bitwise(mask: number, xor: number): Instruction {
+  return {
+    name: 'bitwise',
+    sreg: REGISTER,
+    dreg: REGISTER,
+    mask: integerBytes(mask, 4, 'host'),
+    xor: integerBytes(xor, 4, 'host'),
+  };
+}
+
+function compare(op: CompareOperator, data: Uint8Array): Instruction {
+  return { name: 'cmp', sreg: REGISTER, op, data };
+}
+
+function compileMatch(match: Match, context: Context): Instruction[] {
+  if (match.op === 'in') {
+    const bits = match.right.reduce((sum, state) => sum | CONNTRACK_STATE_BITS[state], 0);
+    const load: Instruction = { name: 'ct', key: CT_STATE, dreg: REGISTER };
+    return [load, bitwise(bits, 0), compare('neq', new Uint8Array(4))];
+  }
+  const { left, right } = match;
+  const inverted = match.op === '!=';
+  const operator = inverted ? 'neq' : 'eq';
+  if ('&' in left) {
+    if (typeof right !== 'number') throw new InternalError('a mark is compared with a number');
+    const load: Instruction = { name: 'meta', key: META_KEYS.mark, dreg: REGISTER };
+    return [load, bitwise(left['&'][1], 0), compare(operator, integerBytes(right, 4, 'host'))];
+  }
+  if ('fib' in left) return [loadFib(left), compare(operator, Uint8Array.of(right === true ? 1 : 0))];
+  if (typeof right === 'string' && right.startsWith('@')) {
+    const lookup: Instruction = {
+      name: 'lookup',
+      set: right.slice(1),
+      sreg: REGISTER,
+      inverted,
+      dreg: undefined,
+    };
+    return [...loadKey(left, context), lookup];
+  }
+  if ('concat' in left || typeof right === 'boolean') throw new InternalError('only a set fits this match');
+  return compareField(left, inverted, right, context);
+}
+
+function loadFib({ fib }: Fib): Instruction {
+  const flags = fib.flags.reduce((sum, flag) => sum | FIB_FLAG_BITS[flag], FIB_PRESENT);
+  return { name: 'fib', dreg: REGISTER, result: FIB_RESULT_OIF, flags };
+}
+
+function compareField(field: Field, inverted: boolean, value: Value, context: Context): Instruction[] {
+  const layout = fieldLayout(field);
+  const before = dependencies([layout], context);
+  const load = layout.load(REGISTER);
+  const operator = inverted ? 'neq' : 'eq';
+  if (typeof value === 'object' && 'prefix' in value) {
+    return [...before, ...comparePrefix(layout, operator, value.prefix)];
+  }
+  if (typeof value === 'object') {
+    const [from, to] = value.range.map((bound) => integerBytes(bound, layout.length, layout.order));
+    if (inverted) return [...before, load, { name: 'range', sreg: REGISTER, inverted, from: from!, to: to! }];
+    return [...before, load, compare('gte', from!), compare('lte', to!)];
+  }
+  if ('meta' in field && !inverted && typeof value === 'number') establish(field.meta.key, value, context);
+  return [...before, load, compare(operator, valueBytes(layout, value))];
+}
+
+function establish(key: string, value: number, context: Context): void {
+  if (key === 'nfproto') context.nfproto = value;
+  if (key === 'l4proto') context.l4proto = value;
+}
+
+function valueBytes(layout: FieldLayout, value: number | string): Uint8Array {
+  if (typeof value === 'number') return integerBytes(value, layout.length, layout.order);
+  if (layout.kind === 'address') return addressBytes(value as Address);
+  if (value.endsWith('*')) return Buffer.from(value.slice(0, -1), 'utf8');
+  return interfaceNameBytes(value);
+}
+
+function comparePrefix(
+  layout: FieldLayout,
+  operator: CompareOperator,
+  { addr, len }: { readonly addr: string; readonly len: number },
+): Instruction[] {
+  const bytes = addressBytes(addr as Address);
+  if (len === 0 || bytes.length !== layout.length)
+    throw new InternalError(`cannot match ${addr}/${len} here`);
+  const load = layout.load(REGISTER);
+  if (load.name !== 'payload') throw new InternalError('a prefix is matched in the packet');
+  if (len % 8 === 0) {
+    return [{ ...load, length: len / 8 }, compare(operator, bytes.slice(0, len / 8))];
+  }
+  const mask = maskBytes(new Uint8Array(bytes.length).fill(0xff), len);
+  const xor = new Uint8Array(bytes.length);
+  return [load, { name: 'bitwise', sreg: REGISTER, dreg: REGISTER, mask, xor }, compare(operator, bytes)];
+}
+
+function loadKey(key: Key, context: Context): Instruction[] {
+  const fields = 'concat' in key ? key.concat : [key];
+  const layouts = fields.map(fieldLayout);
+  const loads: Instruction[] = [];
+  let word = 0;
+  for (const layout of layouts) {
+    loads.push(layout.load(registerOfWord(word)));
+    word += (layout.length + 3) >> 2;
+  }
+  return [...dependencies(layouts, context), ...loads];
+}
+
+/** Register number at a 4-byte offset, as the kernel reports it: by its 16-byte name where there is one. */
+export function registerOfWord(word: number): number {
+  return word % 4 === 0 ? 1 + word / 4 : 8 + word;
+}
+
+function dependencies(layouts: readonly FieldLayout[], context: Context): Instruction[] {
+  const instructions: Instruction[] = [];
+  const need = (key: 'nfproto' | 'l4proto', value: number | undefined): void => {
+    if (value === undefined || context[key] === value) return;
+    if (context[key] !== undefined)
+      throw new InternalError(`a rule matches ${key} ${context[key]} and ${value}`);
+    context[key] = value;
+    const load: Instruction = { name: 'meta', key: META_KEYS[key], dreg: REGISTER };
+    instructions.push(load, compare('eq', Uint8Array.of(value)));
+  };
+  for (const layout of layouts) {
+    need('nfproto', layout.nfproto);
+    need('l4proto', layout.l4proto);
+  }
+  return instructions;
+}

@@ -1,0 +1,336 @@
+/** {@link NftablesKernel} over NETLINK_NETFILTER. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Backoff } from '../base/backoff.ts';
+import { KernelError } from '../base/errors.ts';
+import { NetlinkConnection } from '../netlink/connection.ts';
+import type { NetlinkMessage } from '../netlink/message.ts';
+import { type EncodedBatch, encodeBatch } from './codec/batch.ts';
+import { NETLINK_NETFILTER, NFPROTO_INET, NFT_MSG, messageType } from './codec/constants.ts';
+import type { Instruction } from './codec/instruction.ts';
+import {
+  TABLE_OWNER,
+  TABLE_PERSIST,
+  readChain,
+  readGeneration,
+  readRule,
+  readTable,
+  writeHeader,
+  writeRuleReference,
+  writeTableName,
+} from './codec/objects.ts';
+import { fingerprint } from './codec/rule.ts';
+import { assembleElements, readElements, readSet, writeElementListName } from './codec/sets.ts';
+import {
+  type ChainDump,
+  type Counted,
+  type ElementDump,
+  type NftablesEvents,
+  type NftablesKernel,
+  type Operation,
+  type Ownership,
+  RejectedError,
+  type RuleDump,
+  type SetDump,
+  StaleError,
+  type TableDump,
+} from './kernel.ts';
+import { TableWatch } from './table-watch.ts';
+
+export interface LinuxNftablesOptions {
+  readonly table: string;
+  /** Network namespace by name or path; ours when left out. */
+  readonly namespace?: string;
+  /** `never` leaves the table open to others even where the kernel could protect it. */
+  readonly ownership?: 'when-possible' | 'never';
+  readonly events: NftablesEvents;
+}
+
+/** A transaction that keeps meeting strangers' commits is given up after this many tries. */
+const MAXIMUM_ATTEMPTS = 100;
+/** So many tries follow at once, before the first wait. */
+const IMMEDIATE_ATTEMPTS = 5;
+/** A dump that keeps meeting changes of our own table is given up after this many tries. */
+const DUMP_ATTEMPTS = 10;
+/**
+ * Echoes of added rules wait in the socket until we read them: room for a cold start (about 1 KiB of kernel memory
+ * for each rule).
+ */
+const RECEIVE_BUFFER = 128 << 20;
+/** A whole cold start goes out in one piece. */
+const SEND_BUFFER = 256 << 20;
+
+/** Opens the kernel's side of our table. Throws a KernelError if the namespace or the right to it is missing. */
+export function openNftables(options: LinuxNftablesOptions): NftablesKernel {
+  return new LinuxNftables(options);
+}
+
+class LinuxNftables implements NftablesKernel {
+  ownership: Ownership = 'shared';
+  retries = 0;
+  private readonly table: string;
+  private readonly connection: NetlinkConnection;
+  private readonly watch: TableWatch;
+  /** The generation that the caller's knowledge is of; undefined before the first dump. */
+  private generation: number | undefined;
+  /** The outcome of a transaction was lost. */
+  private outcomeUnknown = false;
+  private queue: Promise<unknown> = Promise.resolve();
+
+  constructor(private readonly options: LinuxNftablesOptions) {
+    this.table = options.table;
+    const { namespace, events } = options;
+    const place = namespace === undefined ? {} : { namespace };
+    this.connection = new NetlinkConnection({
+      protocol: NETLINK_NETFILTER,
+      ...place,
+      receiveBuffer: RECEIVE_BUFFER,
+      sendBuffer: SEND_BUFFER,
+      closed: (reason) => {
+        watch?.close();
+        events.closed(reason);
+      },
+    });
+    let watch: TableWatch | undefined;
+    try {
+      watch = new TableWatch({
+        table: options.table,
+        ...place,
+        ownPort: this.connection.portId,
+        foreignChange: events.foreignChange,
+        closed: (reason) => {
+          this.connection.close();
+          if (reason !== undefined) events.closed(reason);
+        },
+      });
+      this.watch = watch;
+    } catch (error) {
+      this.connection.close();
+      throw error;
+    }
+  }
+
+  claim(): Promise<Ownership> {
+    return this.exclusively(async () => {
+      this.ownership = (await this.takeTable()) ? 'owned' : 'shared';
+      return this.ownership;
+    });
+  }
+
+  dumpTable(): Promise<TableDump | undefined> {
+    return this.exclusively(async () => {
+      for (let attempt = 0; attempt < DUMP_ATTEMPTS; attempt++) {
+        this.watch.forget();
+        const dump = await this.readTable();
+        const generation = await this.catchUp();
+        if (generation !== undefined && (this.ownership === 'owned' || !this.watch.touched)) {
+          this.generation = generation;
+          this.outcomeUnknown = false;
+          return dump;
+        }
+      }
+      throw new StaleError(`table ${this.table} kept changing while it was read`);
+    });
+  }
+
+  transaction(operations: readonly Operation[]): Promise<number[]> {
+    return operations.length === 0 ? Promise.resolve([]) : this.exclusively(() => this.commit(operations));
+  }
+
+  close(): void {
+    this.watch.close();
+    this.connection.close();
+  }
+
+  /** One request after another: a transaction's generation is that of the one before. */
+  private exclusively<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.queue.then(work, work);
+    this.queue = result.catch(() => undefined);
+    return result;
+  }
+
+  private tableFlags(): number {
+    return this.ownership === 'owned' ? TABLE_OWNER | TABLE_PERSIST : 0;
+  }
+
+  /** Makes or adopts the table; whether it is ours alone now. */
+  private async takeTable(): Promise<boolean> {
+    if (this.options.ownership !== 'never') {
+      const refusal = await this.tryAddTable(TABLE_OWNER | TABLE_PERSIST);
+      if (refusal === undefined) return true;
+      if (refusal.errno === 'EPERM') {
+        throw new KernelError(refusal.operation, 'EPERM', refusal.detail, {
+          cause: refusal,
+          fix: `another process owns table inet ${this.table}: stop the other agent on this node`,
+        });
+      }
+      // EOPNOTSUPP: the kernel is older than 6.9, or the table was made without an owner.
+      if (refusal.errno !== 'EOPNOTSUPP' && refusal.errno !== 'EINVAL') throw refusal;
+    }
+    if (await this.tableExists()) return false;
+    const refusal = await this.tryAddTable(0);
+    if (refusal !== undefined) throw refusal;
+    return false;
+  }
+
+  private async tryAddTable(tableFlags: number): Promise<KernelError | undefined> {
+    const batch = encodeBatch([{ kind: 'add-table' }], { table: this.table, tableFlags });
+    const { failures } = await this.connection.batch(batch.messages);
+    return failures[0]?.error;
+  }
+
+  private async tableExists(): Promise<boolean> {
+    try {
+      await this.connection.request({
+        type: messageType(NFT_MSG.GETTABLE),
+        body: (writer) => writeTableName(writer, this.table),
+        operation: () => `get table ${this.table}`,
+      });
+      return true;
+    } catch (error) {
+      if (error instanceof KernelError && error.errno === 'ENOENT') return false;
+      throw error;
+    }
+  }
+
+  private async commit(operations: readonly Operation[]): Promise<number[]> {
+    const backoff = new Backoff({ initial: 1, maximum: 50 });
+    for (let attempt = 1; ; attempt++) {
+      this.refuseIfStale();
+      const outcome = await this.send(operations);
+      if (outcome !== 'restart') return outcome;
+      this.retries++;
+      if (attempt === MAXIMUM_ATTEMPTS) {
+        throw new StaleError(`${attempt} transactions in a row met a change of another table`);
+      }
+      if (attempt > IMMEDIATE_ATTEMPTS) await sleep(backoff.delay());
+      const generation = await this.catchUp();
+      if (generation !== undefined) this.generation = generation;
+    }
+  }
+
+  private refuseIfStale(): void {
+    if (this.outcomeUnknown) throw new StaleError('the outcome of the last transaction was lost');
+    // Nobody else can change what we own.
+    if (this.ownership === 'shared' && this.watch.touched) {
+      throw new StaleError(`someone else changed table ${this.table}`);
+    }
+  }
+
+  private async send(operations: readonly Operation[]): Promise<number[] | 'restart'> {
+    const shared = this.ownership === 'shared' && this.generation !== undefined;
+    const batch = encodeBatch(operations, {
+      table: this.table,
+      tableFlags: this.tableFlags(),
+      ...(shared ? { generation: this.generation! } : {}),
+    });
+    const { failures, replies } = await this.batch(batch);
+    if (failures.length === 0) {
+      if (shared) this.generation = nextGeneration(this.generation!);
+      return replies
+        .filter(({ message }) => message.type === messageType(NFT_MSG.NEWRULE))
+        .map(({ message }) => readRule(message.payload).handle);
+    }
+    const { index, error } = failures[0]!;
+    if (error.errno === 'ERESTART') return 'restart';
+    const owner = batch.operations[index] ?? -1;
+    throw new RejectedError(operations[owner], owner, error);
+  }
+
+  private async batch(batch: EncodedBatch): ReturnType<NetlinkConnection['batch']> {
+    try {
+      return await this.connection.batch(batch.messages);
+    } catch (error) {
+      if (!(error instanceof KernelError) || error.errno !== 'ENOBUFS') throw error;
+      this.outcomeUnknown = true;
+      throw new StaleError('the outcome of a transaction was lost');
+    }
+  }
+
+  /** Waits until every notification up to now is seen. The current generation, or undefined if some were lost. */
+  private async catchUp(): Promise<number | undefined> {
+    const replies = await this.connection.request({
+      type: messageType(NFT_MSG.GETGEN),
+      body: (writer) => writeHeader(writer, 0),
+      operation: () => 'get the generation of the ruleset',
+    });
+    const generation = replies[0] === undefined ? 0 : readGeneration(replies[0].payload);
+    return (await this.watch.reached(generation)) ? generation : undefined;
+  }
+
+  private async readTable(): Promise<TableDump | undefined> {
+    const tables = await this.dump(NFT_MSG.GETTABLE, (writer) => writeHeader(writer));
+    if (!tables.some((message) => readTable(message.payload).name === this.table)) return undefined;
+    const chains = await this.dump(NFT_MSG.GETCHAIN, (writer) => writeHeader(writer));
+    const rules = await this.dump(NFT_MSG.GETRULE, (writer) => writeRuleReference(writer, this.table));
+    const sets = await this.dump(NFT_MSG.GETSET, (writer) => writeTableName(writer, this.table));
+    const rulesByChain = new Map<string, RuleDump[]>();
+    for (const { payload } of rules) {
+      const rule = readRule(payload);
+      if (rule.table !== this.table || rule.family !== NFPROTO_INET) continue;
+      const dump = dumpRule(rule);
+      const others = rulesByChain.get(rule.chain);
+      if (others === undefined) rulesByChain.set(rule.chain, [dump]);
+      else others.push(dump);
+    }
+    return {
+      chains: chains
+        .map(({ payload }) => readChain(payload))
+        .filter(({ table, family }) => table === this.table && family === NFPROTO_INET)
+        .map(({ chain }): ChainDump => ({ chain, rules: rulesByChain.get(chain.name) ?? [] })),
+      sets: await this.readSets(sets),
+    };
+  }
+
+  private async readSets(messages: readonly NetlinkMessage[]): Promise<SetDump[]> {
+    const dumps: SetDump[] = [];
+    for (const { payload } of messages) {
+      const { table, family, name, set } = readSet(payload);
+      if (table !== this.table || family !== NFPROTO_INET) continue;
+      let elements: readonly ElementDump[] = [];
+      if (set !== undefined) {
+        const lists = await this.dump(NFT_MSG.GETSETELEM, (writer) =>
+          writeElementListName(writer, this.table, name),
+        );
+        elements = assembleElements(
+          set,
+          lists.flatMap((list) => readElements(list.payload)),
+        );
+      }
+      dumps.push({ name, set, elements });
+    }
+    return dumps;
+  }
+
+  private dump(
+    message: number,
+    body: Parameters<NetlinkConnection['dump']>[0]['body'],
+  ): Promise<NetlinkMessage[]> {
+    return this.connection.dump({
+      type: messageType(message),
+      body,
+      operation: () => `read table ${this.table}`,
+    });
+  }
+}
+
+/** Generations count up, past zero after the highest. */
+function nextGeneration(generation: number): number {
+  return generation === 0xffffffff ? 1 : generation + 1;
+}
+
+function dumpRule(rule: ReturnType<typeof readRule>): RuleDump {
+  return {
+    handle: rule.handle,
+    fingerprint: fingerprint(rule.instructions, rule.comment),
+    comment: rule.comment,
+    instructions: rule.instructions,
+    counted: firstCounter(rule.instructions),
+  };
+}
+
+function firstCounter(instructions: readonly Instruction[]): Counted | undefined {
+  for (const instruction of instructions) {
+    if (instruction.name === 'counter') return { packets: instruction.packets, bytes: instruction.bytes };
+  }
+  return undefined;
+}
