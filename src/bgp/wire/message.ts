@@ -136,6 +136,8 @@ export interface PathAttributes {
   readonly aigp?: bigint | undefined;
   /** Only to Customer: the AS that set it (RFC 9234 §5). */
   readonly onlyToCustomer?: number | undefined;
+  /** Codes of the attributes above that came with the partial bit, which then must stay set (RFC 4271 §5). */
+  readonly partial?: readonly number[] | undefined;
   /** Attributes we do not know, optional and transitive: passed on with the partial bit (RFC 4271 §5). */
   readonly unknown?: readonly UnknownAttribute[] | undefined;
 }
@@ -161,8 +163,6 @@ export interface LargeCommunity {
 
 export interface UnknownAttribute {
   readonly code: number;
-  /** Optional, transitive and partial bits as received; the length bit is the encoder's. */
-  readonly flags: number;
   readonly value: Uint8Array;
 }
 

@@ -1,0 +1,46 @@
+/** Next hops on the wire: one IPv4 address, one IPv6 address, or a global and a link-local one (RFC 2545 §3). */
+import { type Address, addressBytes, familyOf, formatAddress } from '../../net/address.ts';
+import type { ByteWriter } from '../../net/bytes.ts';
+import type { NextHop } from './message.ts';
+
+const UNSPECIFIED = '::' as Address;
+
+/** Reads 4, 16 or 32 octets; undefined for any other length. */
+export function readNextHop(bytes: Uint8Array): NextHop | undefined {
+  if (bytes.length === 4 || bytes.length === 16) return { address: formatAddress(bytes) };
+  if (bytes.length !== 32) return undefined;
+  const address = formatAddress(bytes, 0, 16);
+  const linkLocal = formatAddress(bytes, 16, 16);
+  // Peers without a global address send `::` or the link-local address in its place.
+  if (address === UNSPECIFIED || address === linkLocal) return { address: linkLocal };
+  return linkLocal === UNSPECIFIED ? { address } : { address, linkLocal };
+}
+
+/** Octets that {@link writeNextHop} appends. */
+export function nextHopLength({ address, linkLocal }: NextHop): 4 | 16 | 32 {
+  if (familyOf(address) === 4) return 4;
+  return linkLocal !== undefined || isLinkLocal(address) ? 32 : 16;
+}
+
+/** Appends the next hop. A link-local address alone is written twice, which every known receiver understands. */
+export function writeNextHop(writer: ByteWriter, nextHop: NextHop): void {
+  const bytes = addressBytes(nextHop.address);
+  writer.append(bytes);
+  if (nextHopLength(nextHop) !== 32) return;
+  writer.append(nextHop.linkLocal === undefined ? bytes : addressBytes(nextHop.linkLocal));
+}
+
+/** Why the address cannot be that of a host (RFC 4271 §6.3), or undefined if it can. */
+export function nextHopFault({ address }: NextHop): string | undefined {
+  const [first, ...rest] = addressBytes(address);
+  if (familyOf(address) === 4) {
+    return first === 0 || first! >= 224 ? `next hop ${address} is no host (RFC 4271 §6.3)` : undefined;
+  }
+  const unspecified = first === 0 && rest.every((byte) => byte === 0);
+  return first === 0xff || unspecified ? `next hop ${address} is no host (RFC 4271 §6.3)` : undefined;
+}
+
+function isLinkLocal(address: Address): boolean {
+  const bytes = addressBytes(address);
+  return bytes[0] === 0xfe && (bytes[1]! & 0xc0) === 0x80; // fe80::/10, RFC 4291 §2.5.6
+}

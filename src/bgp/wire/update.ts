@@ -1,0 +1,164 @@
+/**
+ * UPDATE as received (RFC 4271 §4.3).
+ *
+ *     withdrawn length 2 | withdrawn | attributes' length 2 | attributes | NLRI up to the end
+ *
+ * {@link parseUpdate} leaves prefixes as bytes, for a table that takes them so; {@link decodeUpdate} makes values.
+ */
+import { countNlri, decodeNlri, type NlriBytes } from './nlri.ts';
+import { type DecodedAttributes, decodeAttributes } from './attribute-list.ts';
+import { DecodeFault, catchDecodeError, decodeError } from './decode-error.ts';
+import { HEADER_LENGTH } from './header.ts';
+import * as iana from './iana.ts';
+import type {
+  AttributeFault,
+  DecodeError,
+  NextHop,
+  PathAttributes,
+  ReceivedUpdate,
+  WireOptions,
+} from './message.ts';
+import type { Family } from '../../net/address.ts';
+import { nextHopFault } from './next-hop.ts';
+
+/** An UPDATE with its prefixes as bytes. */
+export interface ParsedUpdate {
+  readonly withdrawn: readonly NlriBytes[];
+  readonly announced: readonly { readonly nlri: NlriBytes; readonly nextHop: NextHop }[];
+  readonly attributes: PathAttributes | undefined;
+  /** Announced in malformed wise: to be handled as if withdrawn (RFC 7606 §2). */
+  readonly treatAsWithdraw: readonly NlriBytes[];
+  readonly faults: readonly AttributeFault[];
+  readonly endOfRib: Family | undefined;
+}
+
+const SHORT = decodeError(
+  iana.ERROR_UPDATE_MESSAGE,
+  iana.UPDATE_MALFORMED_ATTRIBUTE_LIST,
+  'the lengths in the UPDATE do not fit its own (RFC 7606 §3)',
+);
+
+/** Reads a whole UPDATE into values. */
+export function decodeUpdate(message: Uint8Array, wire: WireOptions): ReceivedUpdate | DecodeError {
+  const parsed = parseUpdate(message, wire);
+  if ('type' in parsed) return parsed;
+  return {
+    type: 'update',
+    withdrawn: parsed.withdrawn.map(decodeNlri),
+    announced: parsed.announced.map(({ nlri, nextHop }) => ({ ...decodeNlri(nlri), nextHop })),
+    treatAsWithdraw: parsed.treatAsWithdraw.map(decodeNlri),
+    faults: parsed.faults,
+    ...(parsed.attributes === undefined ? {} : { attributes: parsed.attributes }),
+    ...(parsed.endOfRib === undefined ? {} : { endOfRib: parsed.endOfRib }),
+  };
+}
+
+/** Reads a whole UPDATE and leaves its prefixes in place: they are views into `message`. */
+export function parseUpdate(message: Uint8Array, wire: WireOptions): ParsedUpdate | DecodeError {
+  return catchDecodeError(() => readUpdate(message, wire), SHORT);
+}
+
+function readUpdate(message: Uint8Array, wire: WireOptions): ParsedUpdate {
+  const end = message.length;
+  const withdrawnAt = HEADER_LENGTH + 2;
+  const withdrawnEnd = withdrawnAt + word(message, HEADER_LENGTH);
+  if (withdrawnEnd + 2 > end) throw new DecodeFault(SHORT);
+  const attributesAt = withdrawnEnd + 2;
+  const attributesEnd = attributesAt + word(message, withdrawnEnd);
+  if (attributesEnd > end) throw new DecodeFault(SHORT);
+
+  const withdrawn = classic(message, withdrawnAt, withdrawnEnd, wire, 'withdrawn routes');
+  const nlri = classic(message, attributesEnd, end, wire, 'NLRI');
+  const decoded = decodeAttributes(message, attributesAt, attributesEnd, wire);
+  const { draft } = decoded;
+
+  const carriesIPv4 = wire.families.includes(4);
+  const gone: NlriBytes[] = [];
+  if (withdrawn !== undefined && carriesIPv4) gone.push(withdrawn);
+  if (draft.unreach !== undefined && draft.unreach.start < draft.unreach.end) gone.push(draft.unreach);
+
+  const reachable: { nlri: NlriBytes; nextHop: NextHop | undefined }[] = [];
+  if (nlri !== undefined) reachable.push({ nlri, nextHop: draft.nextHop });
+  if (draft.reach !== undefined && draft.reach.nlri.start < draft.reach.nlri.end) reachable.push(draft.reach);
+
+  const faults = [...decoded.faults, ...(reachable.length === 0 ? [] : missing(decoded, nlri !== undefined))];
+  const withdraw = faults.find(({ action }) => action === 'withdraw');
+  if (withdraw !== undefined && reachable.length === 0 && draft.otherFamily === undefined) {
+    // RFC 7606 §5.2: the prefixes it was meant for cannot be known.
+    throw new DecodeFault(
+      decodeError(
+        iana.ERROR_UPDATE_MESSAGE,
+        iana.UPDATE_MALFORMED_ATTRIBUTE_LIST,
+        `${withdraw.attribute}: ${withdraw.reason}, and no prefix to withdraw (RFC 7606 §5.2)`,
+      ),
+    );
+  }
+  const carried = reachable.filter((entry) => wire.families.includes(entry.nlri.family));
+  const announced =
+    withdraw === undefined
+      ? carried.flatMap((entry) =>
+          entry.nextHop === undefined ? [] : [{ ...entry, nextHop: entry.nextHop }],
+        )
+      : [];
+  return {
+    withdrawn: gone,
+    announced,
+    attributes: announced.length === 0 ? undefined : (draft.attributes as PathAttributes),
+    treatAsWithdraw: withdraw === undefined ? [] : carried.map((entry) => entry.nlri),
+    faults,
+    endOfRib: withdrawn === undefined && nlri === undefined ? endOfRib(decoded, carriesIPv4) : undefined,
+  };
+}
+
+function word(message: Uint8Array, at: number): number {
+  return (message[at]! << 8) | message[at + 1]!;
+}
+
+/** The IPv4 prefixes of a field of the message proper; undefined if there are none. */
+function classic(
+  message: Uint8Array,
+  start: number,
+  end: number,
+  wire: WireOptions,
+  field: string,
+): NlriBytes | undefined {
+  if (start === end) return undefined;
+  const nlri: NlriBytes = { family: 4, addPath: wire.addPathReceive.includes(4), bytes: message, start, end };
+  if (countNlri(nlri) >= 0) return nlri;
+  throw new DecodeFault(
+    decodeError(
+      iana.ERROR_UPDATE_MESSAGE,
+      iana.UPDATE_INVALID_NETWORK_FIELD,
+      `the prefixes in ${field} cannot be read (RFC 7606 §5.3)`,
+    ),
+  );
+}
+
+/** Well-known mandatory attributes that a route cannot do without (RFC 7606 §3 d), and impossible next hops. */
+function missing({ draft, faults }: DecodedAttributes, classicNlri: boolean): AttributeFault[] {
+  const found: AttributeFault[] = [];
+  const need = (code: number, attribute: string, present: boolean): void => {
+    if (present || faults.some((fault) => fault.code === code)) return;
+    found.push({ code, attribute, action: 'withdraw', reason: 'it is missing (RFC 7606 §3 d)' });
+  };
+  need(iana.ATTRIBUTE_ORIGIN, 'ORIGIN', draft.attributes.origin !== undefined);
+  need(iana.ATTRIBUTE_AS_PATH, 'AS_PATH', draft.attributes.asPath !== undefined);
+  if (classicNlri) need(iana.ATTRIBUTE_NEXT_HOP, 'NEXT_HOP', draft.nextHop !== undefined);
+  const reason = draft.reach === undefined ? undefined : nextHopFault(draft.reach.nextHop);
+  if (reason !== undefined) {
+    found.push({
+      code: iana.ATTRIBUTE_MP_REACH_NLRI,
+      attribute: 'MP_REACH_NLRI',
+      action: 'withdraw',
+      reason,
+    });
+  }
+  return found;
+}
+
+/** RFC 4724 §2: an empty UPDATE, or one whose only attribute is an empty MP_UNREACH_NLRI. */
+function endOfRib({ draft, count }: DecodedAttributes, carriesIPv4: boolean): Family | undefined {
+  if (count === 0) return carriesIPv4 ? 4 : undefined;
+  const { unreach } = draft;
+  return count === 1 && unreach !== undefined && unreach.start === unreach.end ? unreach.family : undefined;
+}
