@@ -8,6 +8,7 @@ import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import { ConfigError, describeError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
+import { peerCredentials } from '../sys/peer-credentials.ts';
 
 /** Answers with something that becomes JSON; throwing answers 500 with the error in words. */
 export type LocalHandler = (query: URLSearchParams) => unknown;
@@ -25,6 +26,11 @@ export class LocalServer {
       const handler = handlers.get(`${request.method} ${url.pathname}`);
       if (handler === undefined) {
         return reply(response, 404, { error: `no such request; known: ${[...handlers.keys()].join(', ')}` });
+      }
+      // The file's mode keeps others out already; the kernel's word holds even where someone loosened the mode.
+      const uid = peerCredentials(request.socket)?.uid;
+      if (uid !== 0 && uid !== process.getuid?.()) {
+        return reply(response, 403, { error: 'only root and the user of the agent may ask' });
       }
       const answer = async (): Promise<void> => {
         try {

@@ -169,6 +169,14 @@ export function getsockopt(fd: number, level: number, option: number): number {
   return value[0]!;
 }
 
+/** getsockopt(2) of a structure of `size` bytes. */
+export function getsockoptBytes(fd: number, level: number, option: number, size: number): Uint8Array {
+  const value = new Uint8Array(size);
+  const length = new Uint8Array(Uint32Array.of(size).buffer);
+  check('getsockopt', libc().getsockopt(fd, level, option, value, length));
+  return value;
+}
+
 /** send(2): the whole buffer is one datagram. */
 export function send(fd: number, bytes: Uint8Array): number {
   return check('send', libc().send(fd, bytes, bytes.length, MSG_NOSIGNAL));
