@@ -116,7 +116,7 @@ export function decodeLink(payload: Uint8Array): Link | undefined {
     mtu: number(IFLA_MTU) ?? 0,
     ...(mac === undefined || mac.length !== 6 ? {} : { mac: formatMac(mac) }),
     ...(master === undefined ? {} : { master }),
-    ...(lower === undefined || lower === index ? {} : { link: lower }),
+    ...(lower === undefined ? {} : { link: lower }),
     ...(linkNamespaceId === undefined ? {} : { linkNamespaceId }),
     ...(alias === undefined ? {} : { alias: readString(alias) }),
   };
