@@ -27,6 +27,8 @@ export type SessionEvent =
   | { readonly type: 'keepalive-timer-expires'; readonly connection: ConnectionId }
   /** 13 IdleHoldTimer_Expires. */
   | { readonly type: 'idle-hold-timer-expires' }
+  /** 29 SendHoldTimer_Expires (RFC 9687 §4): the peer has not read for the send hold time, which the rim watches. */
+  | { readonly type: 'send-hold-timer-expires'; readonly connection: ConnectionId }
   /** 16 Tcp_CR_Acked: a connection that we opened is up. */
   | { readonly type: 'tcp-connected'; readonly connection: ConnectionId }
   /** 17 TcpConnectionConfirmed: the peer has connected to us. */

@@ -1,6 +1,32 @@
-/** What two OPENs agree on. */
+/** The OPEN that we send, and what it and the peer's agree on (RFC 4271 §4.2, §6.2; RFC 5492). */
 import type { Address, Family } from '../../net/address.ts';
-import type { WireOptions } from '../wire/message.ts';
+import { ByteWriter } from '../../net/bytes.ts';
+import { afiSafi, familyOfAfiSafi } from '../wire/afi-safi.ts';
+import { encodeCapability } from '../wire/capability.ts';
+import {
+  AFI_IPV6,
+  ERROR_OPEN_MESSAGE,
+  OPEN_BAD_BGP_IDENTIFIER,
+  OPEN_BAD_PEER_AS,
+  OPEN_ROLE_MISMATCH,
+  OPEN_UNACCEPTABLE_HOLD_TIME,
+  OPEN_UNSUPPORTED_CAPABILITY,
+  ROLE_CUSTOMER,
+  ROLE_PEER,
+  ROLE_PROVIDER,
+  ROLE_ROUTE_SERVER,
+  ROLE_ROUTE_SERVER_CLIENT,
+} from '../wire/iana.ts';
+import type {
+  AddPathMode,
+  Capability,
+  NotificationMessage,
+  OpenMessage,
+  WireOptions,
+} from '../wire/message.ts';
+import { notification } from '../wire/notification.ts';
+import { BGP_VERSION } from '../wire/open.ts';
+import type { SessionConfig } from './session.ts';
 
 /** The outcome of the two OPENs of a connection. */
 export interface Negotiated {
@@ -22,7 +48,7 @@ export interface Negotiated {
         readonly notification: boolean;
         /** Seconds. */
         readonly restartTime: number;
-        /** Families the peer listed; `forwarding`: their forwarding state was preserved. */
+        /** Families carried that the peer listed; `forwarding`: their forwarding state was preserved. */
         readonly families: readonly { readonly family: Family; readonly forwarding: boolean }[];
       }
     | undefined;
@@ -36,4 +62,195 @@ export interface Negotiated {
   readonly peerRole?: number | undefined;
   /** From the peer's FQDN capability. */
   readonly peerHostname?: string | undefined;
+}
+
+/** Which role the peer must have if we have this one (RFC 9234 §4.2). */
+const COUNTERPART: Readonly<Record<number, number>> = {
+  [ROLE_PROVIDER]: ROLE_CUSTOMER,
+  [ROLE_CUSTOMER]: ROLE_PROVIDER,
+  [ROLE_ROUTE_SERVER]: ROLE_ROUTE_SERVER_CLIENT,
+  [ROLE_ROUTE_SERVER_CLIENT]: ROLE_ROUTE_SERVER,
+  [ROLE_PEER]: ROLE_PEER,
+};
+
+type Of<Type extends Capability['type']> = Extract<Capability, { type: Type }>;
+
+/** The OPEN of this session. */
+export function localOpen(config: SessionConfig): OpenMessage {
+  return {
+    type: 'open',
+    version: BGP_VERSION,
+    asNumber: config.localAs,
+    holdTime: config.holdTime,
+    identifier: config.routerId,
+    capabilities: localCapabilities(config),
+  };
+}
+
+function localCapabilities(config: SessionConfig): Capability[] {
+  const { families, gracefulRestart, longLivedStaleTime, addPath, role, hostname } = config;
+  const capabilities: Capability[] = [
+    ...families.map((family) => ({ type: 'multiprotocol', ...afiSafi(family) }) as const),
+    { type: 'route-refresh' },
+    { type: 'enhanced-route-refresh' },
+    { type: 'four-octet-as', asNumber: config.localAs },
+  ];
+  if (config.extendedNextHop && families.includes(4)) {
+    capabilities.push({ type: 'extended-next-hop', families: [{ ...afiSafi(4), nextHopAfi: AFI_IPV6 }] });
+  }
+  if (config.extendedMessages) capabilities.push({ type: 'extended-message' });
+  if (role !== undefined) capabilities.push({ type: 'role', role });
+  if (gracefulRestart !== undefined) {
+    const { forwarding } = gracefulRestart;
+    capabilities.push({
+      type: 'graceful-restart',
+      restarting: gracefulRestart.restarting,
+      notification: true,
+      restartTime: gracefulRestart.restartTime,
+      families: families.map((family) => ({ ...afiSafi(family), forwarding: forwarding.includes(family) })),
+    });
+    if (longLivedStaleTime !== undefined) {
+      capabilities.push({
+        type: 'long-lived-graceful-restart',
+        families: families.map((family) => ({
+          ...afiSafi(family),
+          forwarding: forwarding.includes(family),
+          staleTime: longLivedStaleTime,
+        })),
+      });
+    }
+  }
+  const mode = addPathMode(addPath);
+  if (mode !== undefined) {
+    capabilities.push({
+      type: 'add-path',
+      families: families.map((family) => ({ ...afiSafi(family), mode })),
+    });
+  }
+  if (hostname !== undefined) capabilities.push({ type: 'fqdn', hostname, domain: '' });
+  return capabilities;
+}
+
+function addPathMode(addPath: SessionConfig['addPath']): AddPathMode | undefined {
+  if (addPath?.send === true) return addPath.receive ? 'both' : 'send';
+  return addPath?.receive === true ? 'receive' : undefined;
+}
+
+/** What both sides agree on, or the NOTIFICATION that refuses the peer's OPEN (RFC 4271 §6.2). */
+export function negotiate(config: SessionConfig, open: OpenMessage): Negotiated | NotificationMessage {
+  const refused = refusal(config, open);
+  if (refused !== undefined) return refused;
+  const families = commonFamilies(config, open);
+  const has = (type: Capability['type']): boolean => find(open, type) !== undefined;
+  const holdTime = Math.min(config.holdTime, open.holdTime);
+  const fqdn = find(open, 'fqdn');
+  return {
+    wire: {
+      fourOctetAs: has('four-octet-as'),
+      extendedMessages: config.extendedMessages && has('extended-message'),
+      external: open.asNumber !== config.localAs,
+      families,
+      addPathReceive: config.addPath?.receive === true ? addPathFamilies(open, families, 'send') : [],
+      addPathSend: config.addPath?.send === true ? addPathFamilies(open, families, 'receive') : [],
+      extendedNextHop: config.extendedNextHop && families.includes(4) && offersExtendedNextHop(open),
+    },
+    peerAs: open.asNumber,
+    peerIdentifier: open.identifier,
+    holdTime,
+    keepaliveTime: keepaliveTime(config, holdTime),
+    families,
+    routeRefresh: has('route-refresh'),
+    enhancedRouteRefresh: has('route-refresh') && has('enhanced-route-refresh'),
+    gracefulRestart: config.gracefulRestart === undefined ? undefined : peerGracefulRestart(open, families),
+    longLivedStale: longLivedStale(config, open, families),
+    peerRole: find(open, 'role')?.role,
+    peerHostname: fqdn === undefined || fqdn.hostname === '' ? undefined : fqdn.hostname,
+  };
+}
+
+function refusal(config: SessionConfig, open: OpenMessage): NotificationMessage | undefined {
+  const refuse = (subcode: number, data?: Uint8Array): NotificationMessage =>
+    notification(ERROR_OPEN_MESSAGE, subcode, data);
+  // RFC 4271 §6.2; AS 0 never (RFC 7607 §2).
+  if (open.asNumber === 0 || (config.peerAs !== undefined && open.asNumber !== config.peerAs)) {
+    return refuse(OPEN_BAD_PEER_AS);
+  }
+  // RFC 6286 §2.2: zero never; equal to ours not within an AS.
+  const internal = open.asNumber === config.localAs;
+  if (open.identifier === '0.0.0.0' || (internal && open.identifier === config.routerId)) {
+    return refuse(OPEN_BAD_BGP_IDENTIFIER);
+  }
+  if (open.holdTime === 1 || open.holdTime === 2) return refuse(OPEN_UNACCEPTABLE_HOLD_TIME);
+  if (commonFamilies(config, open).length === 0) {
+    // RFC 5492 §5: the data are the capabilities that we insist on.
+    const data = new ByteWriter();
+    for (const family of config.families)
+      encodeCapability({ type: 'multiprotocol', ...afiSafi(family) }, data);
+    return refuse(OPEN_UNSUPPORTED_CAPABILITY, data.copy());
+  }
+  const peerRole = find(open, 'role')?.role;
+  if (!internal && config.role !== undefined && peerRole !== undefined) {
+    if (COUNTERPART[config.role] !== peerRole) return refuse(OPEN_ROLE_MISMATCH);
+  }
+  return undefined;
+}
+
+function find<Type extends Capability['type']>(open: OpenMessage, type: Type): Of<Type> | undefined {
+  return open.capabilities.find((capability): capability is Of<Type> => capability.type === type);
+}
+
+/** Families both offer; a peer that offers none by capability means IPv4 (RFC 4760 §8). */
+function commonFamilies(config: SessionConfig, open: OpenMessage): Family[] {
+  const offers = open.capabilities.filter((capability) => capability.type === 'multiprotocol');
+  const peer = offers.length === 0 ? [4] : offers.map(familyOfAfiSafi);
+  return config.families.filter((family) => peer.includes(family));
+}
+
+function addPathFamilies(open: OpenMessage, families: readonly Family[], wanted: AddPathMode): Family[] {
+  const offered = find(open, 'add-path')?.families ?? [];
+  return families.filter((family) =>
+    offered.some(
+      (entry) => familyOfAfiSafi(entry) === family && (entry.mode === wanted || entry.mode === 'both'),
+    ),
+  );
+}
+
+function offersExtendedNextHop(open: OpenMessage): boolean {
+  const offered = find(open, 'extended-next-hop')?.families ?? [];
+  return offered.some((entry) => familyOfAfiSafi(entry) === 4 && entry.nextHopAfi === AFI_IPV6);
+}
+
+/** A third of the hold time (RFC 4271 §4.4), or less if configured; never under a second. */
+function keepaliveTime(config: SessionConfig, holdTime: number): number {
+  if (holdTime === 0) return 0;
+  return Math.max(1, Math.min(config.keepaliveTime ?? Infinity, Math.floor(holdTime / 3)));
+}
+
+function peerGracefulRestart(open: OpenMessage, families: readonly Family[]): Negotiated['gracefulRestart'] {
+  const offered = find(open, 'graceful-restart');
+  if (offered === undefined) return undefined;
+  return {
+    restarting: offered.restarting,
+    notification: offered.notification, // ours is always set
+    restartTime: offered.restartTime,
+    families: families.flatMap((family) => {
+      const entry = offered.families.find((candidate) => familyOfAfiSafi(candidate) === family);
+      return entry === undefined ? [] : [{ family, forwarding: entry.forwarding }];
+    }),
+  };
+}
+
+/** RFC 9494 §4.1: it takes the graceful restart capability too. */
+function longLivedStale(
+  config: SessionConfig,
+  open: OpenMessage,
+  families: readonly Family[],
+): Negotiated['longLivedStale'] {
+  const offered = find(open, 'long-lived-graceful-restart');
+  const both = config.gracefulRestart !== undefined && config.longLivedStaleTime !== undefined;
+  if (offered === undefined || !both || find(open, 'graceful-restart') === undefined) return [];
+  return families.flatMap((family) => {
+    const entry = offered.families.find((candidate) => familyOfAfiSafi(candidate) === family);
+    return entry === undefined ? [] : [{ family, staleTime: entry.staleTime, forwarding: entry.forwarding }];
+  });
 }

@@ -53,6 +53,7 @@ export interface GracefulRestartConfig {
 export interface SessionConnection {
   readonly id: ConnectionId;
   readonly outgoing: boolean;
+  /** Connect: being opened. */
   readonly state: 'Connect' | 'OpenSent' | 'OpenConfirm' | 'Established';
   /** The peer's OPEN, from OpenConfirm on. */
   readonly open?: OpenMessage | undefined;
@@ -61,9 +62,11 @@ export interface SessionConnection {
 
 export interface Session {
   readonly config: SessionConfig;
+  /** Started by the operator; in Idle it is then only waiting. */
+  readonly enabled: boolean;
   /** The most advanced state of a connection; without one Idle or Active. */
   readonly state: SessionState;
-  /** At most one of each direction. */
+  /** At most two: one of each direction, or the established one and one more that the peer has opened. */
   readonly connections: readonly SessionConnection[];
   /** Errors since the session was last stable; drives the idle hold time. */
   readonly failures: number;
@@ -71,4 +74,14 @@ export interface Session {
   readonly opened: number;
   /** The last error or NOTIFICATION, sent or received, in words; empty if none. */
   readonly info: string;
+}
+
+/** A session that has not been started. */
+export function createSession(config: SessionConfig): Session {
+  return { config, enabled: false, state: 'Idle', connections: [], failures: 0, opened: 0, info: '' };
+}
+
+/** The same session under a new configuration, which counts from the next OPEN on. */
+export function reconfigure(session: Session, config: SessionConfig): Session {
+  return { ...session, config };
 }

@@ -1,0 +1,20 @@
+/** Turns what the codec read into the event it is. */
+import type { DecodeError, ReceivedMessage } from '../wire/message.ts';
+import type { ConnectionId, SessionEvent } from './event.ts';
+
+export function messageEvent(connection: ConnectionId, message: ReceivedMessage | DecodeError): SessionEvent {
+  switch (message.type) {
+    case 'open':
+      return { type: 'open-received', connection, message };
+    case 'update':
+      return { type: 'update-received', connection, message };
+    case 'notification':
+      return { type: 'notification-received', connection, message };
+    case 'keepalive':
+      return { type: 'keepalive-received', connection };
+    case 'route-refresh':
+      return { type: 'route-refresh-received', connection, message };
+    case 'error':
+      return { type: 'message-malformed', connection, error: message };
+  }
+}

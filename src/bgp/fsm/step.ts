@@ -1,0 +1,293 @@
+/**
+ * The state machine (RFC 4271 §8.2.2) as a table: state and event lead to a handler; `step` is the whole of it. Pure:
+ * no clock, no socket; randomness comes in.
+ *
+ * Where a peer has two connections (§6.8) each has its own row: an event that names a connection is looked up under
+ * that connection's state, all others under the session's.
+ *
+ *     Idle ──start──► Connect ──TCP up──► OpenSent ──OPEN──► OpenConfirm ──KEEPALIVE──► Established
+ *      ▲                 │ ▲                 ▲
+ *      │            fails│ │retry            │accepted
+ *      └──idle hold──    ▼ │                 │
+ *         after errors  Active ──────────────┘
+ *
+ * What differs from the letter of RFC 4271, each for a reason:
+ * - A lost TCP connection, or a Cease from the peer, leads to Active and not to Idle: the peer is restarting, and its
+ *   next connection must be welcome (RFC 4724). Idle and its hold time are for errors (DampPeerOscillations).
+ * - An expired timer that no longer matters, or an event of a connection that is closed, is ignored: it is a race
+ *   inside this machine and nothing the peer should be told about.
+ * - A collision is resolved as soon as one OPEN is known, also against a connection in OpenSent: the identifier decides
+ *   for both. DelayOpen (an option) is not there.
+ */
+import {
+  CEASE_ADMINISTRATIVE_SHUTDOWN,
+  CEASE_CONNECTION_COLLISION,
+  CEASE_PEER_DECONFIGURED,
+  ERROR_CEASE,
+  ERROR_FINITE_STATE_MACHINE,
+  ERROR_HOLD_TIMER_EXPIRED,
+  ERROR_SEND_HOLD_TIMER_EXPIRED,
+  FSM_UNEXPECTED_IN_ESTABLISHED,
+  FSM_UNEXPECTED_IN_OPEN_CONFIRM,
+  FSM_UNEXPECTED_IN_OPEN_SENT,
+} from '../wire/iana.ts';
+import type { NotificationMessage } from '../wire/message.ts';
+import { cease, hardReset, notification, notificationOf } from '../wire/notification.ts';
+import type { SessionAction } from './action.ts';
+import { resolveCollision } from './collision.ts';
+import type { SessionEvent } from './event.ts';
+import { negotiate } from './negotiate.ts';
+import type { Session, SessionConnection, SessionState } from './session.ts';
+import { Turn } from './turn.ts';
+
+export interface Step {
+  readonly session: Session;
+  readonly actions: readonly SessionAction[];
+}
+
+type EventOf<Type extends SessionEvent['type']> = Extract<SessionEvent, { type: Type }>;
+type ConnectionEvent = Extract<SessionEvent, { connection: string }>['type'];
+
+/** Handlers of a row; those of connection events get the connection, which is then in the row's state. */
+type Row = {
+  readonly [Type in SessionEvent['type']]?: Type extends Exclude<ConnectionEvent, 'tcp-accepted'>
+    ? (turn: Turn, event: EventOf<Type>, connection: SessionConnection) => void
+    : (turn: Turn, event: EventOf<Type>) => void;
+};
+
+type AnyHandler = (turn: Turn, event: SessionEvent, connection: SessionConnection | undefined) => void;
+
+/** Messages that end a session when they come out of turn (RFC 6608). */
+const MESSAGES: ReadonlySet<SessionEvent['type']> = new Set([
+  'open-received',
+  'keepalive-received',
+  'update-received',
+  'route-refresh-received',
+]);
+
+const UNEXPECTED: Readonly<Partial<Record<SessionState, number>>> = {
+  OpenSent: FSM_UNEXPECTED_IN_OPEN_SENT,
+  OpenConfirm: FSM_UNEXPECTED_IN_OPEN_CONFIRM,
+  Established: FSM_UNEXPECTED_IN_ESTABLISHED,
+};
+
+/** Closes over an error of ours or the peer's: NOTIFICATION, then Idle for a while. */
+function refuse(turn: Turn, connection: SessionConnection, sent: NotificationMessage, words?: string): void {
+  turn.drop(connection, words === undefined ? { sent } : { sent, words });
+  turn.damp();
+}
+
+const stop: NonNullable<Row['manual-stop']> = (turn, event) => {
+  for (const connection of turn.session.connections) {
+    if (connection.state === 'Connect' || event.cease === undefined) {
+      turn.drop(connection, { words: 'Stopped' });
+    } else {
+      turn.drop(connection, { sent: farewell(connection, event.cease, event.communication) });
+    }
+  }
+  turn.stop('connect-retry');
+  turn.stop('idle-hold');
+  turn.become([], 'Idle');
+  turn.session = { ...turn.session, enabled: false, failures: 0 };
+};
+
+/** A shutdown for good tells a peer that knows RFC 8538 not to keep our routes (§3.1). */
+function farewell(
+  { negotiated }: SessionConnection,
+  subcode: number,
+  communication: string | undefined,
+): NotificationMessage {
+  const plain = cease(subcode, communication);
+  const forGood = subcode === CEASE_ADMINISTRATIVE_SHUTDOWN || subcode === CEASE_PEER_DECONFIGURED;
+  return forGood && negotiated?.gracefulRestart?.notification === true ? hardReset(plain) : plain;
+}
+
+const giveUp: NonNullable<Row['automatic-stop']> = (turn, event) => {
+  for (const connection of turn.session.connections) {
+    turn.drop(
+      connection,
+      connection.state === 'Connect'
+        ? { words: 'Stopped' }
+        : { sent: farewell(connection, event.cease, event.communication) },
+    );
+  }
+  turn.damp();
+};
+
+const start: NonNullable<Row['manual-start']> = (turn) => {
+  turn.session = { ...turn.session, enabled: true };
+  turn.stop('idle-hold');
+  turn.dial();
+};
+
+/** RFC 4271 §8.2.2, events 16 and 17 in Connect and Active. */
+const accept: NonNullable<Row['tcp-accepted']> = (turn, event) => {
+  // A peer that opens a second connection has given up the first, unless that is established: then its OPEN decides.
+  const older = turn.session.connections.find(({ outgoing, state }) => !outgoing && state !== 'Established');
+  if (older !== undefined) turn.drop(older, { words: 'The peer opened another connection' });
+  turn.open({ id: event.connection, outgoing: false, state: 'OpenSent' });
+};
+
+const reject: NonNullable<Row['tcp-accepted']> = (turn, event) => {
+  turn.actions.push({ type: 'close', connection: event.connection });
+};
+
+const connectionFailed: NonNullable<Row['tcp-failed']> = (turn, event, connection) => {
+  turn.drop(connection, { words: `Connection lost: ${event.reason}` });
+  turn.retry();
+};
+
+const holdExpired: NonNullable<Row['hold-timer-expires']> = (turn, _event, connection) =>
+  refuse(turn, connection, notification(ERROR_HOLD_TIMER_EXPIRED));
+
+const sendHoldExpired: NonNullable<Row['send-hold-timer-expires']> = (turn, _event, connection) =>
+  refuse(turn, connection, notification(ERROR_SEND_HOLD_TIMER_EXPIRED));
+
+const malformed: NonNullable<Row['message-malformed']> = (turn, { error }, connection) =>
+  refuse(turn, connection, notificationOf(error), error.reason);
+
+const notified: NonNullable<Row['notification-received']> = (turn, { message }, connection) => {
+  turn.drop(connection, { received: message });
+  if (message.code === ERROR_CEASE) turn.retry();
+  else turn.damp();
+};
+
+const sendKeepalive: NonNullable<Row['keepalive-timer-expires']> = (turn, _event, connection) => {
+  turn.actions.push({ type: 'send', connection: connection.id, message: { type: 'keepalive' } });
+  turn.startKeepalive(connection);
+};
+
+const retryConnect: NonNullable<Row['connect-retry-timer-expires']> = (turn) => {
+  const dialling = turn.session.connections.find(({ state }) => state === 'Connect');
+  if (dialling !== undefined) turn.drop(dialling, { words: 'Connection timed out' });
+  if (turn.session.connections.length === 0) turn.dial();
+};
+
+/** Event 19 in OpenSent. */
+const openReceived: NonNullable<Row['open-received']> = (turn, { message: open }, connection) => {
+  const { config } = turn.session;
+  const negotiated = negotiate(config, open);
+  if ('type' in negotiated) {
+    refuse(turn, connection, negotiated);
+    return;
+  }
+  const collision = cease(CEASE_CONNECTION_COLLISION);
+  for (const other of turn.others(connection)) {
+    if (other.state === 'Connect') continue;
+    if (other.state === 'Established') {
+      // RFC 4724 §5: a peer that restarts may do so before we notice; otherwise the established one stays (§6.8).
+      if (other.negotiated?.gracefulRestart === undefined) {
+        turn.drop(connection, { sent: collision });
+        return;
+      }
+      turn.drop(other, { words: 'The peer has restarted' });
+      continue;
+    }
+    const keep = resolveCollision(
+      { asNumber: config.localAs, identifier: config.routerId },
+      { asNumber: open.asNumber, identifier: open.identifier },
+    );
+    if (connection.outgoing !== (keep === 'outgoing')) {
+      turn.drop(connection, { sent: collision });
+      return;
+    }
+    turn.drop(other, { sent: collision });
+  }
+  const confirmed: SessionConnection = { ...connection, state: 'OpenConfirm', open, negotiated };
+  turn.put(confirmed);
+  turn.actions.push({ type: 'send', connection: connection.id, message: { type: 'keepalive' } });
+  if (negotiated.holdTime === 0) {
+    turn.actions.push({ type: 'stop-connection-timer', connection: connection.id, timer: 'hold' });
+  }
+  turn.heard(confirmed);
+  turn.startKeepalive(confirmed);
+};
+
+/** Event 26 in OpenConfirm. */
+const establish: NonNullable<Row['keepalive-received']> = (turn, _event, connection) => {
+  for (const other of turn.others(connection)) {
+    turn.drop(other, other.state === 'Connect' ? { words: '' } : { sent: cease(CEASE_CONNECTION_COLLISION) });
+  }
+  turn.stop('connect-retry');
+  turn.put({ ...connection, state: 'Established' });
+  turn.session = { ...turn.session, info: '' };
+  turn.heard(connection);
+  const { negotiated } = connection;
+  if (negotiated !== undefined) {
+    turn.actions.push({ type: 'established', connection: connection.id, negotiated });
+  }
+};
+
+/** What every state with a transport connection has in common. */
+const CONNECTED = {
+  'manual-stop': stop,
+  'automatic-stop': giveUp,
+  'connect-retry-timer-expires': retryConnect,
+  'hold-timer-expires': holdExpired,
+  'send-hold-timer-expires': sendHoldExpired,
+  'tcp-accepted': accept,
+  'tcp-failed': connectionFailed,
+  'message-malformed': malformed,
+  'notification-received': notified,
+} satisfies Row;
+
+const TABLE: Readonly<Record<SessionState, Row>> = {
+  Idle: {
+    'manual-start': start,
+    'manual-stop': stop,
+    'idle-hold-timer-expires': (turn) => {
+      if (turn.session.enabled) turn.dial();
+    },
+    'tcp-accepted': reject,
+  },
+  Connect: {
+    'manual-stop': stop,
+    'automatic-stop': giveUp,
+    'connect-retry-timer-expires': retryConnect,
+    'tcp-connected': (turn, _event, connection) => turn.open(connection),
+    'tcp-accepted': accept,
+    'tcp-failed': connectionFailed,
+  },
+  Active: {
+    'manual-stop': stop,
+    'automatic-stop': giveUp,
+    'connect-retry-timer-expires': retryConnect,
+    'tcp-accepted': accept,
+  },
+  OpenSent: { ...CONNECTED, 'open-received': openReceived },
+  OpenConfirm: { ...CONNECTED, 'keepalive-timer-expires': sendKeepalive, 'keepalive-received': establish },
+  Established: {
+    ...CONNECTED,
+    'keepalive-timer-expires': sendKeepalive,
+    'keepalive-received': (turn, _event, connection) => {
+      turn.heard(connection);
+      // A session that lives from one KEEPALIVE to the next is stable again.
+      if (turn.session.failures > 0) turn.session = { ...turn.session, failures: 0 };
+    },
+    'update-received': (turn, { message }, connection) => {
+      turn.heard(connection);
+      turn.actions.push({ type: 'deliver-update', connection: connection.id, message });
+    },
+    'route-refresh-received': (turn, { message }, connection) => {
+      turn.actions.push({ type: 'deliver-route-refresh', connection: connection.id, message });
+    },
+  },
+};
+
+/** The session after the event, and what is to be done. Never throws; `random` yields numbers in [0, 1). */
+export function step(session: Session, event: SessionEvent, random: () => number): Step {
+  const turn = new Turn(session, random);
+  const connection = 'connection' in event ? turn.connection(event.connection) : undefined;
+  if ('connection' in event && (event.type === 'tcp-accepted') !== (connection === undefined)) {
+    return { session, actions: [] };
+  }
+  const state = connection?.state ?? session.state;
+  const handler = TABLE[state][event.type] as AnyHandler | undefined;
+  if (handler !== undefined) {
+    handler(turn, event, connection);
+  } else if (connection !== undefined && MESSAGES.has(event.type)) {
+    const subcode = UNEXPECTED[state];
+    if (subcode !== undefined) refuse(turn, connection, notification(ERROR_FINITE_STATE_MACHINE, subcode));
+  }
+  return { session: turn.session, actions: turn.actions };
+}
