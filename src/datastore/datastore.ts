@@ -7,7 +7,10 @@ import type { Resource, ResourceKey } from '../model/resource.ts';
 
 export interface ListResult {
   readonly resources: readonly Resource[];
-  /** Stored values that could not be decoded or validated; each reported on its own, never fatal to the list. */
+  /**
+   * Stored values that could not be decoded or validated; each reported on its own, never fatal to the list. Where
+   * the datastore remembers the last good state of such a key (directory), that is among `resources` too.
+   */
   readonly invalid: readonly InvalidEntry[];
   /** A watch from this revision misses nothing and repeats nothing. */
   readonly revision: number;
@@ -35,9 +38,23 @@ export interface ListOptions {
   readonly namespace?: string;
 }
 
+export interface WatchOptions extends ListOptions {
+  readonly from: number;
+  readonly signal: AbortSignal;
+  /**
+   * Told when the datastore cannot be reached while the watch keeps trying, and with undefined when it can again.
+   * For status only; the watch itself misses nothing.
+   */
+  readonly onProblem?: (problem: DatastoreError | undefined) => void;
+}
+
+/**
+ * Every call may reject with a {@link DatastoreError}; writes also with a ValidationError of the model, when the
+ * resource would be refused on reading. `close` ends running watches.
+ */
 export interface Datastore {
   readonly type: 'memory' | 'directory' | 'etcdv3';
-  /** Rejects with {@link NotFoundError}. */
+  /** Rejects with {@link NotFoundError}, or {@link InvalidValueError} when what is stored cannot be decoded. */
   get(key: ResourceKey): Promise<Resource>;
   list(options?: ListOptions): Promise<ListResult>;
   /** Rejects with {@link AlreadyExistsError}. Returns the resource with uid, creationTimestamp, resourceVersion. */
@@ -50,9 +67,7 @@ export interface Datastore {
    * Changes after revision `from`, in order, in batches of what had arrived; ends when `signal` aborts. Throws
    * {@link CompactedError} when `from` is no longer known: then list again. A lost connection is resumed inside.
    */
-  watch(
-    options: { readonly from: number; readonly signal: AbortSignal } & ListOptions,
-  ): AsyncIterable<readonly WatchEvent[]>;
+  watch(options: WatchOptions): AsyncIterable<readonly WatchEvent[]>;
   close(): Promise<void>;
 }
 
@@ -89,9 +104,28 @@ export class ConflictError extends DatastoreError {
   }
 }
 
+/** What is stored under the key is no valid resource; the cause says why. Writing over it or deleting it works. */
+export class InvalidValueError extends DatastoreError {
+  constructor(
+    readonly key: ResourceKey,
+    cause: MargayError,
+  ) {
+    super('datastore.invalid', `stored value is invalid: ${describeKey(key)}`, false, {
+      cause,
+      ...(cause.fix === undefined ? {} : { fix: cause.fix }),
+    });
+  }
+}
+
 export class CompactedError extends DatastoreError {
   constructor(readonly from: number) {
     super('datastore.compacted', `revision ${from} is no longer known`, true);
+  }
+}
+
+export class ClosedError extends DatastoreError {
+  constructor() {
+    super('datastore.closed', 'the datastore is closed', false);
   }
 }
 
