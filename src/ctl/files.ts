@@ -1,0 +1,62 @@
+/** Reading resources from what `-f` names: files, directories, standard input. */
+import { readFileSync, readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { ConfigError } from '../base/errors.ts';
+import { type ParsedResource, parseResources } from '../model/yaml.ts';
+
+export interface SourceOptions {
+  /** Descend into directories (`-R`). */
+  readonly recursive: boolean;
+  /** Namespace of namespaced resources that state none. */
+  readonly namespace: string;
+}
+
+const STANDARD_INPUT = 0;
+const RESOURCE_FILE = /\.(ya?ml|json)$/;
+
+/** Every document of the sources, in order. Throws a ConfigError for a source that cannot be read. */
+export function readSources(sources: readonly string[], options: SourceOptions): ParsedResource[] {
+  return sources.flatMap((source) => {
+    if (source === '-') {
+      return parseResources(readFileSync(STANDARD_INPUT, 'utf8'), {
+        file: '<stdin>',
+        defaultNamespace: options.namespace,
+      });
+    }
+    return filesOf(source, options.recursive).flatMap((file) =>
+      parseResources(read(file), { file, defaultNamespace: options.namespace }),
+    );
+  });
+}
+
+/** The file itself, or the resource files of a directory, in order of their names. */
+function filesOf(path: string, recursive: boolean): string[] {
+  let isDirectory: boolean;
+  try {
+    isDirectory = statSync(path).isDirectory();
+  } catch (cause) {
+    throw new ConfigError('ctl.file', `cannot read ${path}`, {
+      cause,
+      fix: 'give an existing file or directory, or - for standard input',
+    });
+  }
+  if (!isDirectory) return [path];
+  return readdirSync(path, { withFileTypes: true })
+    .toSorted((a, b) => (a.name < b.name ? -1 : 1))
+    .flatMap((entry) => {
+      const child = join(path, entry.name);
+      if (entry.isDirectory()) return recursive ? filesOf(child, true) : [];
+      return RESOURCE_FILE.test(entry.name) ? [child] : [];
+    });
+}
+
+function read(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (cause) {
+    throw new ConfigError('ctl.file', `cannot read ${file}`, {
+      cause,
+      fix: 'check the path and its permissions',
+    });
+  }
+}

@@ -1,0 +1,23 @@
+/** Entry of margayctl: runs one command and ends with its exit code. */
+import { CommanderError } from 'commander';
+import { describeError } from './base/errors.ts';
+import { runCtl } from './ctl/program.ts';
+
+async function main(): Promise<number> {
+  try {
+    return await runCtl(process.argv.slice(2), {
+      variables: process.env,
+      write: (text) => void process.stdout.write(text),
+      writeError: (text) => void process.stderr.write(text),
+    });
+  } catch (error) {
+    // commander has printed its own message already; its code is 0 after --help.
+    if (error instanceof CommanderError) return error.exitCode;
+    process.stderr.write(`${describeError(error)}\n`);
+    return 1;
+  }
+}
+
+void main().then((code) => {
+  process.exitCode = code;
+});
