@@ -14,6 +14,8 @@ import type { Selector } from './selector/selector.ts';
 export interface FaultParams {
   /** What would be right, in words or as a list. */
   readonly allowed?: string;
+  /** The values that would be right, if they can be listed. */
+  readonly options?: readonly string[];
   /** Characters from the start of the scalar to the fault. */
   readonly offset?: number;
 }
@@ -26,6 +28,28 @@ export function fault(
   path: readonly (string | number)[] = [],
 ): void {
   context.addIssue({ code: 'custom', message, params: { ...params }, path: [...path], input: undefined });
+}
+
+/**
+ * Adds a check across the fields of an object. It runs also when some fields are at fault, and does not see those,
+ * so that one report names everything that is wrong.
+ */
+export function across<Schema extends z.ZodObject>(
+  schema: Schema,
+  check: (value: Partial<z.output<Schema>>, context: z.RefinementCtx) => void,
+): Schema {
+  return schema.superRefine(
+    (value: unknown, context) => {
+      if (typeof value !== 'object' || value === null || Array.isArray(value)) return;
+      const sound: Record<string, unknown> = { ...value };
+      for (const issue of context.issues) {
+        const key = issue.path?.[0];
+        if (key !== undefined) delete sound[String(key)];
+      }
+      check(sound as Partial<z.output<Schema>>, context as z.RefinementCtx);
+    },
+    { when: () => true },
+  );
 }
 
 /** A schema that reads text with `parse`, which gives undefined for what it refuses. */
@@ -169,9 +193,8 @@ function selectorField(globalAllowed: boolean) {
       }
     } catch (error) {
       if (!(error instanceof SelectorError)) throw error;
-      fault(context, `selector: ${error.reason}`, {
+      fault(context, `selector: ${error.reason}${error.fix === undefined ? '' : ` (${error.fix})`}`, {
         offset: error.offset,
-        ...(error.fix === undefined ? {} : { allowed: error.fix }),
       });
     }
   });
@@ -311,6 +334,16 @@ export function parseDuration(text: string): number | undefined {
     total += Number(amount) * durationUnits[unit!]!;
   }
   return sign * total;
+}
+
+/** One of the values, in any case; the canonical spelling comes out. */
+export function caselessEnum<const Value extends string>(...values: readonly Value[]) {
+  return z.string().transform((text, context): Value => {
+    const value = values.find((candidate) => candidate.toLowerCase() === text.toLowerCase());
+    if (value !== undefined) return value;
+    fault(context, 'not an allowed value', { options: values });
+    return z.NEVER;
+  });
 }
 
 /** A duration as text; {@link parseDuration} gives its milliseconds. */

@@ -1,125 +1,179 @@
 /** Rules of policies and profiles. */
 import * as z from 'zod';
+import { type Family, familyOf } from '../net/address.ts';
+import { entityRule } from './entity-rule.ts';
 import * as field from './fields.ts';
+import { fault, parsePort, protocolNumber } from './fields.ts';
 import { once } from './kinds/definition.ts';
 import type { Immutable } from './resource.ts';
 
-const maximumNets = 256;
-const maximumPorts = 50;
-
-const entityRule = once(() =>
-  z
-    .strictObject({
-      nets: z
-        .array(field.net())
-        .max(maximumNets)
-        .exactOptional()
-        .describe("Addresses and CIDRs, any of which must hold the packet's address."),
-      selector: field
-        .selector()
-        .exactOptional()
-        .describe("Endpoints and network sets by label, any of which must hold the packet's address."),
-      namespaceSelector: field
-        .namespaceSelector()
-        .exactOptional()
-        .describe(
-          'Narrows `selector` to namespaces with these labels; `global()` means no namespace. In a namespaced ' +
-            "policy its absence means the policy's own namespace.",
-        ),
-      services: z
-        .strictObject({
-          name: z.string().exactOptional().describe('Name of the Kubernetes Service.'),
-          namespace: z.string().exactOptional().describe("Its namespace; by default the policy's own."),
-        })
-        .exactOptional()
-        .describe('The endpoints of a Kubernetes Service. Not together with other ways to select addresses.'),
-      ports: z
-        .array(field.port())
-        .max(maximumPorts)
-        .exactOptional()
-        .describe('Port numbers, ranges (`first:last`) or named ports, any of which must match.'),
-      notNets: z
-        .array(field.net())
-        .max(maximumNets)
-        .exactOptional()
-        .describe("Addresses and CIDRs, none of which may hold the packet's address."),
-      notSelector: field
-        .selector()
-        .exactOptional()
-        .describe('Negates a whole selection: addresses that are unknown to the datastore match as well.'),
-      notPorts: z
-        .array(field.port())
-        .max(maximumPorts)
-        .exactOptional()
-        .describe('Ports, none of which may match.'),
-      serviceAccounts: z
-        .strictObject({
-          names: z
-            .array(z.string())
-            .exactOptional()
-            .describe('Names of service accounts, any of which matches.'),
-          selector: field.selector().exactOptional().describe('Service accounts by label.'),
-        })
-        .exactOptional()
-        .describe('Narrows the selection to pods that run as these service accounts.'),
-    })
-    .describe('One side of a rule. All fields must match.'),
-);
-
 const icmp = once(() =>
-  z.strictObject({
-    type: z.int().min(0).max(254).exactOptional().describe('ICMP type.'),
-    code: z.int().min(0).max(255).exactOptional().describe('ICMP code; needs a type.'),
-  }),
+  field.across(
+    z.strictObject({
+      type: z.int().min(0).max(254).exactOptional().describe('ICMP type.'),
+      code: z.int().min(0).max(255).exactOptional().describe('ICMP code; needs a type.'),
+    }),
+    (match, context) => {
+      if (match.code !== undefined && match.type === undefined && context.issues.length === 0) {
+        fault(context, 'an ICMP code needs a type', {}, ['code']);
+      }
+    },
+  ),
 );
 
 const httpPath = once(() =>
+  field.across(
+    z.strictObject({
+      exact: z.string().exactOptional().describe('The whole path.'),
+      prefix: z.string().exactOptional().describe('How the path begins.'),
+    }),
+    (path, context) => {
+      if (context.issues.length === 0 && (path.exact === undefined) === (path.prefix === undefined)) {
+        fault(context, 'a path is either exact or a prefix', { allowed: 'one of exact, prefix' });
+      }
+    },
+  ),
+);
+
+const ruleShape = once(() =>
   z.strictObject({
-    exact: z.string().exactOptional().describe('The whole path.'),
-    prefix: z.string().exactOptional().describe('How the path begins.'),
+    action: z
+      .enum(['Allow', 'Deny', 'Log', 'Pass'])
+      .describe('What to do with a packet that matches; `Pass` goes to the next tier, `Log` goes on.'),
+    ipVersion: z.literal([4, 6]).exactOptional().describe('Only IPv4 or only IPv6.'),
+    protocol: field.protocol().exactOptional().describe('IP protocol by name or number.'),
+    notProtocol: field.protocol().exactOptional().describe('Any IP protocol but this.'),
+    icmp: icmp().exactOptional().describe('ICMP type and code; needs protocol ICMP or ICMPv6.'),
+    notICMP: icmp().exactOptional().describe('Any ICMP type and code but this.'),
+    source: entityRule().exactOptional().describe('Where the packet comes from.'),
+    destination: entityRule().exactOptional().describe('Where the packet goes to.'),
+    http: z
+      .strictObject({
+        methods: z.array(z.string()).max(20).exactOptional().describe('HTTP methods, any of which matches.'),
+        paths: z.array(httpPath()).max(20).exactOptional().describe('HTTP paths, any of which matches.'),
+      })
+      .exactOptional()
+      .describe('HTTP requests, for an application-layer proxy; the kernel cannot match them.'),
+    metadata: z
+      .strictObject({
+        annotations: field.labelMap().exactOptional().describe('Notes for people and tools.'),
+      })
+      .exactOptional()
+      .describe('Notes on the rule.'),
   }),
 );
 
-export const rule = once(() =>
-  z
-    .strictObject({
-      action: z
-        .enum(['Allow', 'Deny', 'Log', 'Pass'])
-        .describe('What to do with a packet that matches; `Pass` goes to the next tier, `Log` goes on.'),
-      ipVersion: z.literal([4, 6]).exactOptional().describe('Only IPv4 or only IPv6.'),
-      protocol: field.protocol().exactOptional().describe('IP protocol by name or number.'),
-      notProtocol: field.protocol().exactOptional().describe('Any IP protocol but this.'),
-      icmp: icmp().exactOptional().describe('ICMP type and code; needs protocol ICMP or ICMPv6.'),
-      notICMP: icmp().exactOptional().describe('Any ICMP type and code but this.'),
-      source: entityRule().exactOptional().describe('Where the packet comes from.'),
-      destination: entityRule().exactOptional().describe('Where the packet goes to.'),
-      http: z
-        .strictObject({
-          methods: z
-            .array(z.string())
-            .max(20)
-            .exactOptional()
-            .describe('HTTP methods, any of which matches.'),
-          paths: z.array(httpPath()).max(20).exactOptional().describe('HTTP paths, any of which matches.'),
-        })
-        .exactOptional()
-        .describe('HTTP requests, for an application-layer proxy; the kernel cannot match them.'),
-      metadata: z
-        .strictObject({
-          annotations: field.labelMap().exactOptional().describe('Notes for people and tools.'),
-        })
-        .exactOptional()
-        .describe('Notes on the rule.'),
-    })
-    .describe('A match and what to do then.'),
-);
+export type Rule = Immutable<z.output<ReturnType<typeof ruleShape>>>;
 
-export const policyTypes = once(() =>
-  z
-    .array(z.enum(['Ingress', 'Egress']))
-    .describe('The directions in which the policy applies; by default those that have rules, else Ingress.'),
-);
+export const rule = once(() => field.across(ruleShape(), checkRule).describe('A match and what to do then.'));
 
-export type Rule = Immutable<z.output<ReturnType<typeof rule>>>;
-export type EntityRule = Immutable<z.output<ReturnType<typeof entityRule>>>;
-export type PolicyType = 'Ingress' | 'Egress';
+function checkRule(rule: Partial<Rule>, context: z.RefinementCtx): void {
+  const faulty = new Set(context.issues.map((issue) => issue.path?.[0]));
+  if (!faulty.has('protocol')) {
+    checkPorts(rule, context);
+    checkIcmp(rule, context);
+  }
+  checkFamilies(rule, context);
+  const { services, ports, notPorts } = rule.destination ?? {};
+  if (services !== undefined && ((ports?.length ?? 0) > 0 || (notPorts?.length ?? 0) > 0)) {
+    const name = (ports?.length ?? 0) > 0 ? 'ports' : 'notPorts';
+    fault(context, 'a service brings its own ports: the destination cannot have others', {}, [
+      'destination',
+      name,
+    ]);
+  }
+  if (rule.http !== undefined) {
+    if (rule.action !== undefined && rule.action !== 'Allow') {
+      fault(context, 'HTTP matches are for action Allow only', {}, ['http']);
+    }
+    if (rule.protocol !== undefined && protocolNumber(rule.protocol) !== field.protocolNumbers.TCP) {
+      fault(context, 'HTTP matches need protocol TCP', {}, ['http']);
+    }
+  }
+}
+
+const portProtocols: ReadonlySet<number> = new Set([
+  field.protocolNumbers.TCP,
+  field.protocolNumbers.UDP,
+  field.protocolNumbers.SCTP,
+]);
+
+/** Numbers mean nothing without a protocol that has ports; a name brings its protocol with it. */
+function checkPorts(rule: Partial<Rule>, context: z.RefinementCtx): void {
+  if (rule.protocol !== undefined && portProtocols.has(protocolNumber(rule.protocol))) return;
+  for (const side of ['source', 'destination'] as const) {
+    for (const name of ['ports', 'notPorts'] as const) {
+      for (const [index, port] of (rule[side]?.[name] ?? []).entries()) {
+        const named = 'name' in (parsePort(port) ?? {});
+        if (named && rule.protocol === undefined) continue;
+        fault(
+          context,
+          rule.protocol === undefined
+            ? 'a port number needs a protocol'
+            : `protocol ${rule.protocol} has no ports`,
+          { allowed: 'ports with protocol TCP, UDP or SCTP' },
+          [side, name, index],
+        );
+      }
+    }
+  }
+}
+
+const icmpFamily: ReadonlyMap<number, Family> = new Map([
+  [field.protocolNumbers.ICMP, 4],
+  [field.protocolNumbers.ICMPv6, 6],
+]);
+
+function checkIcmp(rule: Partial<Rule>, context: z.RefinementCtx): void {
+  const family = rule.protocol === undefined ? undefined : icmpFamily.get(protocolNumber(rule.protocol));
+  for (const name of ['icmp', 'notICMP'] as const) {
+    if (rule[name] !== undefined && family === undefined) {
+      fault(context, `${name} needs protocol ICMP or ICMPv6`, {}, [name]);
+    }
+  }
+  if (family !== undefined && rule.ipVersion !== undefined && rule.ipVersion !== family) {
+    fault(context, `protocol ${rule.protocol} is of IPv${family}`, { allowed: String(family) }, [
+      'ipVersion',
+    ]);
+  }
+}
+
+/** One rule speaks of one address family. */
+function checkFamilies(rule: Partial<Rule>, context: z.RefinementCtx): void {
+  let family: Family | undefined = rule.ipVersion;
+  for (const side of ['source', 'destination'] as const) {
+    for (const name of ['nets', 'notNets'] as const) {
+      for (const [index, net] of (rule[side]?.[name] ?? []).entries()) {
+        family ??= familyOf(net);
+        if (familyOf(net) === family) continue;
+        const message =
+          rule.ipVersion === undefined
+            ? 'IPv4 and IPv6 CIDRs in one rule'
+            : `IPv${familyOf(net)} CIDR in a rule for ipVersion ${rule.ipVersion}`;
+        fault(context, message, { allowed: 'one address family in a rule' }, [side, name, index]);
+      }
+    }
+  }
+}
+
+/** Faults of a rule that depend on the direction it is for, and on whether its policy has a namespace. */
+export function checkDirection(
+  rule: Rule,
+  direction: 'ingress' | 'egress',
+  namespaced: boolean,
+  report: (message: string, path: readonly (string | number)[]) => void,
+): void {
+  const wrongSide = direction === 'ingress' ? 'destination' : 'source';
+  if (rule[wrongSide]?.services !== undefined) {
+    const rightSide = direction === 'ingress' ? 'source' : 'destination';
+    report(`${direction} rules name services only as ${rightSide}`, [wrongSide, 'services']);
+  }
+  for (const side of ['source', 'destination'] as const) {
+    const services = rule[side]?.services;
+    if (!namespaced && services !== undefined && services.namespace === undefined) {
+      report('a service needs its namespace here', [side, 'services']);
+    }
+  }
+  if (direction === 'egress' && rule.http !== undefined)
+    report('HTTP matches are for ingress only', ['http']);
+}

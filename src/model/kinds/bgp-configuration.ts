@@ -1,7 +1,8 @@
 /** BGPConfiguration (projectcalico.org/v3): the object `default`, and `node.NAME` for one node. */
 import * as z from 'zod';
 import * as field from '../fields.ts';
-import { type ResourceOf, defineKind } from './definition.ts';
+import { isSubdomain, nodeOfConfigurationName } from '../metadata.ts';
+import { type Finding, type ResourceOf, defineKind } from './definition.ts';
 
 /** A reference to one key of a Kubernetes Secret, as BGP passwords are given. */
 export const bgpPassword = () =>
@@ -18,16 +19,53 @@ export const bgpPassword = () =>
 
 const cidrs = () => z.array(z.strictObject({ cidr: field.net().describe('The range.') }));
 
+const communityForms = 'two numbers of 16 bits (64512:100) or three of 32 bits (64512:1:2)';
+
+/** Whether the text is a standard (RFC 1997) or large (RFC 8092) community. */
+function isCommunity(text: string): boolean {
+  const parts = text.split(':').map((part) => (/^[0-9]{1,10}$/.test(part) ? Number(part) : Number.NaN));
+  const limit = parts.length === 2 ? 0xffff : 0xffffffff;
+  return (parts.length === 2 || parts.length === 3) && parts.every((part) => part <= limit);
+}
+
 const community = () =>
   z.string().superRefine((text, context) => {
-    const parts = text.split(':').map((part) => (/^[0-9]{1,10}$/.test(part) ? Number(part) : Number.NaN));
-    const limit = parts.length === 2 ? 0xffff : 0xffffffff;
-    if (parts.length < 2 || parts.length > 3 || !parts.every((part) => part <= limit)) {
-      field.fault(context, 'not a BGP community', {
-        allowed: 'two numbers of 16 bits (64512:100) or three of 32 bits (64512:1:2)',
+    if (!isCommunity(text)) field.fault(context, 'not a BGP community', { allowed: communityForms });
+  });
+
+/** Fields that the object of a single node may set; all others are for the whole cluster. */
+const perNodeFields: ReadonlySet<string> = new Set([
+  'logSeverityScreen',
+  'listenPort',
+  'bindMode',
+  'ignoredInterfaces',
+  'localWorkloadPeeringIPV4',
+  'localWorkloadPeeringIPV6',
+]);
+
+function checkCommunities(
+  communities: readonly { readonly name: string }[],
+  advertisements: readonly { readonly communities: readonly string[] }[],
+): Finding[] {
+  const findings: Finding[] = [];
+  const names = new Set<string>();
+  for (const [index, { name }] of communities.entries()) {
+    if (names.has(name))
+      findings.push({ path: ['spec', 'communities', index, 'name'], message: 'duplicate name' });
+    names.add(name);
+  }
+  for (const [index, advertisement] of advertisements.entries()) {
+    for (const [place, name] of advertisement.communities.entries()) {
+      if (names.has(name) || isCommunity(name)) continue;
+      findings.push({
+        path: ['spec', 'prefixAdvertisements', index, 'communities', place],
+        message: 'neither a community nor the name of one',
+        allowed: `${communityForms}, or a name from spec.communities`,
       });
     }
-  });
+  }
+  return findings;
+}
 
 export const bgpConfiguration = defineKind({
   kind: 'BGPConfiguration',
@@ -115,6 +153,26 @@ export const bgpConfiguration = defineKind({
         .exactOptional()
         .describe('Metric of IPv6 routes (default 1024).'),
     }),
+  names: {
+    valid: (name) => name === 'default' || (isSubdomain(name) && nodeOfConfigurationName(name) !== undefined),
+    allowed: 'default or node.NAME',
+  },
+  check: ({ metadata, spec }) => {
+    const findings: Finding[] = [];
+    if (metadata.name !== 'default') {
+      for (const name of Object.keys(spec).filter((key) => !perNodeFields.has(key))) {
+        const allowed = [...perNodeFields].join(', ');
+        findings.push({ path: ['spec', name], message: 'only in the object named default', allowed });
+      }
+    }
+    if (spec.nodeToNodeMeshEnabled === false) {
+      for (const name of ['nodeMeshPassword', 'nodeMeshMaxRestartTime'] as const) {
+        if (spec[name] !== undefined)
+          findings.push({ path: ['spec', name], message: 'needs the node-to-node mesh' });
+      }
+    }
+    return [...findings, ...checkCommunities(spec.communities ?? [], spec.prefixAdvertisements ?? [])];
+  },
 });
 
 export type BGPConfiguration = ResourceOf<typeof bgpConfiguration>;

@@ -37,59 +37,102 @@ export const bgpPeer = defineKind({
   namespaced: false,
   description: 'A BGP neighbour of one node, of selected nodes, or of all.',
   spec: () =>
-    z.strictObject({
-      node: z
-        .string()
-        .exactOptional()
-        .describe('The node that peers; without it and nodeSelector, every node.'),
-      nodeSelector: field.selector().exactOptional().describe('The nodes that peer, by label.'),
-      peerIP: peerAddress().exactOptional().describe('Address of the peer, with an optional port.'),
-      asNumber: field.asNumber().exactOptional().describe('AS number of the peer.'),
-      localASNumber: field
-        .asNumber()
-        .exactOptional()
-        .describe("AS number to show this peer instead of the node's."),
-      peerSelector: field.selector().exactOptional().describe('Nodes to peer with, by label.'),
-      localWorkloadSelector: field
-        .selector()
-        .exactOptional()
-        .describe('Workloads of the node to peer with, by label.'),
-      keepOriginalNextHop: z
-        .boolean()
-        .exactOptional()
-        .describe('Deprecated: nextHopMode `Keep` for external peers.'),
-      nextHopMode: z
-        .enum(['Auto', 'Self', 'Keep'])
-        .exactOptional()
-        .describe('Which next hop is advertised to the peer.'),
-      password: bgpPassword().exactOptional().describe('TCP MD5 password of the session.'),
-      sourceAddress: z
-        .enum(['UseNodeIP', 'None'])
-        .exactOptional()
-        .describe("Whether sessions start from the node's address (default) or any."),
-      maxRestartTime: field.duration().exactOptional().describe('Graceful restart time (default 120s).'),
-      keepaliveTime: field.duration().exactOptional().describe('Interval of keepalives.'),
-      numAllowedLocalASNumbers: z
-        .int()
-        .min(0)
-        .exactOptional()
-        .describe('How often the own AS may occur in the AS path of a received route.'),
-      ttlSecurity: z
-        .int()
-        .min(0)
-        .max(255)
-        .exactOptional()
-        .describe('Accept only peers within this many hops (RFC 5082).'),
-      reachableBy: field
-        .anyAddress()
-        .exactOptional()
-        .describe('Gateway through which the peer is reached by a static route.'),
-      filters: z.array(z.string()).exactOptional().describe('BGPFilters to apply, in order.'),
-      reversePeering: z
-        .enum(['Auto', 'Manual'])
-        .exactOptional()
-        .describe('Whether selected peer nodes peer back of their own accord (default).'),
-    }),
+    field.across(
+      z.strictObject({
+        node: z
+          .string()
+          .exactOptional()
+          .describe('The node that peers; without it and nodeSelector, every node.'),
+        nodeSelector: field.selector().exactOptional().describe('The nodes that peer, by label.'),
+        peerIP: peerAddress().exactOptional().describe('Address of the peer, with an optional port.'),
+        asNumber: field.asNumber().exactOptional().describe('AS number of the peer.'),
+        localASNumber: field
+          .asNumber()
+          .exactOptional()
+          .describe("AS number to show this peer instead of the node's."),
+        peerSelector: field.selector().exactOptional().describe('Nodes to peer with, by label.'),
+        localWorkloadSelector: field
+          .selector()
+          .exactOptional()
+          .describe('Workloads of the node to peer with, by label.'),
+        keepOriginalNextHop: z
+          .boolean()
+          .exactOptional()
+          .describe('Deprecated: nextHopMode `Keep` for external peers.'),
+        nextHopMode: z
+          .enum(['Auto', 'Self', 'Keep'])
+          .exactOptional()
+          .describe('Which next hop is advertised to the peer.'),
+        password: bgpPassword().exactOptional().describe('TCP MD5 password of the session.'),
+        sourceAddress: z
+          .enum(['UseNodeIP', 'None'])
+          .exactOptional()
+          .describe("Whether sessions start from the node's address (default) or any."),
+        maxRestartTime: field.duration().exactOptional().describe('Graceful restart time (default 120s).'),
+        keepaliveTime: field.duration().exactOptional().describe('Interval of keepalives.'),
+        numAllowedLocalASNumbers: z
+          .int()
+          .min(0)
+          .exactOptional()
+          .describe('How often the own AS may occur in the AS path of a received route.'),
+        ttlSecurity: z
+          .int()
+          .min(0)
+          .max(255)
+          .exactOptional()
+          .describe('Accept only peers within this many hops (RFC 5082).'),
+        reachableBy: field
+          .anyAddress()
+          .exactOptional()
+          .describe('Gateway through which the peer is reached by a static route.'),
+        filters: z.array(z.string()).exactOptional().describe('BGPFilters to apply, in order.'),
+        reversePeering: z
+          .enum(['Auto', 'Manual'])
+          .exactOptional()
+          .describe('Whether selected peer nodes peer back of their own accord (default).'),
+      }),
+      checkPeer,
+    ),
 });
 
 export type BGPPeer = ResourceOf<typeof bgpPeer>;
+
+interface PeerFields {
+  readonly node?: string;
+  readonly nodeSelector?: string;
+  readonly peerIP?: string;
+  readonly peerSelector?: string;
+  readonly asNumber?: number;
+  readonly localWorkloadSelector?: string;
+  readonly keepOriginalNextHop?: boolean;
+  readonly nextHopMode?: string;
+  readonly reachableBy?: Address;
+}
+
+/** Pairs of fields that exclude each other. */
+const exclusive: readonly (readonly [keyof PeerFields, keyof PeerFields])[] = [
+  ['node', 'nodeSelector'],
+  ['peerIP', 'peerSelector'],
+  ['asNumber', 'peerSelector'],
+  ['localWorkloadSelector', 'peerIP'],
+  ['localWorkloadSelector', 'peerSelector'],
+  ['keepOriginalNextHop', 'nextHopMode'],
+];
+
+function checkPeer(spec: PeerFields, context: z.RefinementCtx): void {
+  for (const [one, other] of exclusive) {
+    if (spec[one] !== undefined && spec[one] !== false && spec[other] !== undefined) {
+      field.fault(context, `${one} and ${other} exclude each other`, {}, [other]);
+    }
+  }
+  if (spec.localWorkloadSelector !== undefined && spec.asNumber === undefined) {
+    field.fault(context, 'localWorkloadSelector needs asNumber', {}, ['localWorkloadSelector']);
+  }
+  if (spec.reachableBy === undefined) return;
+  const peer = spec.peerIP === undefined ? undefined : parsePeerAddress(spec.peerIP);
+  if (peer === undefined) {
+    field.fault(context, 'reachableBy needs peerIP', {}, ['reachableBy']);
+  } else if (familyOf(peer.address) !== familyOf(spec.reachableBy)) {
+    field.fault(context, 'not of the address family of peerIP', {}, ['reachableBy']);
+  }
+}

@@ -20,6 +20,7 @@ export const clusterInformation = defineKind({
         .describe('False while the datastore is being migrated: no workload is set up then.'),
       variant: z.string().exactOptional().describe('Product variant.'),
     }),
+  names: { valid: (name) => name === 'default', allowed: 'default' },
 });
 
 export type ClusterInformation = ResourceOf<typeof clusterInformation>;

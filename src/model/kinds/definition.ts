@@ -10,6 +10,7 @@ import type { Immutable, ObjectMeta, Resource } from '../resource.ts';
 export interface Finding {
   readonly path: readonly (string | number)[];
   readonly message: string;
+  readonly allowed?: string;
 }
 
 export interface KindDefinition<
@@ -30,8 +31,10 @@ export interface KindDefinition<
   readonly description: string;
   readonly spec: () => Spec;
   readonly status?: () => Status;
-  /** What is wrong with the name (or the metadata as a whole), in addition to the common rules. */
-  readonly checkMetadata?: (metadata: ObjectMeta, spec: Immutable<z.output<Spec>>) => readonly Finding[];
+  /** What names look like, where they are not plain RFC 1123 subdomains. */
+  readonly names?: { readonly valid: (name: string) => boolean; readonly allowed: string };
+  /** Faults between fields far apart, such as the name and the spec. */
+  readonly check?: (resource: Resource<Kind, Immutable<z.output<Spec>>>) => readonly Finding[];
   /** Faults that are refused from users but contained, not refused, in stored values (see convert/). */
   readonly checkEntry?: (resource: Resource<Kind, Immutable<z.output<Spec>>>) => readonly Finding[];
   /** Metadata that Calico's client fills in. */

@@ -5,18 +5,9 @@
  */
 import * as z from 'zod';
 import * as field from '../fields.ts';
+import { nodeOfConfigurationName } from '../metadata.ts';
 import { type ResourceOf, defineKind } from './definition.ts';
 import { acceptedParameters } from './felix-parameters.ts';
-
-/** One of the values, in any case; the canonical spelling comes out. */
-export function caselessEnum<const Value extends string>(...values: readonly Value[]) {
-  return z.string().transform((text, context): Value => {
-    const found = values.find((value) => value.toLowerCase() === text.toLowerCase());
-    if (found !== undefined) return found;
-    field.fault(context, `found ${JSON.stringify(text)}`, { allowed: values.join(', ') });
-    return z.NEVER;
-  });
-}
 
 const protoPorts = () =>
   z.array(
@@ -31,7 +22,7 @@ const flag = () => z.boolean().exactOptional();
 const text = () => z.string().exactOptional();
 const count = () => z.int().min(0).exactOptional();
 const interval = () => field.duration().exactOptional();
-const level = () => caselessEnum('Debug', 'Info', 'Warning', 'Error', 'Fatal').exactOptional();
+const level = () => field.caselessEnum('Debug', 'Info', 'Warning', 'Error', 'Fatal').exactOptional();
 const tableRange = () =>
   z.strictObject({ min: z.int().describe('First table.'), max: z.int().describe('Last table.') });
 
@@ -56,7 +47,8 @@ export const felixConfiguration = defineKind({
       ipv6Support: flag().describe('Whether IPv6 is programmed (default true).'),
       interfacePrefix: text().describe('Prefixes, comma-separated, of workload interfaces (default cali).'),
       interfaceExclude: text().describe('Interfaces that are never host endpoints (default kube-ipvs0).'),
-      defaultEndpointToHostAction: caselessEnum('Drop', 'Accept', 'Return')
+      defaultEndpointToHostAction: field
+        .caselessEnum('Drop', 'Accept', 'Return')
         .exactOptional()
         .describe('What happens to traffic from a workload to its host after policy (default Drop).'),
       failsafeInboundHostPorts: protoPorts()
@@ -65,17 +57,21 @@ export const felixConfiguration = defineKind({
       failsafeOutboundHostPorts: protoPorts()
         .exactOptional()
         .describe('Ports that host endpoints reach whatever policy says.'),
-      nftablesMode: caselessEnum('Enabled', 'Disabled', 'Auto')
+      nftablesMode: field
+        .caselessEnum('Enabled', 'Disabled', 'Auto')
         .exactOptional()
         .describe('Whether policy is enforced by nftables; here it always is.'),
       nftablesRefreshInterval: interval().describe('Interval of the full check of the table (default 180s).'),
-      nftablesFilterAllowAction: caselessEnum('Accept', 'Return')
+      nftablesFilterAllowAction: field
+        .caselessEnum('Accept', 'Return')
         .exactOptional()
         .describe('What becomes of an allowed packet (default Accept).'),
-      nftablesMangleAllowAction: caselessEnum('Accept', 'Return')
+      nftablesMangleAllowAction: field
+        .caselessEnum('Accept', 'Return')
         .exactOptional()
         .describe('What becomes of a packet allowed before NAT (default Accept).'),
-      nftablesFilterDenyAction: caselessEnum('Drop', 'Reject')
+      nftablesFilterDenyAction: field
+        .caselessEnum('Drop', 'Reject')
         .exactOptional()
         .describe('What becomes of a denied packet (default Drop).'),
       nftablesMarkMask: count().describe('Bits of the packet mark that may be used (default 0xffff0000).'),
@@ -98,13 +94,15 @@ export const felixConfiguration = defineKind({
         .exactOptional()
         .describe('Preferred source address of IPv6 routes to workloads.'),
       removeExternalRoutes: flag().describe('Delete foreign routes on workload interfaces (default true).'),
-      routeSource: caselessEnum('CalicoIPAM', 'WorkloadIPs')
+      routeSource: field
+        .caselessEnum('CalicoIPAM', 'WorkloadIPs')
         .exactOptional()
         .describe('Where routes between nodes come from.'),
       routeSyncDisabled: flag().describe('Program no routes at all.'),
       routeTableRanges: z.array(tableRange()).exactOptional().describe('Routing tables that may be used.'),
       routeTableRange: tableRange().exactOptional().describe('Deprecated: routeTableRanges.'),
-      programClusterRoutes: caselessEnum('Enabled', 'Disabled', 'EnabledIPIPOnly', 'EnabledNoEncapOnly')
+      programClusterRoutes: field
+        .caselessEnum('Enabled', 'Disabled', 'EnabledIPIPOnly', 'EnabledNoEncapOnly')
         .exactOptional()
         .describe('Which routes between nodes are programmed without BGP.'),
       ipv4NormalRoutePriority: count().describe('Metric of IPv4 routes (default 1024).'),
@@ -116,23 +114,28 @@ export const felixConfiguration = defineKind({
         .anyAddress()
         .exactOptional()
         .describe('Source address of masqueraded connections.'),
-      natOutgoingExclusions: caselessEnum('IPPoolsOnly', 'IPPoolsAndHostIPs')
+      natOutgoingExclusions: field
+        .caselessEnum('IPPoolsOnly', 'IPPoolsAndHostIPs')
         .exactOptional()
         .describe('Destinations that are not masqueraded for.'),
       kubeNodePortRanges: z.array(field.port()).exactOptional().describe('Ports of Kubernetes node ports.'),
       disableConntrackInvalidCheck: flag().describe('Do not drop packets that conntrack calls invalid.'),
       allowVXLANPacketsFromWorkloads: flag().describe('Let workloads send VXLAN packets.'),
       allowIPIPPacketsFromWorkloads: flag().describe('Let workloads send IP-in-IP packets.'),
-      workloadSourceSpoofing: caselessEnum('Disabled', 'Any')
+      workloadSourceSpoofing: field
+        .caselessEnum('Disabled', 'Any')
         .exactOptional()
         .describe('Whether allowSpoofedSourcePrefixes of endpoints is honoured.'),
-      floatingIPs: caselessEnum('Enabled', 'Disabled')
+      floatingIPs: field
+        .caselessEnum('Enabled', 'Disabled')
         .exactOptional()
         .describe('Whether ipNATs of endpoints are programmed.'),
-      ipForwarding: caselessEnum('Enabled', 'Disabled')
+      ipForwarding: field
+        .caselessEnum('Enabled', 'Disabled')
         .exactOptional()
         .describe('Whether IP forwarding is switched on (default Enabled).'),
-      serviceLoopPrevention: caselessEnum('Drop', 'Reject', 'Disabled')
+      serviceLoopPrevention: field
+        .caselessEnum('Drop', 'Reject', 'Disabled')
         .exactOptional()
         .describe('What happens to packets for service addresses that no service translates.'),
       endpointReportingEnabled: flag().describe('Write the state of endpoints to the datastore.'),
@@ -162,6 +165,11 @@ export const felixConfiguration = defineKind({
       vxlanPort: field.portNumber().exactOptional().describe('UDP port of VXLAN (default 4789).'),
       vxlanVNI: count().describe('VXLAN network identifier (default 4096).'),
     }),
+  check: ({ metadata, spec }) => {
+    const general = metadata.name === 'default' || nodeOfConfigurationName(metadata.name) !== undefined;
+    if (spec.nodeSelector === undefined || !general) return [];
+    return [{ path: ['spec', 'nodeSelector'], message: `not in the object named ${metadata.name}` }];
+  },
 });
 
 export type FelixConfiguration = ResourceOf<typeof felixConfiguration>;

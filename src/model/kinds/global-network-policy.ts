@@ -1,8 +1,9 @@
 /** GlobalNetworkPolicy (projectcalico.org/v3). */
 import * as z from 'zod';
 import * as field from '../fields.ts';
+import { isGlobalNetworkPolicyName } from '../metadata.ts';
 import { type ResourceOf, defineKind } from './definition.ts';
-import { policyFields, withPolicyTypes } from './policy-spec.ts';
+import { checkPolicyRules, policyFields, withPolicyTypes, withTierLabel } from './policy-spec.ts';
 
 export const globalNetworkPolicy = defineKind({
   kind: 'GlobalNetworkPolicy',
@@ -12,27 +13,61 @@ export const globalNetworkPolicy = defineKind({
   namespaced: false,
   description: 'Ordered rules for the endpoints of all namespaces, and of hosts, that a selector names.',
   spec: () =>
-    z
-      .strictObject({
-        ...policyFields(),
-        namespaceSelector: field
-          .selector()
-          .exactOptional()
-          .describe('Narrows the policy to endpoints of namespaces with these labels.'),
-        doNotTrack: z
-          .boolean()
-          .exactOptional()
-          .describe('Apply before connection tracking, and do not track what is allowed (host endpoints).'),
-        preDNAT: z
-          .boolean()
-          .exactOptional()
-          .describe('Apply before destination NAT (host endpoints, ingress).'),
-        applyOnForward: z
-          .boolean()
-          .exactOptional()
-          .describe('Apply also to traffic that a host endpoint forwards.'),
-      })
+    field
+      .across(
+        z.strictObject({
+          ...policyFields(),
+          namespaceSelector: field
+            .selector()
+            .exactOptional()
+            .describe('Narrows the policy to endpoints of namespaces with these labels.'),
+          doNotTrack: z
+            .boolean()
+            .exactOptional()
+            .describe('Apply before connection tracking, and do not track what is allowed (host endpoints).'),
+          preDNAT: z
+            .boolean()
+            .exactOptional()
+            .describe('Apply before destination NAT (host endpoints, ingress).'),
+          applyOnForward: z
+            .boolean()
+            .exactOptional()
+            .describe('Apply also to traffic that a host endpoint forwards.'),
+        }),
+        checkStages,
+      )
       .transform(withPolicyTypes),
+  names: {
+    valid: isGlobalNetworkPolicyName,
+    allowed: 'NAME or TIER.NAME, of lower-case letters, digits and "-"',
+  },
+  check: ({ spec }) => checkPolicyRules(spec, false),
+  completeMetadata: withTierLabel,
 });
 
 export type GlobalNetworkPolicy = ResourceOf<typeof globalNetworkPolicy>;
+
+interface Stages {
+  readonly doNotTrack?: boolean;
+  readonly preDNAT?: boolean;
+  readonly applyOnForward?: boolean;
+  readonly types?: readonly string[];
+  readonly egress?: readonly unknown[];
+}
+
+/** Which stages of a packet's way exclude or need each other. */
+function checkStages(spec: Stages, context: z.RefinementCtx): void {
+  if (spec.doNotTrack === true && spec.preDNAT === true) {
+    field.fault(context, 'doNotTrack and preDNAT exclude each other', {}, ['preDNAT']);
+  }
+  for (const stage of ['doNotTrack', 'preDNAT'] as const) {
+    if (spec[stage] === true && spec.applyOnForward !== true) {
+      field.fault(context, `${stage} needs applyOnForward: true`, {}, [stage]);
+    }
+  }
+  if (spec.preDNAT !== true) return;
+  if ((spec.egress?.length ?? 0) > 0)
+    field.fault(context, 'preDNAT policies have no egress rules', {}, ['egress']);
+  const egress = spec.types?.indexOf('Egress') ?? -1;
+  if (egress >= 0) field.fault(context, 'preDNAT policies have no type Egress', {}, ['types', egress]);
+}

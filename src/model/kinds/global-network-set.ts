@@ -1,6 +1,6 @@
 /** GlobalNetworkSet (projectcalico.org/v3). */
 import { type ResourceOf, defineKind } from './definition.ts';
-import { networkSetSpec } from './network-set.ts';
+import { checkNetworkSet, networkSetSpec } from './network-set.ts';
 
 export const globalNetworkSet = defineKind({
   kind: 'GlobalNetworkSet',
@@ -10,6 +10,7 @@ export const globalNetworkSet = defineKind({
   namespaced: false,
   description: 'Addresses outside the cluster, with labels, seen from everywhere.',
   spec: networkSetSpec,
+  check: checkNetworkSet,
 });
 
 export type GlobalNetworkSet = ResourceOf<typeof globalNetworkSet>;

@@ -1,7 +1,8 @@
 /** Calico's NetworkPolicy (projectcalico.org/v3). Kubernetes' kind of this name is in kubernetes-network-policy.ts. */
 import * as z from 'zod';
+import { isNetworkPolicyName } from '../metadata.ts';
 import { type ResourceOf, defineKind } from './definition.ts';
-import { policyFields, withPolicyTypes } from './policy-spec.ts';
+import { checkPolicyRules, policyFields, withPolicyTypes, withTierLabel } from './policy-spec.ts';
 
 export const networkPolicy = defineKind({
   kind: 'NetworkPolicy',
@@ -11,6 +12,12 @@ export const networkPolicy = defineKind({
   namespaced: true,
   description: 'Ordered rules for the endpoints of one namespace that a selector names.',
   spec: () => z.strictObject(policyFields()).transform(withPolicyTypes),
+  names: {
+    valid: isNetworkPolicyName,
+    allowed: 'NAME or TIER.NAME, of lower-case letters, digits and "-", or knp.default.NAME',
+  },
+  check: ({ spec }) => checkPolicyRules(spec, true),
+  completeMetadata: withTierLabel,
 });
 
 export type NetworkPolicy = ResourceOf<typeof networkPolicy>;

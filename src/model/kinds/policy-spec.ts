@@ -1,12 +1,31 @@
 /** What NetworkPolicy and GlobalNetworkPolicy share. */
 import * as z from 'zod';
 import * as field from '../fields.ts';
-import { type PolicyType, policyTypes, rule } from '../rule.ts';
+import { isDnsLabel } from '../metadata.ts';
+import type { ObjectMeta } from '../resource.ts';
+import { type Rule, checkDirection, rule } from '../rule.ts';
+import { once, type Finding } from './definition.ts';
+
+export type PolicyType = 'Ingress' | 'Egress';
+
+const policyTypes = once(() =>
+  z
+    .array(z.enum(['Ingress', 'Egress']))
+    .superRefine((types, context) => {
+      for (const [index, type] of types.entries()) {
+        if (types.indexOf(type) < index) field.fault(context, 'duplicate policy type', {}, [index]);
+      }
+    })
+    .describe('The directions in which the policy applies; by default those that have rules, else Ingress.'),
+);
 
 const maximumRules = 1024;
 
 /** The tier that policies belong to when they name none. */
 export const defaultTierName = 'default';
+
+/** Calico's client labels every policy with its tier. */
+const tierLabel = 'projectcalico.org/tier';
 
 /** Fields of both kinds. */
 export const policyFields = () => ({
@@ -33,6 +52,7 @@ export const policyFields = () => ({
     .describe('Narrows the policy to pods whose service account has these labels.'),
   performanceHints: z
     .array(z.enum(['AssumeNeededOnEveryNode']))
+    .max(1)
     .exactOptional()
     .describe('Hints to the calculation; they never change what is enforced.'),
 });
@@ -52,4 +72,29 @@ export function withPolicyTypes<
     ...spec,
     types: [...(ingress ? (['Ingress'] as const) : []), ...(egress ? (['Egress'] as const) : [])],
   };
+}
+
+/** Faults of rules that depend on their direction, and of the name of the tier. */
+export function checkPolicyRules(
+  spec: { readonly tier: string; readonly ingress?: readonly Rule[]; readonly egress?: readonly Rule[] },
+  namespaced: boolean,
+): Finding[] {
+  const findings: Finding[] = [];
+  for (const direction of ['ingress', 'egress'] as const) {
+    for (const [index, policyRule] of (spec[direction] ?? []).entries()) {
+      checkDirection(policyRule, direction, namespaced, (message, path) =>
+        findings.push({ path: ['spec', direction, index, ...path], message }),
+      );
+    }
+  }
+  if (!isDnsLabel(spec.tier)) {
+    findings.push({ path: ['spec', 'tier'], message: 'not a valid name of a tier' });
+  }
+  return findings;
+}
+
+/** Adds the label by which policies of a tier are listed. */
+export function withTierLabel(metadata: ObjectMeta, spec: { readonly tier: string }): ObjectMeta {
+  if (metadata.labels?.[tierLabel] === spec.tier) return metadata;
+  return { ...metadata, labels: { ...metadata.labels, [tierLabel]: spec.tier } };
 }

@@ -1,8 +1,8 @@
 /** Profile (projectcalico.org/v3). */
 import * as z from 'zod';
 import * as field from '../fields.ts';
-import { rule } from '../rule.ts';
-import { type ResourceOf, defineKind } from './definition.ts';
+import { checkDirection, rule } from '../rule.ts';
+import { type Finding, type ResourceOf, defineKind } from './definition.ts';
 
 export const profile = defineKind({
   kind: 'Profile',
@@ -20,6 +20,17 @@ export const profile = defineKind({
         .exactOptional()
         .describe('Labels that the endpoints inherit; their own win.'),
     }),
+  check: ({ spec }) => {
+    const findings: Finding[] = [];
+    for (const direction of ['ingress', 'egress'] as const) {
+      for (const [index, profileRule] of (spec[direction] ?? []).entries()) {
+        checkDirection(profileRule, direction, false, (message, path) =>
+          findings.push({ path: ['spec', direction, index, ...path], message }),
+        );
+      }
+    }
+    return findings;
+  },
 });
 
 export type Profile = ResourceOf<typeof profile>;

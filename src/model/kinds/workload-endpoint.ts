@@ -1,7 +1,10 @@
 /** WorkloadEndpoint (projectcalico.org/v3): one interface of a workload. */
 import * as z from 'zod';
+import { familyOf } from '../../net/address.ts';
+import { hostPrefix, isHostPrefix } from '../../net/prefix.ts';
 import * as field from '../fields.ts';
-import { type ResourceOf, defineKind } from './definition.ts';
+import { workloadEndpointName } from '../workload-endpoint-name.ts';
+import { type Finding, type ResourceOf, defineKind } from './definition.ts';
 
 const qosLimits = [
   'ingressBandwidth',
@@ -19,6 +22,8 @@ const qosLimits = [
   'ingressMaxConnections',
   'egressMaxConnections',
 ] as const;
+
+const portProtocols: ReadonlySet<number> = new Set([6, 17, 132]);
 
 const limit = () => z.int().min(0).exactOptional();
 
@@ -95,6 +100,35 @@ export const workloadEndpoint = defineKind({
         .exactOptional()
         .describe('Limits of bandwidth, packets and connections; 0 is no limit.'),
     }),
+  check: ({ spec }) => {
+    const findings: Finding[] = [];
+    for (const [index, network] of (spec.ipNetworks ?? []).entries()) {
+      if (isHostPrefix(field.netPrefix(network))) continue;
+      const path = ['spec', 'ipNetworks', index];
+      findings.push({ path, message: 'not a single address', allowed: '/32 (IPv4) or /128 (IPv6)' });
+    }
+    for (const [index, { internalIP, externalIP }] of (spec.ipNATs ?? []).entries()) {
+      const path = ['spec', 'ipNATs', index, 'internalIP'];
+      const own = (spec.ipNetworks ?? []).map(field.netPrefix);
+      if (!own.includes(hostPrefix(internalIP))) findings.push({ path, message: 'not one of ipNetworks' });
+      if (familyOf(internalIP) !== familyOf(externalIP)) {
+        findings.push({ path, message: 'not of the address family of externalIP' });
+      }
+    }
+    for (const [index, port] of (spec.ports ?? []).entries()) {
+      if (portProtocols.has(field.protocolNumber(port.protocol))) continue;
+      const path = ['spec', 'ports', index, 'protocol'];
+      findings.push({ path, message: 'not a protocol with ports', allowed: 'TCP, UDP, SCTP' });
+    }
+    return findings;
+  },
+  checkEntry: ({ metadata, spec }) => {
+    const { node, orchestrator, endpoint } = spec;
+    if (node === undefined || orchestrator === undefined || endpoint === undefined) return [];
+    const name = workloadEndpointName({ ...spec, node, orchestrator, endpoint });
+    if (name === undefined || name === metadata.name) return [];
+    return [{ path: ['metadata', 'name'], message: 'does not follow from the spec', allowed: name }];
+  },
 });
 
 export type WorkloadEndpoint = ResourceOf<typeof workloadEndpoint>;

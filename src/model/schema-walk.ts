@@ -1,0 +1,96 @@
+/** Walks a zod schema beside a value or along a path, for what zod itself does not say. */
+import type * as z from 'zod';
+import type { Path } from './problem.ts';
+
+type Schema = z.core.$ZodType;
+type Definition = z.core.$ZodTypes['_zod']['def'];
+
+/** Through optionality, defaults and transformations to the schema of what is written. */
+function written(schema: Schema): Definition {
+  const definition = schema._zod.def as Definition;
+  if ('innerType' in definition) return written(definition.innerType as Schema);
+  return definition.type === 'pipe' ? written(definition.in) : definition;
+}
+
+function child(definition: Definition, step: string | number): Schema | undefined {
+  if (definition.type === 'object') return definition.shape[step];
+  if (definition.type === 'array') return definition.element;
+  return definition.type === 'record' ? definition.valueType : undefined;
+}
+
+/** The fields that an object may have at `path`, in the order of their definition; undefined if it is no object. */
+export function fieldsAt(schema: Schema, path: Path): readonly string[] | undefined {
+  let definition = written(schema);
+  for (const step of path) {
+    const next = child(definition, step);
+    if (next === undefined) return undefined;
+    definition = written(next);
+  }
+  return definition.type === 'object' ? Object.keys(definition.shape) : undefined;
+}
+
+/** Every path at which an object may have a field of this name; array indices are left out. */
+export function placesOf(
+  schema: Schema,
+  name: string,
+  at: readonly string[] = [],
+): readonly (readonly string[])[] {
+  const definition = written(schema);
+  if (definition.type === 'array') return placesOf(definition.element, name, at);
+  if (definition.type !== 'object') return [];
+  const places: (readonly string[])[] = name in definition.shape ? [[...at, name]] : [];
+  for (const [key, value] of Object.entries(definition.shape))
+    places.push(...placesOf(value, name, [...at, key]));
+  return places;
+}
+
+/**
+ * Leaves out fields whose value is null or empty text: to Calico's decoder both are the same as absent. Entries of
+ * maps (labels) and of lists mean what they say and stay. Gives the value itself when nothing had to be left out.
+ */
+export function withoutEmpty(schema: Schema, value: unknown): unknown {
+  const definition = written(schema);
+  if (Array.isArray(value)) {
+    if (definition.type !== 'array') return value;
+    const elements = value.map((element) => withoutEmpty(definition.element, element));
+    return elements.some((element, index) => element !== value[index]) ? elements : value;
+  }
+  if (definition.type !== 'object' || !isPlainObject(value)) return value;
+  let changed = false;
+  const kept: [string, unknown][] = [];
+  for (const [key, entry] of Object.entries(value)) {
+    const entrySchema = definition.shape[key];
+    if (entry === null || (entry === '' && entrySchema !== undefined)) {
+      changed = true;
+      continue;
+    }
+    const pruned = entrySchema === undefined ? entry : withoutEmpty(entrySchema, entry);
+    changed ||= pruned !== entry;
+    kept.push([key, pruned]);
+  }
+  return changed ? Object.fromEntries(kept) : value;
+}
+
+/** The value with its fields in the order of the schema and its maps sorted by key. */
+export function inSchemaOrder(schema: Schema | undefined, value: unknown): unknown {
+  const definition = schema === undefined ? undefined : written(schema);
+  if (Array.isArray(value)) {
+    const element = definition?.type === 'array' ? definition.element : undefined;
+    return value.map((entry) => inSchemaOrder(element, entry));
+  }
+  if (!isPlainObject(value)) return value;
+  const shape = definition?.type === 'object' ? definition.shape : {};
+  const known = Object.keys(shape).filter((key) => key in value);
+  const others = Object.keys(value)
+    .filter((key) => !(key in shape))
+    .sort();
+  const entry = definition?.type === 'record' ? definition.valueType : undefined;
+  return Object.fromEntries(
+    [...known, ...others].map((key) => [key, inSchemaOrder(shape[key] ?? entry, value[key])]),
+  );
+}
+
+/** Whether the value is an object of fields, as opposed to a scalar, list or null. */
+export function isPlainObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
