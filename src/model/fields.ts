@@ -70,10 +70,15 @@ export function netPrefix(net: Net): Prefix {
   return net.includes('/') ? (net as Prefix) : hostPrefix(net as Address);
 }
 
+/** Reads an address or a prefix, of which host bits are cleared; undefined if the text is neither. */
+export function parseNet(text: string): Net | undefined {
+  return text.includes('/') ? parsePrefix(text) : parseAddress(text);
+}
+
 /** An address or a prefix; host bits of a prefix are cleared. */
 export const net = once(() =>
   parsed(
-    (text): Net | undefined => (text.includes('/') ? parsePrefix(text) : parseAddress(text)),
+    parseNet,
     'not an IP address or CIDR',
     'an address such as 10.0.0.1 or a CIDR such as 10.0.0.0/8 or fd00::/8',
   ),
@@ -82,7 +87,7 @@ export const net = once(() =>
 /** An address, or a prefix whose host bits must be zero. */
 export const maskedNet = once(() =>
   z.string().transform((text, context): Net => {
-    const value = text.includes('/') ? parsePrefix(text) : parseAddress(text);
+    const value = parseNet(text);
     if (value === undefined) {
       fault(context, 'not an IP address or CIDR', {
         allowed: 'an address such as 10.0.0.1 or a CIDR such as 10.0.0.0/8 or fd00::/8',

@@ -3,6 +3,7 @@
  * convert/network-policy.ts, so that one bad rule costs no other.
  */
 import * as z from 'zod';
+import { convertNetworkPolicy } from '../convert/network-policy.ts';
 import * as field from '../fields.ts';
 import type { Immutable } from '../resource.ts';
 import { type ResourceOf, defineKind, once } from './definition.ts';
@@ -49,6 +50,44 @@ const policyPort = once(() =>
   }),
 );
 
+const networkPolicySpec = once(() =>
+  z.strictObject({
+    podSelector: labelSelector()
+      .default({})
+      .describe('The pods it applies to; empty is all of the namespace.'),
+    ingress: z
+      .array(
+        z.strictObject({
+          from: z.array(peer()).exactOptional().describe('Sources, any of which matches; all when empty.'),
+          ports: z
+            .array(policyPort())
+            .exactOptional()
+            .describe('Ports, any of which matches; all when empty.'),
+        }),
+      )
+      .exactOptional()
+      .describe('What may reach the pods.'),
+    egress: z
+      .array(
+        z.strictObject({
+          to: z.array(peer()).exactOptional().describe('Destinations, any of which matches; all when empty.'),
+          ports: z
+            .array(policyPort())
+            .exactOptional()
+            .describe('Ports, any of which matches; all when empty.'),
+        }),
+      )
+      .exactOptional()
+      .describe('What the pods may reach.'),
+    policyTypes: z
+      .array(z.string())
+      .exactOptional()
+      .describe('`Ingress`, `Egress`; by default Ingress, and Egress if there are egress rules.'),
+  }),
+);
+
+export type KubernetesNetworkPolicySpec = Immutable<z.output<ReturnType<typeof networkPolicySpec>>>;
+
 export const kubernetesNetworkPolicy = defineKind({
   kind: 'KubernetesNetworkPolicy',
   externalKind: 'NetworkPolicy',
@@ -57,44 +96,9 @@ export const kubernetesNetworkPolicy = defineKind({
   aliases: ['kubernetesnetworkpolicy', 'knp'],
   namespaced: true,
   description: "Kubernetes' own network policy.",
-  spec: () =>
-    z.strictObject({
-      podSelector: labelSelector()
-        .default({})
-        .describe('The pods it applies to; empty is all of the namespace.'),
-      ingress: z
-        .array(
-          z.strictObject({
-            from: z.array(peer()).exactOptional().describe('Sources, any of which matches; all when empty.'),
-            ports: z
-              .array(policyPort())
-              .exactOptional()
-              .describe('Ports, any of which matches; all when empty.'),
-          }),
-        )
-        .exactOptional()
-        .describe('What may reach the pods.'),
-      egress: z
-        .array(
-          z.strictObject({
-            to: z
-              .array(peer())
-              .exactOptional()
-              .describe('Destinations, any of which matches; all when empty.'),
-            ports: z
-              .array(policyPort())
-              .exactOptional()
-              .describe('Ports, any of which matches; all when empty.'),
-          }),
-        )
-        .exactOptional()
-        .describe('What the pods may reach.'),
-      policyTypes: z
-        .array(z.string())
-        .exactOptional()
-        .describe('`Ingress`, `Egress`; by default Ingress, and Egress if there are egress rules.'),
-    }),
+  spec: networkPolicySpec,
   status: () => z.looseObject({}),
+  checkEntry: (policy) => convertNetworkPolicy(policy).faults,
 });
 
 export type KubernetesNetworkPolicy = ResourceOf<typeof kubernetesNetworkPolicy>;

@@ -57,6 +57,18 @@ export const policyFields = () => ({
     .describe('Hints to the calculation; they never change what is enforced.'),
 });
 
+/** What both kinds, and policies converted from Kubernetes, have in common. */
+export interface PolicySpec {
+  readonly tier: string;
+  readonly order?: number;
+  readonly ingress?: readonly Rule[];
+  readonly egress?: readonly Rule[];
+  readonly selector?: string;
+  readonly types: readonly PolicyType[];
+  readonly serviceAccountSelector?: string;
+  readonly performanceHints?: readonly 'AssumeNeededOnEveryNode'[];
+}
+
 /** Fills in `types` as Calico does: the directions that have rules, else Ingress alone. */
 export function withPolicyTypes<
   Spec extends {
