@@ -4,6 +4,7 @@
  */
 import type { Address, Family } from '../net/address.ts';
 import type { Prefix } from '../net/prefix.ts';
+import type { FelixParameters } from './felix-config.ts';
 
 export type Direction = 'ingress' | 'egress';
 export type RuleAction = 'allow' | 'deny' | 'pass' | 'log';
@@ -111,6 +112,8 @@ export interface CalcDelta {
   readonly endpoints: ReadonlyMap<string, LocalEndpoint | undefined>;
   /** Present when anything in it changed. */
   readonly routing?: RoutingPlan;
+  /** Present when anything in it changed. */
+  readonly felix?: FelixParameters;
   /** Problems of single resources by `keyText`; `undefined` when mended. */
   readonly problems: ReadonlyMap<string, string | undefined>;
 }

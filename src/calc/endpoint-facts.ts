@@ -1,0 +1,53 @@
+/** What endpoints and network sets say to the calculation: labels, addresses, ports. */
+import { type Address } from '../net/address.ts';
+import { type Prefix, isHostPrefix, prefixAddress } from '../net/prefix.ts';
+import { type Net, netPrefix, protocolNumber } from '../model/fields.ts';
+import type { NetworkSet } from '../model/kinds/network-set.ts';
+import type { WorkloadEndpoint } from '../model/kinds/workload-endpoint.ts';
+import { namespaceLabel, orchestratorLabel, serviceAccountLabel } from '../model/labels.ts';
+import type { Labels } from './label-index.ts';
+import type { Contribution, NamedPort } from './member-set.ts';
+
+/** A label value in Kubernetes has at most 63 characters; Calico leaves out the account when it is as long. */
+const accountNameLimit = 63;
+
+/** The labels that a workload endpoint has of its own. */
+export function endpointLabels({ metadata, spec }: WorkloadEndpoint): Labels {
+  const labels = new Map(Object.entries(metadata.labels ?? {}));
+  if (metadata.namespace !== undefined) labels.set(namespaceLabel, metadata.namespace);
+  if (spec.orchestrator !== undefined) labels.set(orchestratorLabel, spec.orchestrator);
+  const account = spec.serviceAccountName;
+  if (account !== undefined && account.length < accountNameLimit) labels.set(serviceAccountLabel, account);
+  return labels;
+}
+
+/** The labels that a network set of a namespace has of its own; what a namespace has is inherited. */
+export function networkSetLabels({ metadata }: Pick<NetworkSet, 'metadata'>): Labels {
+  const labels = new Map(Object.entries(metadata.labels ?? {}));
+  if (metadata.namespace !== undefined) labels.set(namespaceLabel, metadata.namespace);
+  return labels;
+}
+
+/** What a workload endpoint brings into sets. */
+export function endpointContribution({ spec }: WorkloadEndpoint): Contribution {
+  const ports: NamedPort[] = [];
+  for (const { name, protocol, port } of spec.ports ?? []) {
+    if (name !== undefined) ports.push({ name, protocol: protocolNumber(protocol), port });
+  }
+  return { prefixes: prefixesOf(spec.ipNetworks), ports };
+}
+
+/** The addresses of a workload endpoint. */
+export function endpointAddresses({ spec }: WorkloadEndpoint): Address[] {
+  return prefixesOf(spec.ipNetworks).filter(isHostPrefix).map(prefixAddress);
+}
+
+/** Nets as prefixes, each once. */
+export function prefixesOf(nets: readonly Net[] | undefined): Prefix[] {
+  return [...new Set((nets ?? []).map(netPrefix))];
+}
+
+/** What people call the workload: `namespace/pod`, or what its orchestrator calls it. */
+export function workloadName({ metadata, spec }: WorkloadEndpoint): string {
+  return `${metadata.namespace ?? ''}/${spec.pod ?? spec.workload ?? spec.containerID ?? metadata.name}`;
+}

@@ -1,0 +1,132 @@
+/**
+ * The FelixConfiguration parameters in effect on this node: `default`, then objects whose nodeSelector names the node
+ * (by name), then `node.NAME`; a later one wins field by field (Calico `felix/config`, reference §1.10).
+ */
+import { isDeepStrictEqual } from 'node:util';
+import { type Address, type Family } from '../net/address.ts';
+import { parseDuration } from '../model/fields.ts';
+import type { FelixConfiguration } from '../model/kinds/felix-configuration.ts';
+import type { Labels } from './label-index.ts';
+import { matcherOfText } from './selector-matcher.ts';
+
+/** Parameters that the dataplane acts on. Names are FelixConfiguration's; intervals are milliseconds. */
+export interface FelixParameters {
+  /** Workload interfaces begin with one of these. */
+  readonly interfacePrefixes: readonly string[];
+  readonly defaultEndpointToHostAction: 'Drop' | 'Accept' | 'Return';
+  readonly ipv6Support: boolean;
+  readonly ipForwarding: boolean;
+  readonly nftablesMarkMask: number;
+  readonly nftablesFilterAllowAction: 'Accept' | 'Return';
+  readonly nftablesFilterDenyAction: 'Drop' | 'Reject';
+  readonly nftablesRefreshInterval: number;
+  readonly routeRefreshInterval: number;
+  readonly interfaceRefreshInterval: number;
+  /** Protocol number of routes to workloads (design D20). */
+  readonly deviceRouteProtocol: number;
+  readonly deviceRouteSourceAddress: Readonly<Partial<Record<Family, Address>>>;
+  readonly normalRoutePriority: Readonly<Record<Family, number>>;
+  readonly removeExternalRoutes: boolean;
+  readonly routeSyncDisabled: boolean;
+  readonly disableConntrackInvalidCheck: boolean;
+  readonly allowVXLANPacketsFromWorkloads: boolean;
+  readonly allowIPIPPacketsFromWorkloads: boolean;
+  readonly workloadSourceSpoofing: 'Disabled' | 'Any';
+  readonly vxlanPort: number;
+  readonly logPrefix: string;
+  /** `N/second`, `N/minute`, …; empty for no limit. */
+  readonly logActionRateLimit: string;
+  readonly logActionRateLimitBurst: number;
+}
+
+type Spec = FelixConfiguration['spec'];
+
+/** Fills in what nobody configured. */
+function withDefaults(spec: Spec): FelixParameters {
+  return {
+    interfacePrefixes: (spec.interfacePrefix ?? 'cali')
+      .split(',')
+      .map((prefix) => prefix.trim())
+      .filter((prefix) => prefix !== ''),
+    defaultEndpointToHostAction: spec.defaultEndpointToHostAction ?? 'Drop',
+    ipv6Support: spec.ipv6Support ?? true,
+    ipForwarding: spec.ipForwarding !== 'Disabled',
+    nftablesMarkMask: spec.nftablesMarkMask ?? 0xffff0000,
+    nftablesFilterAllowAction: spec.nftablesFilterAllowAction ?? 'Accept',
+    nftablesFilterDenyAction: spec.nftablesFilterDenyAction ?? 'Drop',
+    nftablesRefreshInterval: milliseconds(spec.nftablesRefreshInterval, 180_000),
+    routeRefreshInterval: milliseconds(spec.routeRefreshInterval, 90_000),
+    interfaceRefreshInterval: milliseconds(spec.interfaceRefreshInterval, 90_000),
+    deviceRouteProtocol: spec.deviceRouteProtocol ?? 80,
+    deviceRouteSourceAddress: {
+      ...(spec.deviceRouteSourceAddress === undefined ? {} : { 4: spec.deviceRouteSourceAddress }),
+      ...(spec.deviceRouteSourceAddressIPv6 === undefined ? {} : { 6: spec.deviceRouteSourceAddressIPv6 }),
+    },
+    normalRoutePriority: {
+      4: spec.ipv4NormalRoutePriority ?? 1024,
+      6: spec.ipv6NormalRoutePriority ?? 1024,
+    },
+    removeExternalRoutes: spec.removeExternalRoutes ?? true,
+    routeSyncDisabled: spec.routeSyncDisabled ?? false,
+    disableConntrackInvalidCheck: spec.disableConntrackInvalidCheck ?? false,
+    allowVXLANPacketsFromWorkloads: spec.allowVXLANPacketsFromWorkloads ?? false,
+    allowIPIPPacketsFromWorkloads: spec.allowIPIPPacketsFromWorkloads ?? false,
+    workloadSourceSpoofing: spec.workloadSourceSpoofing ?? 'Disabled',
+    vxlanPort: spec.vxlanPort ?? 4789,
+    logPrefix: spec.logPrefix ?? 'calico-packet',
+    logActionRateLimit: spec.logActionRateLimit ?? '',
+    logActionRateLimitBurst: spec.logActionRateLimitBurst ?? 5,
+  };
+}
+
+/** Zero and absence mean the default interval; the kernel's events do the work in between. */
+function milliseconds(duration: string | undefined, byDefault: number): number {
+  return (duration === undefined ? undefined : parseDuration(duration)) || byDefault;
+}
+
+/** Follows the FelixConfiguration objects and this node's labels. */
+export class FelixConfig {
+  private readonly objects = new Map<string, Spec>();
+  private labels: Labels = new Map();
+  private flushed: FelixParameters | undefined;
+  private dirty = true;
+
+  constructor(private readonly nodeName: string) {}
+
+  setObject(name: string, spec: Spec | undefined): void {
+    if (spec === undefined) this.objects.delete(name);
+    else this.objects.set(name, spec);
+    this.dirty = true;
+  }
+
+  setNodeLabels(labels: Labels): void {
+    this.labels = labels;
+    this.dirty = true;
+  }
+
+  /** The parameters if they changed since the last flush; the first flush always gives them. */
+  flush(): FelixParameters | undefined {
+    if (!this.dirty) return undefined;
+    this.dirty = false;
+    const parameters = this.parameters();
+    if (isDeepStrictEqual(parameters, this.flushed)) return undefined;
+    this.flushed = parameters;
+    return parameters;
+  }
+
+  private parameters(): FelixParameters {
+    const own = `node.${this.nodeName}`;
+    const selected = [...this.objects]
+      .filter(
+        ([name, spec]) =>
+          name !== 'default' &&
+          name !== own &&
+          spec.nodeSelector !== undefined &&
+          matcherOfText(spec.nodeSelector).matches(this.labels),
+      )
+      .toSorted(([a], [b]) => (a < b ? -1 : 1))
+      .map(([, spec]) => spec);
+    const layers = [this.objects.get('default'), ...selected, this.objects.get(own)];
+    return withDefaults(Object.assign({}, ...layers) as Spec);
+  }
+}

@@ -1,0 +1,213 @@
+/**
+ * The calculation: resources in, the desired state of one node out as deltas. Pure, and indifferent to order.
+ *
+ *   Profile, Namespace ──labels───┐
+ *   WorkloadEndpoint ─────────────┼──► label index (all endpoints, network sets) ──► SetRegistry ──► sets
+ *   NetworkSet, GlobalNetworkSet ─┘        ▲
+ *                                          │ selectors of the rules in use
+ *   Profile, Namespace ──labels, rules──┐  │
+ *   WorkloadEndpoint of this node ──────┼──┴─► label index (local endpoints) ──► PolicyResolver ──► policies,
+ *   Network policies, Tier ─────────────┘                                              profiles, endpoints
+ *
+ *   Node, BGPPeer, BGPConfiguration, BlockAffinity, IPPool, local endpoints ──► RoutingCalculator ──► routing
+ *   FelixConfiguration, labels of this node ──► FelixConfig ──► felix
+ */
+import { MargayError } from '../base/errors.ts';
+import { namespaceProfile } from '../model/convert/namespace.ts';
+import { convertNetworkPolicy } from '../model/convert/network-policy.ts';
+import type { WorkloadEndpoint } from '../model/kinds/workload-endpoint.ts';
+import { namespaceProfilePrefix } from '../model/labels.ts';
+import { formatPath } from '../model/problem.ts';
+import type { KnownResource } from '../model/registry.ts';
+import { keyText, type Resource, type ResourceKey } from '../model/resource.ts';
+import {
+  endpointAddresses,
+  endpointContribution,
+  endpointLabels,
+  networkSetLabels,
+  prefixesOf,
+  workloadName,
+} from './endpoint-facts.ts';
+import { FelixConfig } from './felix-config.ts';
+import type { CalcDelta } from './output.ts';
+import { definePolicy, type PolicyResource } from './policy-definition.ts';
+import { PolicyResolver } from './policy-resolver.ts';
+import { ProblemLog } from './problem-log.ts';
+import { type ProfileSource, ProfileSources, type ProvidedProfile } from './profile-sources.ts';
+import { unsupportedPeerFields } from './routing/peers.ts';
+import { RoutingCalculator } from './routing/plan.ts';
+import { SetRegistry } from './set-registry.ts';
+
+export interface CalcGraphOptions {
+  /** The node whose state is calculated. */
+  readonly nodeName: string;
+}
+
+/** Takes in a resource of one kind; undefined: it is gone. Throws a MargayError if it cannot be used. */
+type Handler<Known extends KnownResource> = (key: ResourceKey, resource: Known | undefined) => void;
+
+type Handlers = {
+  readonly [Kind in KnownResource['kind']]?: Handler<Extract<KnownResource, { kind: Kind }>>;
+};
+
+export class CalcGraph {
+  private readonly nodeName: string;
+  private readonly problems = new ProblemLog();
+  private readonly sets = new SetRegistry();
+  private readonly profiles = new ProfileSources();
+  private readonly resolver: PolicyResolver;
+  private readonly routing: RoutingCalculator;
+  private readonly felix: FelixConfig;
+
+  constructor(options: CalcGraphOptions) {
+    this.nodeName = options.nodeName;
+    this.resolver = new PolicyResolver(this.sets, this.problems);
+    this.routing = new RoutingCalculator(options.nodeName);
+    this.felix = new FelixConfig(options.nodeName);
+    for (const name of this.profiles.names()) this.profileChanged(name);
+  }
+
+  /**
+   * Takes in a resource as the model validated it; undefined: it is deleted. Kinds that nothing here depends on are
+   * ignored. A resource that cannot be used becomes a problem of its own, and counts as deleted.
+   */
+  update(key: ResourceKey, resource: Resource | undefined): void {
+    const handler = this.handlers[key.kind as KnownResource['kind']] as Handler<KnownResource> | undefined;
+    if (handler === undefined) return;
+    const text = keyText(key);
+    if (resource === undefined) this.problems.clear(text);
+    try {
+      handler(key, resource as KnownResource | undefined);
+      this.problems.report(text, 'resource', undefined);
+    } catch (error) {
+      if (!(error instanceof MargayError)) throw error;
+      handler(key, undefined);
+      this.problems.report(text, 'resource', error.message);
+    }
+  }
+
+  /** What changed in the node's desired state since the last flush. */
+  flush(): CalcDelta {
+    const { policies, profiles, endpoints } = this.resolver.flush();
+    // After the policies: only then is it known which sets are in use.
+    const sets = this.sets.flush();
+    const routing = this.routing.flush();
+    const felix = this.felix.flush();
+    return {
+      sets,
+      policies,
+      profiles,
+      endpoints,
+      ...(routing === undefined ? {} : { routing }),
+      ...(felix === undefined ? {} : { felix }),
+      problems: this.problems.flush(),
+    };
+  }
+
+  private readonly handlers: Handlers = {
+    WorkloadEndpoint: (key, resource) => this.updateEndpoint(key, resource),
+    NetworkSet: (key, resource) => {
+      const parents = [namespaceProfilePrefix + (key.namespace ?? '')];
+      this.updateNetworkSet(key, resource, parents);
+    },
+    GlobalNetworkSet: (key, resource) => this.updateNetworkSet(key, resource, []),
+    NetworkPolicy: (key, resource) => this.updatePolicy(key, resource),
+    GlobalNetworkPolicy: (key, resource) => this.updatePolicy(key, resource),
+    KubernetesNetworkPolicy: (key, resource) => {
+      const { spec, faults = [] } = resource === undefined ? {} : convertNetworkPolicy(resource);
+      this.updatePolicy(key, resource && spec && { kind: key.kind, metadata: resource.metadata, spec });
+      const texts = faults.map(({ path, message }) => `${formatPath(path)}: ${message}`);
+      this.problems.report(keyText(key), 'conversion', texts.length === 0 ? undefined : texts.join('; '));
+    },
+    Tier: (key, resource) => this.resolver.setTier(key.name, resource?.spec),
+    Profile: (key, resource) => {
+      const provided = resource && { resource: keyText(key), spec: resource.spec };
+      this.updateProfile(key.name, 'resource', provided);
+    },
+    Namespace: (key, resource) => {
+      const provided = resource && { resource: keyText(key), spec: namespaceProfile(resource).spec };
+      this.updateProfile(namespaceProfilePrefix + key.name, 'namespace', provided);
+    },
+    Node: (key, resource) => {
+      this.routing.setNode(key.name, resource);
+      if (key.name === this.nodeName) {
+        this.felix.setNodeLabels(new Map(Object.entries(resource?.metadata.labels ?? {})));
+      }
+    },
+    BGPPeer: (key, resource) => {
+      this.routing.setPeer(key.name, resource?.spec);
+      this.problems.report(keyText(key), 'unsupported', resource && unsupportedPeerFields(resource.spec));
+    },
+    BGPConfiguration: (key, resource) => this.routing.setConfiguration(key.name, resource?.spec),
+    IPPool: (key, resource) => this.routing.setPool(key.name, resource?.spec),
+    BlockAffinity: (key, resource) => this.routing.setAffinity(key.name, resource?.spec),
+    FelixConfiguration: (key, resource) => this.felix.setObject(key.name, resource?.spec),
+  };
+
+  private updateEndpoint(key: ResourceKey, resource: WorkloadEndpoint | undefined): void {
+    const item = keyText(key);
+    const local = `${key.namespace ?? ''}/${key.name}`;
+    const { interfaceName, mac, node, profiles = [] } = resource?.spec ?? {};
+    const isLocal = resource !== undefined && node === this.nodeName;
+    if (resource === undefined) {
+      this.sets.deleteItem(item);
+    } else {
+      this.sets.setItem(item, endpointLabels(resource), profiles, endpointContribution(resource));
+    }
+    this.routing.setWorkload(local, isLocal ? prefixesOf(resource.spec.ipNetworks) : undefined);
+    if (isLocal && interfaceName !== undefined) {
+      const facts = {
+        key: local,
+        workload: workloadName(resource),
+        interfaceName,
+        mac,
+        addresses: endpointAddresses(resource),
+      };
+      this.resolver.setEndpoint(facts, endpointLabels(resource), profiles);
+    } else {
+      this.resolver.deleteEndpoint(local);
+    }
+    const lacks = isLocal && interfaceName === undefined ? 'interfaceName is missing' : undefined;
+    this.problems.report(item, 'interface', lacks);
+  }
+
+  private updateNetworkSet(
+    key: ResourceKey,
+    resource: Extract<KnownResource, { kind: 'NetworkSet' | 'GlobalNetworkSet' }> | undefined,
+    parents: readonly string[],
+  ): void {
+    const item = keyText(key);
+    if (resource === undefined) {
+      this.sets.deleteItem(item);
+      return;
+    }
+    const contribution = { prefixes: prefixesOf(resource.spec.nets), ports: [] };
+    this.sets.setItem(item, networkSetLabels(resource), parents, contribution);
+  }
+
+  private updatePolicy(key: ResourceKey, policy: PolicyResource | undefined): void {
+    const definition = policy && definePolicy(policy);
+    this.resolver.setPolicy(keyText(key), definition);
+    this.problems.report(keyText(key), 'selector', definition?.failClosed);
+  }
+
+  private updateProfile(name: string, source: ProfileSource, provided: ProvidedProfile | undefined): void {
+    this.profiles.set(name, source, provided);
+    this.profileChanged(name);
+  }
+
+  private profileChanged(name: string): void {
+    const profile = this.profiles.get(name);
+    const labels = profile && new Map(Object.entries(profile.spec.labelsToApply ?? {}));
+    this.sets.setParent(name, labels);
+    this.resolver.setParent(name, labels);
+    this.resolver.profiles.set(
+      name,
+      profile && {
+        resource: profile.resource,
+        ingress: profile.spec.ingress ?? [],
+        egress: profile.spec.egress ?? [],
+      },
+    );
+  }
+}

@@ -1,0 +1,224 @@
+/**
+ * Which policies apply to which endpoints of this node. Only the label index compares policies with endpoints; what
+ * it reports marks endpoints and policies, and a flush works out those that are marked.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import { DeltaTracker } from '../base/delta.ts';
+import type { Tier } from '../model/kinds/tier.ts';
+import { ActiveRules } from './active-rules.ts';
+import { drain } from './drain.ts';
+import { LabelIndex, type Labels } from './label-index.ts';
+import { MultiMap } from './multi-map.ts';
+import type { ActivePolicy, Direction, EndpointTier, LocalEndpoint } from './output.ts';
+import type { PolicyDefinition } from './policy-definition.ts';
+import { comparePolicies, compareTiers, TierTable } from './policy-order.ts';
+import type { ProblemLog } from './problem-log.ts';
+import { ProfileTable } from './profile-table.ts';
+import { compileRules } from './rule-compiler.ts';
+import type { SetRegistry } from './set-registry.ts';
+
+/** An endpoint but for its tiers. */
+export type EndpointFacts = Omit<LocalEndpoint, 'tiers' | 'profiles'>;
+
+interface EndpointState {
+  readonly facts: EndpointFacts;
+  readonly profiles: readonly string[];
+}
+
+export class PolicyResolver {
+  /** Policies by the resource that they come from. */
+  private readonly policies = new Map<string, PolicyDefinition>();
+  private readonly policiesOfTier = new MultiMap<string, string>();
+  private readonly tiers = new TierTable();
+  private readonly endpoints = new Map<string, EndpointState>();
+  private readonly index: LabelIndex;
+  private readonly dirtyPolicies = new Set<string>();
+  private readonly dirtyEndpoints = new Set<string>();
+  private readonly active: ActiveRules;
+  /** The id under which each policy in use went out. */
+  private readonly activeIds = new Map<string, string>();
+  private readonly output = new DeltaTracker<string, LocalEndpoint>(isDeepStrictEqual);
+  readonly profiles: ProfileTable;
+
+  constructor(
+    registry: SetRegistry,
+    private readonly problems: ProblemLog,
+  ) {
+    this.active = new ActiveRules(registry);
+    this.profiles = new ProfileTable(registry, problems);
+    const changed = (policy: string, endpoint: string): void => {
+      this.dirtyPolicies.add(policy);
+      this.dirtyEndpoints.add(endpoint);
+    };
+    this.index = new LabelIndex({ started: changed, stopped: changed });
+  }
+
+  /** Sets what a policy resource says; undefined: it is gone, or selects no workloads. */
+  setPolicy(resource: string, definition: PolicyDefinition | undefined): void {
+    const before = this.policies.get(resource);
+    if (before === undefined && definition === undefined) return;
+    if (before?.selector !== definition?.selector) {
+      if (before !== undefined) this.index.deleteSelector(resource);
+      if (definition !== undefined) this.index.addSelector(resource, definition.matcher);
+    }
+    if (before !== undefined) this.policiesOfTier.delete(before.tier, resource);
+    if (definition === undefined) {
+      this.policies.delete(resource);
+    } else {
+      this.policies.set(resource, definition);
+      this.policiesOfTier.add(definition.tier, resource);
+    }
+    this.dirtyPolicies.add(resource);
+    if (before !== undefined && definition !== undefined && !sameStanding(before, definition)) {
+      this.markEndpointsOf(resource);
+    }
+  }
+
+  setTier(name: string, spec: Tier['spec'] | undefined): void {
+    const before = this.tiers.get(name);
+    this.tiers.set(name, spec);
+    const after = this.tiers.get(name);
+    if (isDeepStrictEqual(before, after)) return;
+    for (const resource of this.policiesOfTier.get(name)) {
+      this.markEndpointsOf(resource);
+      this.dirtyPolicies.add(resource);
+    }
+  }
+
+  /** Sets a workload endpoint of this node. */
+  setEndpoint(facts: EndpointFacts, labels: Labels, profiles: readonly string[]): void {
+    const { key } = facts;
+    const before = this.endpoints.get(key)?.profiles ?? [];
+    this.endpoints.set(key, { facts, profiles });
+    this.profiles.setUse(key, before, profiles);
+    this.dirtyEndpoints.add(key);
+    this.index.setItem(key, labels, profiles);
+  }
+
+  deleteEndpoint(key: string): void {
+    const before = this.endpoints.get(key);
+    if (before === undefined) return;
+    this.endpoints.delete(key);
+    this.profiles.setUse(key, before.profiles, []);
+    this.index.deleteItem(key);
+    this.dirtyEndpoints.add(key);
+  }
+
+  /** Sets the labels that endpoints inherit from a profile. */
+  setParent(name: string, labels: Labels | undefined): void {
+    this.index.setParent(name, labels);
+  }
+
+  flush(): {
+    policies: Map<string, ActivePolicy | undefined>;
+    profiles: Map<string, ActivePolicy | undefined>;
+    endpoints: Map<string, LocalEndpoint | undefined>;
+  } {
+    for (const resource of this.dirtyPolicies) this.resolvePolicy(resource);
+    this.dirtyPolicies.clear();
+    for (const key of this.dirtyEndpoints) this.resolveEndpoint(key);
+    this.dirtyEndpoints.clear();
+    return {
+      policies: this.active.flush(),
+      profiles: this.profiles.flush(),
+      endpoints: drain(this.output),
+    };
+  }
+
+  private markEndpointsOf(policy: string): void {
+    for (const endpoint of this.index.itemsOf(policy)) this.dirtyEndpoints.add(endpoint);
+  }
+
+  private resolvePolicy(resource: string): void {
+    const definition = this.policies.get(resource);
+    const inUse = definition !== undefined && this.index.itemsOf(resource).size > 0;
+    const activeId = this.activeIds.get(resource);
+    if (activeId !== undefined && activeId !== definition?.id) this.active.deactivate(activeId);
+    const missing =
+      definition !== undefined && this.tiers.get(definition.tier) === undefined
+        ? `tier ${definition.tier} does not exist`
+        : undefined;
+    this.problems.report(resource, 'tier', missing);
+    if (inUse) {
+      this.compile(resource, definition, definition.failClosed ?? missing);
+      return;
+    }
+    if (activeId !== undefined) this.active.deactivate(activeId);
+    this.activeIds.delete(resource);
+    this.problems.report(resource, 'rules', undefined);
+  }
+
+  private compile(resource: string, definition: PolicyDefinition, failClosed: string | undefined): void {
+    const { id, tier, kind, namespace, name } = definition;
+    const compile = (direction: Direction) =>
+      compileRules(failClosed === undefined && definition[direction] ? definition.rules[direction] : [], {
+        policy: id,
+        direction,
+        namespace: namespace === '' ? undefined : namespace,
+      });
+    const ingress = compile('ingress');
+    const egress = compile('egress');
+    this.active.activate(
+      {
+        id,
+        tier,
+        kind,
+        namespace,
+        name,
+        ingress: ingress.rules,
+        egress: egress.rules,
+        ...(failClosed === undefined ? {} : { failClosed }),
+      },
+      [...ingress.sets, ...egress.sets],
+    );
+    this.activeIds.set(resource, id);
+    const problems = [...ingress.problems, ...egress.problems];
+    this.problems.report(resource, 'rules', problems.length === 0 ? undefined : problems.join('; '));
+  }
+
+  private resolveEndpoint(key: string): void {
+    const state = this.endpoints.get(key);
+    if (state === undefined) {
+      this.output.deleteDesired(key);
+      return;
+    }
+    this.output.setDesired(key, {
+      ...state.facts,
+      tiers: this.tiersOf(key),
+      profiles: state.profiles.map((name) => this.profiles.idOf(name)),
+    });
+  }
+
+  private tiersOf(endpoint: string): EndpointTier[] {
+    const byTier = new Map<string, PolicyDefinition[]>();
+    for (const resource of this.index.selectorsOf(endpoint)) {
+      const definition = this.policies.get(resource)!;
+      const list = byTier.get(definition.tier);
+      if (list === undefined) byTier.set(definition.tier, [definition]);
+      else list.push(definition);
+    }
+    return [...byTier.keys()]
+      .map((name) => this.tiers.getOrFailClosed(name))
+      .toSorted(compareTiers)
+      .map(({ name, defaultAction }) => {
+        const policies = byTier.get(name)!.toSorted(comparePolicies);
+        return {
+          name,
+          defaultAction,
+          ingress: policies.filter(({ ingress }) => ingress).map(({ id }) => id),
+          egress: policies.filter(({ egress }) => egress).map(({ id }) => id),
+        };
+      });
+  }
+}
+
+/** Whether an endpoint's list of policies looks the same with either. */
+function sameStanding(a: PolicyDefinition, b: PolicyDefinition): boolean {
+  return (
+    a.id === b.id &&
+    a.order === b.order &&
+    a.tieBreak === b.tieBreak &&
+    a.ingress === b.ingress &&
+    a.egress === b.egress
+  );
+}

@@ -1,0 +1,58 @@
+/** BGPConfiguration in effect: `default` for all nodes, `node.NAME` for what one node may differ in (reference §2.2). */
+import type { Family } from '../../net/address.ts';
+import { parseDuration } from '../../model/fields.ts';
+import type { BGPConfiguration } from '../../model/kinds/bgp-configuration.ts';
+
+type Spec = BGPConfiguration['spec'];
+
+/** Calico's default AS number (a private one of RFC 6996). */
+export const defaultAsNumber = 64_512;
+/** IANA's port for BGP. */
+export const defaultPort = 179;
+/** Seconds (BIRD's default, which Calico runs with). */
+export const defaultRestartTime = 120;
+const defaultRoutePriority = 1024;
+
+export class BgpSettings {
+  private readonly objects = new Map<string, Spec>();
+
+  setObject(name: string, spec: Spec | undefined): void {
+    if (spec === undefined) this.objects.delete(name);
+    else this.objects.set(name, spec);
+  }
+
+  get meshEnabled(): boolean {
+    return this.common?.nodeToNodeMeshEnabled ?? true;
+  }
+
+  get meshRestartTime(): number {
+    return durationSeconds(this.common?.nodeMeshMaxRestartTime) ?? defaultRestartTime;
+  }
+
+  /** The AS number of nodes that state none. */
+  get asNumber(): number {
+    return this.common?.asNumber ?? defaultAsNumber;
+  }
+
+  get routePriority(): Readonly<Record<Family, number>> {
+    return {
+      4: this.common?.ipv4NormalRoutePriority ?? defaultRoutePriority,
+      6: this.common?.ipv6NormalRoutePriority ?? defaultRoutePriority,
+    };
+  }
+
+  /** The port that a node was told to listen on; undefined if none was. */
+  configuredPort(nodeName: string): number | undefined {
+    return this.objects.get(`node.${nodeName}`)?.listenPort ?? this.common?.listenPort;
+  }
+
+  private get common(): Spec | undefined {
+    return this.objects.get('default');
+  }
+}
+
+/** Whole seconds of a duration that the model has validated. */
+export function durationSeconds(duration: string | undefined): number | undefined {
+  const milliseconds = duration === undefined ? undefined : parseDuration(duration);
+  return milliseconds === undefined ? undefined : Math.round(milliseconds / 1000);
+}

@@ -1,0 +1,244 @@
+/**
+ * Which BGP sessions this node keeps (reference §2.3): the mesh of nodes, global and node-specific BGPPeers, and the
+ * other side of peerings that name this node as peer. Both ends come to the same result from the same resources.
+ */
+import { type Address, type Family, familyOf } from '../../net/address.ts';
+import { type BGPPeer, parsePeerAddress } from '../../model/kinds/bgp-peer.ts';
+import { matcherOfText } from '../selector-matcher.ts';
+import type { PeerPlan } from '../output.ts';
+import { type BgpSettings, defaultPort, defaultRestartTime, durationSeconds } from './bgp-settings.ts';
+import { type Router, families } from './router.ts';
+
+type PeerSpec = BGPPeer['spec'];
+
+/** Everything that peers are derived from. */
+export interface PeeringInputs {
+  readonly own: Router;
+  /** Every router, the own one too, by node name. */
+  readonly routers: ReadonlyMap<string, Router>;
+  readonly peers: ReadonlyMap<string, PeerSpec>;
+  readonly settings: BgpSettings;
+}
+
+/** An end that a session leads to. */
+interface Target {
+  readonly address: Address;
+  /** Undefined: nobody configured one. */
+  readonly port: number | undefined;
+  readonly asNumber: number;
+  /** The node that the address belongs to. */
+  readonly router: Router | undefined;
+}
+
+interface Entry {
+  readonly type: PeerPlan['type'];
+  readonly target: Target;
+  /** Undefined for the mesh. */
+  readonly spec: PeerSpec | undefined;
+}
+
+/** The sessions of this node, sorted by name. */
+export function planPeers(inputs: PeeringInputs): PeerPlan[] {
+  const entries = [...explicitEntries(inputs)];
+  const taken = new Set(entries.map(({ target }) => target.address));
+  for (const entry of meshEntries(inputs)) {
+    if (!taken.has(entry.target.address)) entries.push(entry);
+  }
+  const familiesOfRouter = familiesByRouter(entries);
+  return entries
+    .map((entry) => planOf(inputs, entry, familiesOfRouter))
+    .toSorted((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/** What a BGPPeer asks for that is not acted on; undefined if there is nothing of the kind. */
+export function unsupportedPeerFields(spec: PeerSpec): string | undefined {
+  const fields = (['localWorkloadSelector', 'filters', 'password', 'reachableBy'] as const).filter(
+    (field) => {
+      const value = spec[field];
+      return value !== undefined && !(Array.isArray(value) && value.length === 0);
+    },
+  );
+  return fields.length === 0 ? undefined : `not acted on: ${fields.join(', ')}`;
+}
+
+/** Global peers win over those of single nodes, and what is written wins over what follows from symmetry. */
+function explicitEntries(inputs: PeeringInputs): Iterable<Entry> {
+  const { own } = inputs;
+  const entries = new Map<string, Entry>();
+  const add = (type: PeerPlan['type'], target: Target, spec: PeerSpec): void => {
+    const session = `${target.address} ${target.port ?? defaultPort}`;
+    if (target.address === own.addresses[familyOf(target.address)] || entries.has(session)) return;
+    entries.set(session, { type, target, spec });
+  };
+  const specs = [...inputs.peers]
+    .toSorted(([a], [b]) => (a < b ? -1 : 1))
+    .map(([, spec]) => spec)
+    .filter((spec) => spec.localWorkloadSelector === undefined);
+  for (const type of ['global', 'node'] as const) {
+    for (const spec of specs) {
+      if (isGlobal(spec) !== (type === 'global') || !peersFrom(spec, own)) continue;
+      for (const target of targetsOf(inputs, spec)) add(type, target, spec);
+    }
+  }
+  for (const spec of specs) {
+    if (spec.reversePeering === 'Manual') continue;
+    const reversed = familiesToReverse(inputs, spec);
+    if (reversed.length === 0) continue;
+    for (const router of inputs.routers.values()) {
+      if (router.name === own.name || !peersFrom(spec, router)) continue;
+      for (const target of targetsAt(inputs, router, reversed)) add('node', target, spec);
+    }
+  }
+  return entries.values();
+}
+
+function isGlobal(spec: PeerSpec): boolean {
+  return spec.node === undefined && !spec.nodeSelector;
+}
+
+/** Whether the BGPPeer is one of this router's. */
+function peersFrom(spec: PeerSpec, router: Router): boolean {
+  if (spec.nodeSelector) return matcherOfText(spec.nodeSelector).matches(router.labels);
+  return spec.node === undefined || spec.node === router.name;
+}
+
+/** Where a BGPPeer leads. */
+function* targetsOf(inputs: PeeringInputs, spec: PeerSpec): Generator<Target> {
+  if (spec.peerSelector) {
+    const matcher = matcherOfText(spec.peerSelector);
+    for (const router of inputs.routers.values()) {
+      if (matcher.matches(router.labels)) yield* targetsAt(inputs, router, families);
+    }
+    return;
+  }
+  const peer = spec.peerIP === undefined ? undefined : parsePeerAddress(spec.peerIP);
+  if (peer === undefined) return;
+  const router = routerWithAddress(inputs, peer.address);
+  yield {
+    address: peer.address,
+    port: peer.port ?? (router === undefined ? undefined : inputs.settings.configuredPort(router.name)),
+    asNumber: spec.asNumber ?? router?.asNumber ?? inputs.settings.asNumber,
+    router,
+  };
+}
+
+/** The ends that a router offers, one for each family that it has an address of. */
+function* targetsAt(
+  inputs: PeeringInputs,
+  router: Router,
+  wanted: readonly Family[],
+): Generator<Target & { readonly router: Router }> {
+  for (const family of wanted) {
+    const address = router.addresses[family];
+    if (address === undefined) continue;
+    yield {
+      address,
+      port: inputs.settings.configuredPort(router.name),
+      asNumber: router.asNumber ?? inputs.settings.asNumber,
+      router,
+    };
+  }
+}
+
+function routerWithAddress(inputs: PeeringInputs, address: Address): Router | undefined {
+  for (const router of inputs.routers.values()) {
+    if (router.addresses[familyOf(address)] === address) return router;
+  }
+  return undefined;
+}
+
+/** In which families a BGPPeer names this node as the peer of others. */
+function familiesToReverse(inputs: PeeringInputs, spec: PeerSpec): readonly Family[] {
+  const { own, settings } = inputs;
+  if (spec.peerSelector) return matcherOfText(spec.peerSelector).matches(own.labels) ? families : [];
+  const peer = spec.peerIP === undefined ? undefined : parsePeerAddress(spec.peerIP);
+  if (peer === undefined) return [];
+  const family = familyOf(peer.address);
+  const asNumber = own.asNumber ?? settings.asNumber;
+  const port = settings.configuredPort(own.name) ?? defaultPort;
+  const isOwn =
+    own.addresses[family] === peer.address &&
+    (spec.asNumber ?? asNumber) === asNumber &&
+    (peer.port ?? port) === port;
+  return isOwn ? [family] : [];
+}
+
+/** Every other node by every family that both have; route reflectors stand outside. */
+function* meshEntries(inputs: PeeringInputs): Generator<Entry> {
+  const { own, settings } = inputs;
+  if (!settings.meshEnabled || own.clusterId !== undefined) return;
+  const shared = families.filter((family) => own.addresses[family] !== undefined);
+  for (const router of inputs.routers.values()) {
+    if (router.name === own.name || router.clusterId !== undefined) continue;
+    for (const target of targetsAt(inputs, router, shared)) {
+      if (target.address === own.addresses[familyOf(target.address)]) continue;
+      yield { type: 'mesh', target, spec: undefined };
+    }
+  }
+}
+
+/** By which families each router is reached. */
+function familiesByRouter(entries: readonly Entry[]): ReadonlyMap<string, ReadonlySet<Family>> {
+  const reached = new Map<string, Set<Family>>();
+  for (const { target } of entries) {
+    if (target.router === undefined) continue;
+    let set = reached.get(target.router.name);
+    if (set === undefined) reached.set(target.router.name, (set = new Set()));
+    set.add(familyOf(target.address));
+  }
+  return reached;
+}
+
+function planOf(
+  { own, settings }: PeeringInputs,
+  { type, target, spec }: Entry,
+  familiesOfRouter: ReadonlyMap<string, ReadonlySet<Family>>,
+): PeerPlan {
+  const { address, port, asNumber, router } = target;
+  const family = familyOf(address);
+  const ownAddress = own.addresses[family];
+  const localAsNumber = spec?.localASNumber ?? own.asNumber ?? settings.asNumber;
+  const reached = router === undefined ? undefined : familiesOfRouter.get(router.name);
+  const keepaliveTime = durationSeconds(spec?.keepaliveTime);
+  return {
+    name: peerName(type, address, port),
+    type,
+    address,
+    port: port ?? defaultPort,
+    asNumber,
+    localAsNumber,
+    ...(ownAddress === undefined || spec?.sourceAddress === 'None' ? {} : { sourceAddress: ownAddress }),
+    // Design D10: a router that is reached by both families has a session for each.
+    families: reached !== undefined && reached.size > 1 ? [family] : families,
+    // Of two nodes that would connect to one another at once, the one with the lesser address text does.
+    passive: type !== 'node' && router !== undefined && ownAddress !== undefined && address > ownAddress,
+    reflectorClient:
+      spec !== undefined &&
+      own.clusterId !== undefined &&
+      asNumber === localAsNumber &&
+      router?.clusterId !== own.clusterId,
+    nextHopMode: nextHopMode(spec, asNumber !== localAsNumber),
+    restartTime: spec === undefined ? settings.meshRestartTime : restartTime(spec),
+    ...(keepaliveTime === undefined ? {} : { keepaliveTime }),
+    ...(spec?.ttlSecurity ? { ttlSecurity: spec.ttlSecurity } : {}),
+    allowedOwnAs: spec?.numAllowedLocalASNumbers ?? 0,
+  };
+}
+
+function restartTime(spec: PeerSpec): number {
+  return durationSeconds(spec.maxRestartTime) ?? defaultRestartTime;
+}
+
+function nextHopMode(spec: PeerSpec | undefined, external: boolean): PeerPlan['nextHopMode'] {
+  if (spec?.nextHopMode === 'Self') return 'self';
+  // The deprecated field speaks of external peers only.
+  if (spec?.nextHopMode === 'Keep' || (spec?.keepOriginalNextHop === true && external)) return 'keep';
+  return 'auto';
+}
+
+/** As Calico names BIRD's protocols; a port is part of the name where one was configured, but not in the mesh. */
+function peerName(type: PeerPlan['type'], address: Address, port: number | undefined): string {
+  const prefix = { mesh: 'Mesh', global: 'Global', node: 'Node' }[type];
+  const suffix = type === 'mesh' || port === undefined ? '' : `_port_${port}`;
+  return `${prefix}_${address.replaceAll(/[.:]/g, '_')}${suffix}`;
+}

@@ -1,0 +1,123 @@
+/** Keeps the RoutingPlan: each part is worked out again only when what it is derived from has changed. */
+import { isDeepStrictEqual } from 'node:util';
+import type { Prefix } from '../../net/prefix.ts';
+import type { BGPConfiguration } from '../../model/kinds/bgp-configuration.ts';
+import type { BGPPeer } from '../../model/kinds/bgp-peer.ts';
+import type { BlockAffinity } from '../../model/kinds/block-affinity.ts';
+import type { IPPool } from '../../model/kinds/ip-pool.ts';
+import type { Node } from '../../model/kinds/node.ts';
+import type { PeerPlan, RoutingPlan } from '../output.ts';
+import { BgpSettings, defaultPort } from './bgp-settings.ts';
+import { OwnRoutes } from './own-routes.ts';
+import { planPeers } from './peers.ts';
+import { type Router, routerOf } from './router.ts';
+
+export class RoutingCalculator {
+  private readonly routers = new Map<string, Router>();
+  private readonly peers = new Map<string, BGPPeer['spec']>();
+  private readonly pools = new Map<string, IPPool['spec']>();
+  private readonly settings = new BgpSettings();
+  private readonly ownRoutes: OwnRoutes;
+  private sessionsDirty = true;
+  private routesDirty = true;
+  private poolsDirty = true;
+  private flushed: RoutingPlan | undefined;
+
+  constructor(private readonly nodeName: string) {
+    this.ownRoutes = new OwnRoutes(nodeName);
+  }
+
+  setNode(name: string, node: Node | undefined): void {
+    const router = node === undefined ? undefined : routerOf(node);
+    if (isDeepStrictEqual(router, this.routers.get(name))) return;
+    if (router === undefined) this.routers.delete(name);
+    else this.routers.set(name, router);
+    this.sessionsDirty = true;
+  }
+
+  setPeer(name: string, spec: BGPPeer['spec'] | undefined): void {
+    if (spec === undefined) this.peers.delete(name);
+    else this.peers.set(name, spec);
+    this.sessionsDirty = true;
+  }
+
+  setConfiguration(name: string, spec: BGPConfiguration['spec'] | undefined): void {
+    this.settings.setObject(name, spec);
+    this.sessionsDirty = true;
+  }
+
+  setPool(name: string, spec: IPPool['spec'] | undefined): void {
+    if (spec === undefined) this.pools.delete(name);
+    else this.pools.set(name, spec);
+    this.poolsDirty = true;
+  }
+
+  setAffinity(key: string, spec: BlockAffinity['spec'] | undefined): void {
+    this.ownRoutes.setAffinity(key, spec);
+    this.routesDirty = true;
+  }
+
+  setWorkload(key: string, prefixes: readonly Prefix[] | undefined): void {
+    this.ownRoutes.setWorkload(key, prefixes);
+    this.routesDirty = true;
+  }
+
+  /** The plan if it changed since the last flush; the first flush always gives it. */
+  flush(): RoutingPlan | undefined {
+    if (!this.sessionsDirty && !this.routesDirty && !this.poolsDirty) return undefined;
+    const before = this.flushed;
+    const sessions = this.sessionsDirty || before === undefined ? this.planSessions() : before;
+    const routes = this.routesDirty || before === undefined ? this.ownRoutes : before;
+    const plan: RoutingPlan = {
+      ...(sessions.node === undefined ? {} : { node: sessions.node }),
+      listenPort: sessions.listenPort,
+      peers: sessions.peers,
+      blocks: routes.blocks,
+      outsideWorkloads: routes.outsideWorkloads,
+      pools: this.poolsDirty || before === undefined ? this.planPools() : before.pools,
+      routePriority: sessions.routePriority,
+    };
+    this.sessionsDirty = this.routesDirty = this.poolsDirty = false;
+    if (isDeepStrictEqual(plan, before)) return undefined;
+    this.flushed = plan;
+    return plan;
+  }
+
+  private planSessions(): Pick<RoutingPlan, 'node' | 'listenPort' | 'peers' | 'routePriority'> {
+    const own = this.routers.get(this.nodeName);
+    const { settings } = this;
+    const common = {
+      listenPort: settings.configuredPort(this.nodeName) ?? defaultPort,
+      routePriority: settings.routePriority,
+    };
+    if (own === undefined) return { ...common, peers: [] };
+    const { name, addresses, subnets, clusterId } = own;
+    return {
+      ...common,
+      node: {
+        name,
+        asNumber: own.asNumber ?? settings.asNumber,
+        addresses,
+        subnets,
+        ...(clusterId === undefined ? {} : { clusterId }),
+      },
+      peers: this.planPeers(own),
+    };
+  }
+
+  /** A peer that stays as it was stays the same object. */
+  private planPeers(own: Router): readonly PeerPlan[] {
+    const before = new Map(this.flushed?.peers.map((peer) => [peer.name, peer]));
+    const { routers, peers, settings } = this;
+    return planPeers({ own, routers, peers, settings }).map((peer) => {
+      const known = before.get(peer.name);
+      return known !== undefined && isDeepStrictEqual(known, peer) ? known : peer;
+    });
+  }
+
+  private planPools(): RoutingPlan['pools'] {
+    return [...this.pools]
+      .toSorted(([a], [b]) => (a < b ? -1 : 1))
+      .map(([, { cidr, disableBGPExport }]) => ({ cidr, exported: disableBGPExport !== true }));
+  }
+}
