@@ -109,7 +109,9 @@ export class ByteWriter {
   }
 
   u8(value: number): void {
-    this.buffer[this.reserve(1)] = value;
+    // In two steps: reserving may replace the buffer.
+    const at = this.reserve(1);
+    this.buffer[at] = value;
   }
 
   u16(value: number): void {

@@ -25,7 +25,7 @@ export function readAcknowledgement(message: NetlinkMessage): Acknowledgement {
   const reader = new ByteReader(payload);
   // A DONE without a payload is how old kernels end a dump.
   if (type === NLMSG_DONE && reader.remaining < 4) return { errno: 0, text: undefined };
-  const errno = -(reader.u32le() | 0);
+  const errno = 0 - (reader.u32le() | 0);
   if ((flags & NLM_F_ACK_TLVS) === 0) return { errno, text: undefined };
   if (type === NLMSG_ERROR) {
     const request = reader.u32le();

@@ -10,7 +10,7 @@
 import { InternalError, type KernelError } from '../base/errors.ts';
 import { ByteWriter } from '../net/bytes.ts';
 import { errnoName } from '../sys/errno.ts';
-import { kernelError } from '../sys/libc.ts';
+import { kernelError } from '../sys/kernel-error.ts';
 import { readAcknowledgement } from './acknowledgement.ts';
 import {
   NLMSG_DONE,

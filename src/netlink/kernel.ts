@@ -55,7 +55,7 @@ export type NewLink =
 
 /** Fields left out stay as they are. */
 export interface LinkChange {
-  /** Renames. The kernel of 6.x allows it while the link is up. */
+  /** Renames. Kernels before 6.2 refuse it while the link is up (EBUSY). */
   readonly name?: string;
   readonly up?: boolean;
   readonly mtu?: number;
@@ -153,7 +153,10 @@ export interface Route {
   readonly preferredSource?: Address;
 }
 
-/** Names a route for deletion. What is left out matches anything; the kernel takes the first that matches. */
+/**
+ * Names a route for deletion. What is left out matches anything; of those that match, the lowest metric goes. IPv6
+ * does not look at the type.
+ */
 export interface RouteKey {
   readonly destination: Prefix;
   readonly table?: number;

@@ -3,7 +3,7 @@ import { closeSync } from 'node:fs';
 import { KernelError } from '../base/errors.ts';
 import type { Family } from '../net/address.ts';
 import type { ByteWriter } from '../net/bytes.ts';
-import { kernelError } from '../sys/libc.ts';
+import { kernelError } from '../sys/kernel-error.ts';
 import { openNamespace } from '../sys/netns.ts';
 import { NetlinkConnection, type OutgoingMessage } from './connection.ts';
 import type {

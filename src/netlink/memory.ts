@@ -3,7 +3,7 @@
  * modelled: the table `local`, link-local addresses, duplicate address detection, learned neighbours, and packets.
  */
 import { type Family, familyOf } from '../net/address.ts';
-import { kernelError } from '../sys/libc.ts';
+import { kernelError } from '../sys/kernel-error.ts';
 import type {
   ChangeFailure,
   ChangeResult,

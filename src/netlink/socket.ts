@@ -6,6 +6,7 @@
  * ordinary event: the socket goes on with the same port id and groups, and its owner resynchronises.
  */
 import { KernelError } from '../base/errors.ts';
+import { kernelError, kernelErrorFrom } from '../sys/kernel-error.ts';
 import {
   AF_NETLINK,
   SOCK_RAW,
@@ -13,8 +14,6 @@ import {
   close,
   getsockname,
   getsockopt,
-  kernelError,
-  kernelErrorFrom,
   receiveNow,
   send,
   setsockopt,

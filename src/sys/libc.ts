@@ -1,42 +1,10 @@
 /**
- * The only door to C: a few libc calls that Node has no binding for. koffi is touched at the first call, not when
- * this file is loaded. Every call is synchronous and runs on the calling thread, which setns(2) and unshare(2) need.
+ * The only door to C: a few libc calls that Node has no binding for. Nothing is bound before
+ * the first call. Every call is synchronous and runs on the calling thread, which setns(2) and unshare(2) need.
  */
 import koffi from 'koffi';
-import { KernelError } from '../base/errors.ts';
 import { errnoName } from './errno.ts';
-
-/** One sentence per error that an operator can mend. */
-const FIXES: Readonly<Record<string, string>> = {
-  EPERM: 'run as root, or with CAP_NET_ADMIN and CAP_SYS_ADMIN',
-  EACCES: 'run as root, or with CAP_NET_ADMIN and CAP_SYS_ADMIN',
-  EMFILE: 'raise the limit of open files (ulimit -n, LimitNOFILE=)',
-  ENFILE: 'raise fs.file-max',
-};
-
-/** What to do about an error of the kernel, where that is known. */
-export function fixFor(errno: string): string | undefined {
-  return FIXES[errno];
-}
-
-/** A KernelError with the fix that belongs to its errno. */
-export function kernelError(operation: string, errno: string, detail?: string, cause?: unknown): KernelError {
-  const fix = fixFor(errno);
-  return new KernelError(operation, errno, detail, {
-    ...(cause === undefined ? {} : { cause }),
-    ...(fix === undefined ? {} : { fix }),
-  });
-}
-
-/** The same from an error that a call here or Node threw; anything without an errno name is passed through. */
-export function kernelErrorFrom(operation: string, error: unknown): Error {
-  if (error instanceof KernelError) return kernelError(operation, error.errno, error.detail, error);
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  if (typeof code === 'string' && /^E[A-Z0-9]+$/.test(code)) {
-    return kernelError(operation, code, undefined, error);
-  }
-  return error instanceof Error ? error : new Error(String(error));
-}
+import { kernelError } from './kernel-error.ts';
 
 function bindLibc() {
   // The program itself is linked to libc, glibc or musl alike.

@@ -7,14 +7,8 @@
  */
 import { closeSync, mkdirSync, openSync, readdirSync, statfsSync, unlinkSync } from 'node:fs';
 import { InternalError, KernelError } from '../base/errors.ts';
-import {
-  kernelErrorFrom,
-  lockExclusive,
-  mount,
-  setNetworkNamespace,
-  unmountLazily,
-  unshareNetworkNamespace,
-} from './libc.ts';
+import { kernelErrorFrom } from './kernel-error.ts';
+import { lockExclusive, mount, setNetworkNamespace, unmountLazily, unshareNetworkNamespace } from './libc.ts';
 
 const NETNS_DIRECTORY = '/run/netns';
 const OWN_NAMESPACE = '/proc/thread-self/ns/net';
@@ -25,7 +19,7 @@ const MS_SHARED = 0x100000;
 const NSFS_MAGIC = 0x6e736673;
 
 /** The path of a namespace given by name or by path. A name may not be `.`, `..` or empty. */
-export function namespacePath(nameOrPath: string): string {
+function namespacePath(nameOrPath: string): string {
   if (nameOrPath.includes('/')) return nameOrPath;
   if (nameOrPath === '' || nameOrPath === '.' || nameOrPath === '..') {
     throw new KernelError('open network namespace', 'EINVAL', `bad name ${JSON.stringify(nameOrPath)}`, {

@@ -5,17 +5,17 @@ import { AF_UNIX, SOCK_DGRAM, close, sendto, socket } from './libc.ts';
 const SUN_PATH = 108;
 
 /**
- * Sends assignments such as `READY=1`, `STATUS=in sync`, `WATCHDOG=1`, `STOPPING=1` to the socket that systemd
- * names in NOTIFY_SOCKET. Returns false when no manager asked for it. Throws a KernelError if sending fails.
+ * Sends assignments (`READY=1`, `STATUS=in sync`, `WATCHDOG=1`, `STOPPING=1`; several on lines of their own) to the
+ * socket that systemd names in NOTIFY_SOCKET. Returns false when no manager asked for it. Throws a KernelError if sending fails.
  */
 export function notifyManager(
-  assignments: readonly string[],
+  assignments: string,
   target: string | undefined = process.env['NOTIFY_SOCKET'],
 ): boolean {
   if (target === undefined || target === '') return false;
   const fd = socket(AF_UNIX, SOCK_DGRAM, 0);
   try {
-    sendto(fd, Buffer.from(assignments.join('\n'), 'utf8'), unixAddress(target));
+    sendto(fd, Buffer.from(assignments, 'utf8'), unixAddress(target));
   } finally {
     close(fd);
   }

@@ -10,17 +10,8 @@
  */
 import { type Address, type Family, addressBytes, familyOf } from '../net/address.ts';
 import { type Prefix, prefixAddress, prefixLength } from '../net/prefix.ts';
-import {
-  AF_INET,
-  AF_INET6,
-  SOCK_DGRAM,
-  SOCK_STREAM,
-  bind,
-  close,
-  kernelErrorFrom,
-  setsockopt,
-  socket,
-} from './libc.ts';
+import { kernelErrorFrom } from './kernel-error.ts';
+import { AF_INET, AF_INET6, SOCK_DGRAM, SOCK_STREAM, bind, close, setsockopt, socket } from './libc.ts';
 import { inNamespace } from './netns.ts';
 
 const SOL_SOCKET = 1;

@@ -1,7 +1,7 @@
 /** Kernel parameters under /proc/sys. `/proc/sys/net` shows the namespace of the thread that opens a file. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { KernelError } from '../base/errors.ts';
-import { kernelErrorFrom } from './libc.ts';
+import { kernelErrorFrom } from './kernel-error.ts';
 import { inNamespace } from './netns.ts';
 
 /**

@@ -4,8 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe } from 'vitest';
-import { NetlinkConnection } from '../../src/netlink/connection.ts';
-import { NETLINK_ROUTE } from '../../src/netlink/socket.ts';
+import { openLinuxKernel } from '../../src/netlink/linux.ts';
 import { createNamespace, deleteNamespace } from '../../src/sys/netns.ts';
 
 const CAP_NET_ADMIN = 12n;
@@ -83,20 +82,10 @@ export function useNamespaces(count: number): readonly string[] {
 }
 
 async function setLoopbackUp(namespace: string): Promise<void> {
-  const RTM_NEWLINK = 16;
-  const IFF_UP = 1;
-  const connection = new NetlinkConnection({ protocol: NETLINK_ROUTE, namespace });
+  const kernel = openLinuxKernel({ namespace });
   try {
-    await connection.request({
-      type: RTM_NEWLINK,
-      body: (out) => {
-        out.u32le(0); // family, type
-        out.u32le(1); // index: the loopback is the first link of every namespace
-        out.u32le(IFF_UP);
-        out.u32le(IFF_UP); // change mask
-      },
-    });
+    await kernel.changeLink(1, { up: true });
   } finally {
-    connection.close();
+    kernel.close();
   }
 }

@@ -153,7 +153,7 @@ describeKernel('child processes', () => {
 
 describeKernel('sd_notify', () => {
   it('reaches a manager by path and by abstract name, and is silent without one', async () => {
-    expect(notifyManager(['READY=1'], '')).toBe(false);
+    expect(notifyManager('READY=1', '')).toBe(false);
     const folder = mkdtempSync(join(tmpdir(), 'margay-notify-'));
     try {
       for (const target of [join(folder, 'notify'), `@margay-test-${process.pid}`]) {
@@ -174,7 +174,7 @@ describeKernel('sd_notify', () => {
         );
         await new Promise((resolve) => listener.stdout!.once('data', resolve));
         const gone = new Promise((resolve) => listener.once('close', resolve));
-        expect(notifyManager(['READY=1', 'STATUS=in sync'], target)).toBe(true);
+        expect(notifyManager('READY=1\nSTATUS=in sync', target)).toBe(true);
         await gone;
         expect(readFileSync(received, 'utf8')).toBe('READY=1\nSTATUS=in sync');
       }

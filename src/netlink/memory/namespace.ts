@@ -1,7 +1,7 @@
 /** The state of one in-memory network namespace: links, addresses and neighbours, and the routes that follow them. */
 import { type Address, addressBytes, familyOf } from '../../net/address.ts';
 import { maskBytes, prefixFromBytes } from '../../net/prefix.ts';
-import { kernelError } from '../../sys/libc.ts';
+import { kernelError } from '../../sys/kernel-error.ts';
 import {
   type InterfaceAddress,
   type KernelEvent,

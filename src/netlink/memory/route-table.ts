@@ -1,7 +1,7 @@
 /** The routes of one in-memory namespace, with the kernel's keys, checks and errors (net/ipv4/fib_*.c, net/ipv6/route.c). */
 import { type Address, type Family, addressBytes, familyOf } from '../../net/address.ts';
 import { type Prefix, maskBytes, prefixFromBytes, prefixLength } from '../../net/prefix.ts';
-import { kernelError } from '../../sys/libc.ts';
+import { kernelError } from '../../sys/kernel-error.ts';
 import {
   type NewRoute,
   type NextHop,
