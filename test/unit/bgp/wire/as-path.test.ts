@@ -1,0 +1,56 @@
+import { describe, expect, it } from 'vitest';
+import { asPathLength, mergeAs4Path, writeAsPath } from '../../../../src/bgp/wire/as-path.ts';
+import type { AsPathSegment } from '../../../../src/bgp/wire/message.ts';
+import { ByteWriter } from '../../../../src/net/bytes.ts';
+import { toHex } from './bytes.ts';
+
+const sequence = (...asNumbers: number[]): AsPathSegment => ({ type: 'sequence', asNumbers });
+const set = (...asNumbers: number[]): AsPathSegment => ({ type: 'set', asNumbers });
+const confederation = (...asNumbers: number[]): AsPathSegment => ({
+  type: 'confederation-sequence',
+  asNumbers,
+});
+
+describe('the length of an AS path (RFC 4271 §9.1.2.2, RFC 5065 §5.3)', () => {
+  it('counts a set as one and confederation segments as none', () => {
+    expect(asPathLength([confederation(1, 2), sequence(3, 4), set(5, 6, 7)])).toBe(3);
+  });
+});
+
+describe('AS_PATH and AS4_PATH together (RFC 6793 §4.2.3)', () => {
+  it.each([
+    ['replaces a path of equal length', [sequence(1, 23456)], [sequence(1, 70000)], [sequence(1, 70000)]],
+    [
+      'puts what two-octet speakers added in front',
+      [sequence(7, 8, 23456)],
+      [sequence(70000)],
+      [sequence(7, 8, 70000)],
+    ],
+    ['ignores an AS4_PATH longer than AS_PATH', [sequence(23456)], [sequence(1, 70000)], [sequence(23456)]],
+    ['ignores an empty AS4_PATH', [sequence(1, 2)], [], [sequence(1, 2)]],
+    ['counts a set as one', [sequence(7), set(1, 2)], [set(70000, 70001)], [sequence(7), set(70000, 70001)]],
+    [
+      'keeps confederation segments in front',
+      [confederation(9), sequence(23456)],
+      [sequence(70000)],
+      [confederation(9), sequence(70000)],
+    ],
+    [
+      'takes a part of a sequence',
+      [set(5), sequence(6, 7, 23456)],
+      [sequence(7, 70000)],
+      [set(5), sequence(6, 7, 70000)],
+    ],
+  ])('%s', (_name, path, as4Path, expected) => {
+    expect(mergeAs4Path(path, as4Path)).toEqual(expected);
+  });
+});
+
+describe('writing an AS path', () => {
+  it('splits a sequence longer than 255 (RFC 4271 §5.1.2)', () => {
+    const writer = new ByteWriter();
+    writeAsPath(writer, [sequence(...new Array<number>(256).fill(1))], 2);
+    expect(writer.length).toBe(2 + 255 * 2 + 2 + 2);
+    expect(toHex(writer.bytes().subarray(512))).toBe('02010001');
+  });
+});

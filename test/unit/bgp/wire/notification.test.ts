@@ -1,0 +1,62 @@
+import { describe, expect, it } from 'vitest';
+import { NOTIFICATION_NAMES } from '../../../../src/bgp/wire/iana.ts';
+import {
+  cease,
+  describeNotification,
+  hardReset,
+  isHardReset,
+  notification,
+  shutdownCommunication,
+} from '../../../../src/bgp/wire/notification.ts';
+import { hex } from './bytes.ts';
+
+describe('a NOTIFICATION in words', () => {
+  it('names every code and subcode of the registry', () => {
+    for (const [code, { name, subcodes }] of Object.entries(NOTIFICATION_NAMES)) {
+      expect(describeNotification(notification(Number(code)))).toBe(name);
+      for (const [subcode, detail] of Object.entries(subcodes)) {
+        expect(describeNotification(notification(Number(code), Number(subcode)))).toBe(`${name}, ${detail}`);
+      }
+    }
+  });
+
+  it('says the numbers of what it does not know, and shows data as it stands', () => {
+    expect(describeNotification(notification(99, 3))).toBe('error 99, subcode 3');
+    expect(describeNotification(notification(6, 99))).toBe('Cease, subcode 99');
+    expect(describeNotification(notification(1, 2, hex('1001')))).toBe(
+      'Message Header Error, Bad Message Length (data 1001)',
+    );
+  });
+
+  it('quotes the shutdown communication (RFC 9003)', () => {
+    expect(describeNotification(cease(2, 'upgrade at "noon"'))).toBe(
+      'Cease, Administrative Shutdown: "upgrade at \\"noon\\""',
+    );
+  });
+
+  it('looks into a hard reset (RFC 8538 §3.1)', () => {
+    const message = hardReset(cease(2, 'bye'));
+    expect(isHardReset(message)).toBe(true);
+    expect(describeNotification(message)).toBe('Cease, Hard Reset: Cease, Administrative Shutdown: "bye"');
+  });
+});
+
+describe('the shutdown communication (RFC 9003)', () => {
+  it('goes with Administrative Shutdown and Administrative Reset only', () => {
+    expect(shutdownCommunication(cease(2, 'bye'))).toBe('bye');
+    expect(shutdownCommunication(cease(4, 'bye'))).toBe('bye');
+    expect(cease(3, 'bye').data.length).toBe(0);
+  });
+
+  it('is cut at 255 octets without splitting a character', () => {
+    const { data } = cease(2, 'é'.repeat(200));
+    expect(data[0]).toBe(254);
+    expect(shutdownCommunication(cease(2, 'é'.repeat(200)))).toBe('é'.repeat(127));
+  });
+
+  it('is not interpreted if it is empty, cut off or no UTF-8', () => {
+    for (const data of ['', '00', '05 6162', '02 c328']) {
+      expect(shutdownCommunication(notification(6, 2, hex(data)))).toBeUndefined();
+    }
+  });
+});

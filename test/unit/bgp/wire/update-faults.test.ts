@@ -1,0 +1,452 @@
+/** Malformed UPDATEs and what they cost (RFC 7606): the session, the routes, or only the attribute. */
+import { describe, expect, it } from 'vitest';
+import { prefix } from '../../../../src/net/prefix.ts';
+import { BASIC_WIRE, type WireOptions } from '../../../../src/bgp/wire/message.ts';
+import { decodeUpdate } from '../../../../src/bgp/wire/update.ts';
+import { framed, toHex, update } from './bytes.ts';
+
+const WIRE: WireOptions = { ...BASIC_WIRE, fourOctetAs: true, families: [4, 6] };
+const INTERNAL: WireOptions = { ...WIRE, external: false };
+const TWO_OCTET: WireOptions = { ...WIRE, fourOctetAs: false };
+
+const ORIGIN = '400101 00';
+const AS_PATH = '400206 02 01 0000fde9';
+const AS_PATH_16 = '400204 02 01 fde9';
+const NEXT_HOP = '400304 0a000001';
+const NLRI = '10 0a01';
+const BASE = ORIGIN + AS_PATH + NEXT_HOP;
+/** 2001:db8::/32 by 2001:db8::1. */
+const MP_REACH = '800e1a 0002 01 10 20010db8000000000000000000000001 00 20 20010db8';
+
+interface Case {
+  readonly attribute: string;
+  readonly fault: string;
+  readonly attributes: string;
+  readonly action: 'withdraw' | 'discard';
+  readonly wire?: WireOptions;
+  readonly nlri?: string;
+}
+
+const CASES: readonly Case[] = [
+  // RFC 7606 §7.1
+  { attribute: 'ORIGIN', fault: 'length 0', attributes: `400100 ${AS_PATH} ${NEXT_HOP}`, action: 'withdraw' },
+  {
+    attribute: 'ORIGIN',
+    fault: 'length 2',
+    attributes: `400102 0000 ${AS_PATH} ${NEXT_HOP}`,
+    action: 'withdraw',
+  },
+  {
+    attribute: 'ORIGIN',
+    fault: 'value 3',
+    attributes: `400101 03 ${AS_PATH} ${NEXT_HOP}`,
+    action: 'withdraw',
+  },
+  // RFC 7606 §7.2
+  {
+    attribute: 'AS_PATH',
+    fault: 'unknown segment type',
+    attributes: `${ORIGIN} 400206 05 01 0000fde9 ${NEXT_HOP}`,
+    action: 'withdraw',
+  },
+  {
+    attribute: 'AS_PATH',
+    fault: 'empty segment',
+    attributes: `${ORIGIN} 400202 02 00 ${NEXT_HOP}`,
+    action: 'withdraw',
+  },
+  {
+    attribute: 'AS_PATH',
+    fault: 'segment overrun',
+    attributes: `${ORIGIN} 400206 02 02 0000fde9 ${NEXT_HOP}`,
+    action: 'withdraw',
+  },
+  {
+    attribute: 'AS_PATH',
+    fault: 'segment underrun',
+    attributes: `${ORIGIN} 400207 02 01 0000fde9 02 ${NEXT_HOP}`,
+    action: 'withdraw',
+  },
+  {
+    attribute: 'AS_PATH',
+    fault: 'AS 0 (RFC 7607)',
+    attributes: `${ORIGIN} 400206 02 01 00000000 ${NEXT_HOP}`,
+    action: 'withdraw',
+  },
+  // RFC 7606 §7.3
+  {
+    attribute: 'NEXT_HOP',
+    fault: 'length 3',
+    attributes: `${ORIGIN} ${AS_PATH} 400303 0a0000`,
+    action: 'withdraw',
+  },
+  {
+    attribute: 'NEXT_HOP',
+    fault: 'a multicast address',
+    attributes: `${ORIGIN} ${AS_PATH} 400304 e0000001`,
+    action: 'withdraw',
+  },
+  // RFC 7606 §7.4, §7.5
+  {
+    attribute: 'MULTI_EXIT_DISC',
+    fault: 'length 3',
+    attributes: `${BASE} 800403 000001`,
+    action: 'withdraw',
+  },
+  {
+    attribute: 'LOCAL_PREF',
+    fault: 'length 5 within the AS',
+    attributes: `${BASE} 400505 0000000000`,
+    action: 'withdraw',
+    wire: INTERNAL,
+  },
+  {
+    attribute: 'LOCAL_PREF',
+    fault: 'from another AS',
+    attributes: `${BASE} 400504 00000064`,
+    action: 'discard',
+  },
+  // RFC 7606 §7.6, §7.7
+  { attribute: 'ATOMIC_AGGREGATE', fault: 'length 1', attributes: `${BASE} 400601 00`, action: 'discard' },
+  {
+    attribute: 'AGGREGATOR',
+    fault: 'length 6 with AS numbers of 32 bits',
+    attributes: `${BASE} c00706 fde90a000001`,
+    action: 'discard',
+  },
+  {
+    attribute: 'AGGREGATOR',
+    fault: 'length 8 with AS numbers of 16 bits',
+    attributes: `${ORIGIN} ${AS_PATH_16} ${NEXT_HOP} c00708 0000fde90a000001`,
+    action: 'discard',
+    wire: TWO_OCTET,
+  },
+  {
+    attribute: 'AGGREGATOR',
+    fault: 'AS 0 (RFC 7607)',
+    attributes: `${BASE} c00708 000000000a000001`,
+    action: 'discard',
+  },
+  // RFC 7606 §7.8
+  {
+    attribute: 'COMMUNITIES',
+    fault: 'length 6',
+    attributes: `${BASE} c00806 fc0000010000`,
+    action: 'withdraw',
+  },
+  { attribute: 'COMMUNITIES', fault: 'length 0', attributes: `${BASE} c00800`, action: 'withdraw' },
+  // RFC 7606 §7.9, §7.10
+  {
+    attribute: 'ORIGINATOR_ID',
+    fault: 'length 8 within the AS',
+    attributes: `${BASE} 800908 0a0000010a000001`,
+    action: 'withdraw',
+    wire: INTERNAL,
+  },
+  {
+    attribute: 'ORIGINATOR_ID',
+    fault: 'from another AS',
+    attributes: `${BASE} 800904 0a000001`,
+    action: 'discard',
+  },
+  {
+    attribute: 'CLUSTER_LIST',
+    fault: 'length 5 within the AS',
+    attributes: `${BASE} 800a05 0a00000100`,
+    action: 'withdraw',
+    wire: INTERNAL,
+  },
+  {
+    attribute: 'CLUSTER_LIST',
+    fault: 'from another AS',
+    attributes: `${BASE} 800a04 0a000001`,
+    action: 'discard',
+  },
+  // RFC 7606 §7.14
+  {
+    attribute: 'EXTENDED_COMMUNITIES',
+    fault: 'length 7',
+    attributes: `${BASE} c01007 00020000000000`,
+    action: 'withdraw',
+  },
+  // RFC 6793 §6
+  {
+    attribute: 'AS4_PATH',
+    fault: 'segment overrun',
+    attributes: `${ORIGIN} ${AS_PATH_16} ${NEXT_HOP} c01106 02 02 0000fde9`,
+    action: 'discard',
+    wire: TWO_OCTET,
+  },
+  {
+    attribute: 'AS4_AGGREGATOR',
+    fault: 'length 6',
+    attributes: `${ORIGIN} ${AS_PATH_16} ${NEXT_HOP} c01206 fde90a000001`,
+    action: 'discard',
+    wire: TWO_OCTET,
+  },
+  {
+    attribute: 'AS4_PATH',
+    fault: 'from a four-octet peer',
+    attributes: `${BASE} c01106 02 01 0000fde9`,
+    action: 'discard',
+  },
+  // RFC 7311 §3, RFC 8092 §6, RFC 9234 §5
+  {
+    attribute: 'AIGP',
+    fault: 'a TLV past the end',
+    attributes: `${BASE} 801a04 01 000b 00`,
+    action: 'discard',
+  },
+  {
+    attribute: 'LARGE_COMMUNITY',
+    fault: 'length 8',
+    attributes: `${BASE} c02008 0000000100000002`,
+    action: 'withdraw',
+  },
+  { attribute: 'OTC', fault: 'length 2', attributes: `${BASE} c02302 fde9`, action: 'withdraw' },
+  // RFC 7606 §3 c
+  {
+    attribute: 'ORIGIN',
+    fault: 'the optional flag',
+    attributes: `c00101 00 ${AS_PATH} ${NEXT_HOP}`,
+    action: 'withdraw',
+  },
+  {
+    attribute: 'MULTI_EXIT_DISC',
+    fault: 'the transitive flag',
+    attributes: `${BASE} c00404 00000001`,
+    action: 'withdraw',
+  },
+  {
+    attribute: 'COMMUNITIES',
+    fault: 'no transitive flag',
+    attributes: `${BASE} 800804 fc000001`,
+    action: 'withdraw',
+  },
+  // RFC 7606 §3 d
+  { attribute: 'ORIGIN', fault: 'missing', attributes: `${AS_PATH} ${NEXT_HOP}`, action: 'withdraw' },
+  { attribute: 'AS_PATH', fault: 'missing', attributes: `${ORIGIN} ${NEXT_HOP}`, action: 'withdraw' },
+  { attribute: 'NEXT_HOP', fault: 'missing', attributes: `${ORIGIN} ${AS_PATH}`, action: 'withdraw' },
+  // RFC 7606 §3 g
+  {
+    attribute: 'MULTI_EXIT_DISC',
+    fault: 'twice',
+    attributes: `${BASE} 800404 00000001 800404 00000002`,
+    action: 'discard',
+  },
+  // RFC 7606 §4
+  { attribute: 'attribute list', fault: 'a header cut off', attributes: `${BASE} c008`, action: 'withdraw' },
+  {
+    attribute: 'COMMUNITIES',
+    fault: 'a length past the list',
+    attributes: `${BASE} c00808 fc000001`,
+    action: 'withdraw',
+  },
+  {
+    attribute: 'COMMUNITIES',
+    fault: 'an extended length past the list',
+    attributes: `${BASE} d008ffff fc000001`,
+    action: 'withdraw',
+  },
+];
+
+describe('a malformed attribute (RFC 7606)', () => {
+  for (const { attribute, fault, attributes, action, wire = WIRE, nlri = NLRI } of CASES) {
+    it(`${attribute}, ${fault}: ${action === 'withdraw' ? 'treat-as-withdraw' : 'attribute discard'}`, () => {
+      const result = decodeUpdate(update('', attributes, nlri), wire);
+      if (result.type === 'error') throw new Error(result.reason);
+      expect(result.faults.map((entry) => [entry.attribute, entry.action])).toContainEqual([
+        attribute,
+        action,
+      ]);
+      const prefixes = [{ family: 4, prefixes: [prefix('10.1.0.0/16')] }];
+      if (action === 'withdraw') {
+        expect(result.treatAsWithdraw).toEqual(prefixes);
+        expect(result.announced).toEqual([]);
+        expect(result.attributes).toBeUndefined();
+      } else {
+        expect(result.treatAsWithdraw).toEqual([]);
+        expect(result.announced).toMatchObject(prefixes);
+        expect(result.attributes).toBeDefined();
+      }
+    });
+  }
+
+  it('keeps the first of two and drops the second (§3 g)', () => {
+    const result = decodeUpdate(update('', `${BASE} 800404 00000001 800404 00000002`, NLRI), WIRE);
+    expect(result).toMatchObject({ attributes: { multiExitDisc: 1 } });
+  });
+
+  it('withdraws the prefixes of both families that the message announces (§2)', () => {
+    const result = decodeUpdate(update('', `${MP_REACH} 400101 07 ${AS_PATH} ${NEXT_HOP}`, NLRI), WIRE);
+    expect(result).toMatchObject({
+      announced: [],
+      treatAsWithdraw: [
+        { family: 4, prefixes: ['10.1.0.0/16'] },
+        { family: 6, prefixes: ['2001:db8::/32'] },
+      ],
+    });
+  });
+
+  it('does not touch withdrawals in the same message', () => {
+    const result = decodeUpdate(update('10 0a02', `400101 07 ${AS_PATH} ${NEXT_HOP}`, NLRI), WIRE);
+    expect(result).toMatchObject({ withdrawn: [{ family: 4, prefixes: ['10.2.0.0/16'] }] });
+  });
+
+  it('reads the prefixes of an MP_REACH_NLRI with wrong flags, to withdraw them (§3 c)', () => {
+    const wrong = MP_REACH.replace('800e', 'c00e');
+    expect(decodeUpdate(update('', `${wrong} ${ORIGIN} ${AS_PATH}`, ''), WIRE)).toMatchObject({
+      treatAsWithdraw: [{ family: 6, prefixes: ['2001:db8::/32'] }],
+    });
+  });
+
+  it('treats an impossible IPv6 next hop as withdrawal', () => {
+    const multicast = MP_REACH.replace('10 2001', '10 ff02');
+    expect(decodeUpdate(update('', `${multicast} ${ORIGIN} ${AS_PATH}`, ''), WIRE)).toMatchObject({
+      announced: [],
+      treatAsWithdraw: [{ family: 6, prefixes: ['2001:db8::/32'] }],
+    });
+  });
+});
+
+interface Reset {
+  readonly name: string;
+  readonly message: Uint8Array;
+  readonly subcode: number;
+  readonly data?: string;
+  readonly wire?: WireOptions;
+}
+
+const mpReach = (nextHopLength: number, octets = nextHopLength): string => {
+  const value = `0002 01 ${nextHopLength.toString(16).padStart(2, '0')} ${'20'.repeat(octets)} 00 20 20010db8`;
+  const length = value.replaceAll(' ', '').length / 2;
+  return `${ORIGIN} ${AS_PATH} 800e ${length.toString(16).padStart(2, '0')} ${value}`;
+};
+
+const RESETS: readonly Reset[] = [
+  { name: 'withdrawn routes longer than the message (§3 i)', message: framed(2, '0009 0000'), subcode: 1 },
+  {
+    name: 'attributes longer than the message (§3 b)',
+    message: framed(2, '0000 0009 400101 00'),
+    subcode: 1,
+  },
+  { name: 'a prefix of 33 bits in NLRI (§5.3)', message: update('', BASE, '21 0a01020304'), subcode: 10 },
+  { name: 'a prefix past the end of NLRI (§5.3)', message: update('', BASE, '18 0a01'), subcode: 10 },
+  {
+    name: 'a prefix of 33 bits in withdrawn routes (§5.3)',
+    message: update('21 0a01020304', '', ''),
+    subcode: 10,
+  },
+  {
+    name: 'a path identifier cut off (RFC 7911 §3)',
+    message: update('', BASE, '000000'),
+    subcode: 10,
+    wire: { ...WIRE, addPathReceive: [4] },
+  },
+  {
+    name: 'MP_REACH_NLRI shorter than its fields (§5.3)',
+    message: update('', `${ORIGIN} ${AS_PATH} 800e03 000201`, ''),
+    subcode: 9,
+    data: '800e03000201',
+  },
+  {
+    name: 'MP_REACH_NLRI with a next hop of 0 octets (§7.11)',
+    message: update('', mpReach(0), ''),
+    subcode: 9,
+  },
+  {
+    name: 'MP_REACH_NLRI with a next hop of 4 octets for IPv6 (§7.11)',
+    message: update('', mpReach(4), ''),
+    subcode: 9,
+  },
+  {
+    name: 'MP_REACH_NLRI with a next hop of 48 octets (§7.11)',
+    message: update('', mpReach(48), ''),
+    subcode: 9,
+  },
+  {
+    name: 'MP_REACH_NLRI with a next hop past its end (§7.11)',
+    message: update('', mpReach(200, 4), ''),
+    subcode: 9,
+  },
+  {
+    name: 'MP_REACH_NLRI with a prefix of 129 bits (§5.3)',
+    message: update('', MP_REACH.replace('00 20 2001', '00 81 2001'), ''),
+    subcode: 9,
+  },
+  {
+    name: 'MP_UNREACH_NLRI shorter than its fields (§5.3)',
+    message: update('', '800f02 0002', ''),
+    subcode: 9,
+  },
+  {
+    name: 'MP_UNREACH_NLRI with a prefix past its end (§5.3)',
+    message: update('', '800f05 0002 01 20 20', ''),
+    subcode: 9,
+  },
+  {
+    name: 'MP_REACH_NLRI twice (§3 g)',
+    message: update('', `${MP_REACH} ${MP_REACH} ${ORIGIN} ${AS_PATH}`, ''),
+    subcode: 1,
+  },
+  {
+    name: 'an unknown attribute that claims to be well-known (RFC 4271 §6.3)',
+    message: update('', `${BASE} 40c801 00`, NLRI),
+    subcode: 2,
+    data: '40c80100',
+  },
+  {
+    name: 'a fault that costs routes, and no prefix to withdraw (§5.2)',
+    message: update('', '400101 07', ''),
+    subcode: 1,
+  },
+];
+
+describe('an UPDATE whose prefixes cannot be known', () => {
+  for (const { name, message, subcode, data = '', wire = WIRE } of RESETS) {
+    it(`ends the session: ${name}`, () => {
+      const result = decodeUpdate(message, wire);
+      if (result.type !== 'error') throw new Error('it was read');
+      expect([result.code, result.subcode]).toEqual([3, subcode]);
+      if (data !== '') expect(toHex(result.data)).toBe(data);
+    });
+  }
+});
+
+describe('what is no fault', () => {
+  it('keeps unknown optional transitive attributes and drops unknown non-transitive ones (RFC 4271 §5)', () => {
+    const result = decodeUpdate(update('', `${BASE} c0c802 abcd 80c901 00 c01c00`, NLRI), WIRE);
+    expect(result).toMatchObject({
+      faults: [],
+      attributes: {
+        unknown: [
+          { code: 200, value: Uint8Array.of(0xab, 0xcd) },
+          { code: 28, value: new Uint8Array(0) },
+        ],
+      },
+    });
+  });
+
+  it('remembers a partial bit (RFC 4271 §5)', () => {
+    const result = decodeUpdate(update('', `${BASE} e00804 fc000001`, NLRI), WIRE);
+    expect(result).toMatchObject({ attributes: { partial: [8] } });
+  });
+
+  it('ignores families that the session does not carry, faults included', () => {
+    const labelled = '800e0e 0001 04 04 0a000001 00 20 00001000';
+    expect(decodeUpdate(update('', `${labelled} 400101 07 ${AS_PATH}`, ''), WIRE)).toMatchObject({
+      type: 'update',
+      announced: [],
+      treatAsWithdraw: [],
+    });
+    expect(
+      decodeUpdate(update('', `${MP_REACH} ${ORIGIN} ${AS_PATH}`, ''), { ...WIRE, families: [4] }),
+    ).toMatchObject({ announced: [], treatAsWithdraw: [] });
+  });
+
+  it('clears bits beyond the prefix length (RFC 4271 §4.3)', () => {
+    expect(decodeUpdate(update('', BASE, '0c 0aff 00'), WIRE)).toMatchObject({
+      announced: [{ prefixes: ['10.240.0.0/12', '0.0.0.0/0'] }],
+    });
+  });
+});
