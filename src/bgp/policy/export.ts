@@ -32,7 +32,6 @@ export function localPrefOfMetric(metric: number): number {
 
 /** The most AS numbers in one segment (RFC 4271 §4.3: the count is one octet). */
 const SEGMENT_LIMIT = 255;
-const PARTIAL = 0x20;
 /** The bit that makes an extended community non-transitive across AS borders (RFC 4360 §2). */
 const NON_TRANSITIVE = 1n << 62n;
 
@@ -90,7 +89,6 @@ function toExternal(path: Path, { localAs }: ExportContext): PathAttributes {
   const { extendedCommunities } = rest;
   return {
     ...rest,
-    ...passedOn(attributes),
     asPath: prependAs(attributes.asPath, localAs),
     // MED is for the AS next to the one that set it, and goes no further (RFC 4271 §5.1.4).
     ...(path.source === undefined && multiExitDisc !== undefined ? { multiExitDisc } : {}),
@@ -106,7 +104,6 @@ function toInternal(path: Path, family: Family, context: ExportContext): PathAtt
   if (source === undefined) return { ...attributes, localPref: context.ownLocalPref[family] };
   const internal: PathAttributes = {
     ...attributes,
-    ...passedOn(attributes),
     localPref: attributes.localPref ?? DEFAULT_LOCAL_PREF,
   };
   if (source.external || context.clusterId === undefined) return internal;
@@ -115,13 +112,6 @@ function toInternal(path: Path, family: Family, context: ExportContext): PathAtt
     originatorId: attributes.originatorId ?? source.identifier,
     clusterList: [context.clusterId, ...(attributes.clusterList ?? [])],
   };
-}
-
-/** Attributes nobody here understood are passed on marked as partial (RFC 4271 §9). */
-function passedOn({ unknown }: PathAttributes): Pick<PathAttributes, 'unknown'> {
-  return unknown === undefined
-    ? {}
-    : { unknown: unknown.map((attribute) => ({ ...attribute, flags: attribute.flags | PARTIAL })) };
 }
 
 /** Puts our AS in front (RFC 4271 §5.1.2 b). Confederation segments stay inside the confederation (RFC 5065 §4). */

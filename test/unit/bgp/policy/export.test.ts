@@ -85,7 +85,7 @@ describe('attributes towards another AS', () => {
     });
   });
 
-  it('keeps inside what is only for inside, and marks unknown attributes as partial', () => {
+  it('keeps inside what is only for inside, and passes unknown attributes on', () => {
     const from = path(interior, {
       localPref: 300,
       multiExitDisc: 4,
@@ -94,14 +94,14 @@ describe('attributes towards another AS', () => {
       aigp: 5n,
       communities: [65_536],
       extendedCommunities: [0x0002_fde8_0000_0001n, 0x4004_fde8_0000_0002n],
-      unknown: [{ code: 99, flags: 0xc0, value: Uint8Array.of(1) }],
+      unknown: [{ code: 99, value: Uint8Array.of(1) }],
     });
     expect(exported(from, towards(external))).toEqual({
       origin: 'igp',
       asPath: [{ type: 'sequence', asNumbers: [64512, 65001] }],
       communities: [65_536],
       extendedCommunities: [0x0002_fde8_0000_0001n],
-      unknown: [{ code: 99, flags: 0xe0, value: Uint8Array.of(1) }],
+      unknown: [{ code: 99, value: Uint8Array.of(1) }],
       nextHop: '10.0.0.9',
     });
   });

@@ -1,0 +1,167 @@
+/** One TCP connection of a peer: bytes to messages and back, and the two timers that belong to it. */
+import type { Socket } from 'node:net';
+import type { Clock, TimerHandle } from '../base/clock.ts';
+import type { ConnectionId } from './fsm/event.ts';
+import type { ConnectionTimer } from './fsm/action.ts';
+import { decodeMessage, encodeMessage } from './wire/codec.ts';
+import { MessageFramer } from './wire/framer.ts';
+import {
+  BASIC_WIRE,
+  type DecodeError,
+  type Message,
+  type ReceivedMessage,
+  type WireOptions,
+} from './wire/message.ts';
+
+export interface ConnectionEvents {
+  received(connection: Connection, message: ReceivedMessage | DecodeError): void;
+  /** It could not be opened, was reset, or the other side closed it. Never after {@link Connection.close}. */
+  failed(connection: Connection, reason: string): void;
+  timer(connection: Connection, timer: ConnectionTimer): void;
+  /** The other side has read nothing for the send hold time (RFC 9687). */
+  unread(connection: Connection): void;
+  /** The other side has taken what was written; more may be. */
+  drained(connection: Connection): void;
+}
+
+/** How long a closed connection may take to flush its last words, in milliseconds. */
+const LINGER = 2000;
+/** RFC 9687 §5: eight minutes, or twice the hold time if that is longer. */
+const SEND_HOLD_TIME = 480_000;
+
+/** What the usual errors mean to an operator. */
+const REASONS: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'connection refused: nothing listens there, or the peer does not expect us',
+  ECONNRESET: 'connection reset by peer',
+  EHOSTUNREACH: 'no route to host',
+  ENETUNREACH: 'network unreachable',
+  ETIMEDOUT: 'connection timed out',
+  EADDRNOTAVAIL: 'the source address is not one of this host',
+  EPIPE: 'connection closed by peer',
+};
+
+export class Connection {
+  private readonly framer = new MessageFramer();
+  private readonly timers = new Map<ConnectionTimer, TimerHandle>();
+  private wire: WireOptions = BASIC_WIRE;
+  private open = true;
+  private sendHoldTime = SEND_HOLD_TIME;
+  private sendHoldTimer: TimerHandle | undefined;
+  /** Writes that the kernel has not taken yet. */
+  private unwritten = 0;
+
+  constructor(
+    readonly id: ConnectionId,
+    private readonly socket: Socket,
+    private readonly clock: Clock,
+    private readonly events: ConnectionEvents,
+  ) {
+    socket.setNoDelay(true);
+    socket.on('data', (bytes: Uint8Array) => this.receive(bytes));
+    socket.on('error', (error: NodeJS.ErrnoException) =>
+      this.fail(REASONS[error.code ?? ''] ?? error.message),
+    );
+    socket.on('end', () => this.fail('connection closed by peer'));
+    socket.on('close', () => this.fail('connection closed'));
+    socket.on('drain', () => {
+      if (this.open) events.drained(this);
+    });
+  }
+
+  /** Our side of the connection, once it is up. */
+  get localAddress(): string | undefined {
+    return this.socket.localAddress;
+  }
+
+  /** Whether the other side is so far behind that nothing more should be written. */
+  get congested(): boolean {
+    return this.socket.writableNeedDrain;
+  }
+
+  /** Reads and writes from the next message on as the two sides have agreed. `holdTime` in seconds. */
+  useWire(wire: WireOptions, holdTime: number): void {
+    this.wire = wire;
+    this.sendHoldTime = Math.max(SEND_HOLD_TIME, 2000 * holdTime);
+    this.framer.extendedMessages = wire.extendedMessages;
+  }
+
+  send(message: Message): void {
+    this.write(encodeMessage(message, this.wire));
+  }
+
+  write(bytes: Uint8Array): void {
+    if (!this.open) return;
+    this.unwritten++;
+    if (this.unwritten === 1) this.watchWrites();
+    this.socket.write(bytes, () => {
+      this.unwritten--;
+      this.watchWrites();
+    });
+  }
+
+  startTimer(timer: ConnectionTimer, milliseconds: number): void {
+    this.stopTimer(timer);
+    this.timers.set(
+      timer,
+      this.clock.after(milliseconds, () => {
+        this.timers.delete(timer);
+        this.events.timer(this, timer);
+      }),
+    );
+  }
+
+  stopTimer(timer: ConnectionTimer): void {
+    this.timers.get(timer)?.cancel();
+    this.timers.delete(timer);
+  }
+
+  /** Closes after what was written is flushed. No event follows. */
+  close(): void {
+    if (!this.open) return;
+    this.shut();
+    if (this.socket.connecting) {
+      this.socket.destroy();
+      return;
+    }
+    const { socket } = this;
+    const linger = this.clock.after(LINGER, () => socket.destroy());
+    socket.once('close', () => linger.cancel());
+    // What the peer still sends must be read, or the kernel would answer with a reset and drop our last words.
+    socket.resume();
+    socket.end();
+  }
+
+  /** Any progress counts; with nothing left to write there is nothing to watch. */
+  private watchWrites(): void {
+    this.sendHoldTimer?.cancel();
+    if (!this.open || this.unwritten === 0) return;
+    this.sendHoldTimer = this.clock.after(this.sendHoldTime, () => this.events.unread(this));
+  }
+
+  private receive(bytes: Uint8Array): void {
+    if (!this.open) return;
+    this.framer.push(bytes);
+    for (;;) {
+      const message = this.framer.next();
+      if (message === undefined) return;
+      const received = message instanceof Uint8Array ? decodeMessage(message, this.wire) : message;
+      this.events.received(this, received);
+      // A message may have ended the connection, and a stream that cannot be read has no next message.
+      if (!this.open || received.type === 'error') return;
+    }
+  }
+
+  private fail(reason: string): void {
+    if (!this.open) return;
+    this.shut();
+    this.socket.destroy();
+    this.events.failed(this, reason);
+  }
+
+  private shut(): void {
+    this.open = false;
+    this.sendHoldTimer?.cancel();
+    for (const timer of this.timers.values()) timer.cancel();
+    this.timers.clear();
+  }
+}

@@ -1,0 +1,404 @@
+/**
+ * Learned routes in the kernel, under our protocol number (design D20), and nothing else: routes of others are read to
+ * resolve next hops, never changed. What was ours before a restart is read back and stays until it is replaced, or
+ * swept when its family is released (RFC 4724 §4.1).
+ *
+ *     set, delete ──► next hops resolved ──► desired ┐
+ *     read-back, kernel events ──────────────► actual ┴► difference ──► batches to the kernel
+ */
+import { Backoff } from '../base/backoff.ts';
+import type { Clock, TimerHandle } from '../base/clock.ts';
+import { DeltaTracker } from '../base/delta.ts';
+import { describeError } from '../base/errors.ts';
+import type { Logger } from '../base/log.ts';
+import { type Address, type Family, familyOf } from '../net/address.ts';
+import type { Prefix } from '../net/prefix.ts';
+import type {
+  ChangeFailure,
+  KernelEvent,
+  Monitor,
+  NextHop,
+  Route,
+  RouteChange,
+  RouteKernel,
+} from '../netlink/kernel.ts';
+import type { KernelConfig } from './config.ts';
+import { NextHopTable } from './next-hop-table.ts';
+import type { KernelStatus } from './status.ts';
+
+/** Kernel identity of a route of ours within its table: `METRIC PREFIX`. */
+type RouteId = string;
+
+interface OwnRoute {
+  readonly destination: Prefix;
+  readonly metric: number;
+  readonly nextHops: readonly NextHop[];
+}
+
+/** Changes per batch: a few milliseconds of the kernel's time, so that sessions are served in between. */
+const BATCH = 512;
+/** Quiet time before the kernel is read again, and the longest time between two readings, in milliseconds. */
+const RESYNC_DELAY = 50;
+const RESYNC_INTERVAL = 60_000;
+const PROBLEMS_SHOWN = 20;
+
+export interface FibOptions {
+  readonly kernel: RouteKernel;
+  readonly config: KernelConfig;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+export class Fib {
+  private readonly tracker = new DeltaTracker<RouteId, OwnRoute>(
+    (a, b) => nextHopsText(a.nextHops) === nextHopsText(b.nextHops),
+  );
+  private readonly table = new NextHopTable();
+  private readonly learned = new Map<Prefix, readonly Address[]>();
+  /** Prefixes by next hop, and how each is reached now. */
+  private readonly users = new Map<Address, Set<Prefix>>();
+  private readonly resolved = new Map<Address, readonly NextHop[] | undefined>();
+  private readonly unresolved = new Set<Prefix>();
+  /** Families whose routes from before the restart are not swept yet. */
+  private readonly held = new Set<Family>();
+  /** What the kernel refused, and is not tried again before something changes. */
+  private readonly refused = new Map<RouteId, string>();
+  private readonly backoff = new Backoff({ initial: 1000, maximum: 30_000 });
+  private retryTimer: TimerHandle | undefined;
+  private resyncTimer: TimerHandle | undefined;
+  private intervalTimer: TimerHandle | undefined;
+  private monitor: Monitor | undefined;
+  /** Events that came while the kernel was being read. */
+  private replay: KernelEvent[] | undefined;
+  private resyncNeeded = false;
+  private working: Promise<void> | undefined;
+  /** Something was asked for while working. */
+  private again = false;
+  /** A whole batch failed: nothing is tried before the retry timer. */
+  private paused = false;
+  private stopped = false;
+
+  private config: KernelConfig;
+
+  constructor(private readonly options: FibOptions) {
+    this.config = options.config;
+  }
+
+  /** Watches and reads the kernel. Returns how many routes of ours were there. Throws a KernelError. */
+  async start(): Promise<Readonly<Record<Family, number>>> {
+    this.openMonitor();
+    await this.readKernel();
+    this.armInterval();
+    const found = { 4: 0, 6: 0 };
+    for (const { destination } of this.tracker.actual.values()) found[familyOf(destination)]++;
+    return found;
+  }
+
+  /** Writes routes with other metrics from now on. Protocol and table are for the life of the object. */
+  changeMetrics(metric: KernelConfig['metric']): void {
+    const before = this.config.metric;
+    this.config = { ...this.config, metric };
+    for (const prefix of this.learned.keys()) {
+      this.tracker.deleteDesired(routeId(prefix, before[familyOf(prefix)]));
+      this.derive(prefix);
+    }
+    this.schedule();
+  }
+
+  /** Wants a route by all of these next hops that can be reached. */
+  set(prefix: Prefix, nextHops: readonly Address[]): void {
+    const before = this.learned.get(prefix);
+    this.learned.set(prefix, nextHops);
+    for (const nextHop of nextHops) {
+      let users = this.users.get(nextHop);
+      if (users === undefined) {
+        this.users.set(nextHop, (users = new Set()));
+        this.resolved.set(nextHop, this.table.resolve(nextHop));
+      }
+      users.add(prefix);
+    }
+    if (before !== undefined) this.forgetUse(prefix, before, nextHops);
+    this.derive(prefix);
+    this.schedule();
+  }
+
+  delete(prefix: Prefix): void {
+    const before = this.learned.get(prefix);
+    if (before === undefined) return;
+    this.learned.delete(prefix);
+    this.forgetUse(prefix, before, []);
+    this.derive(prefix);
+    this.schedule();
+  }
+
+  /** Keeps everything of a family that is in the kernel, wanted or not, until it is released. */
+  hold(family: Family): void {
+    this.held.add(family);
+  }
+
+  release(family: Family): void {
+    this.held.delete(family);
+    this.schedule();
+  }
+
+  /** Resolves when the kernel has all that it will take. */
+  async settled(): Promise<void> {
+    while (this.working !== undefined) await this.working;
+  }
+
+  /** Wants nothing any more, and takes all of ours out of the kernel. */
+  async clear(): Promise<void> {
+    for (const prefix of this.learned.keys()) this.delete(prefix);
+    this.held.clear();
+    this.schedule();
+    await this.settled();
+  }
+
+  /** Stops working. The kernel keeps what it has (design D20). */
+  async stop(): Promise<void> {
+    this.stopped = true;
+    this.monitor?.close();
+    for (const timer of [this.retryTimer, this.resyncTimer, this.intervalTimer]) timer?.cancel();
+    await this.settled();
+  }
+
+  status(): KernelStatus {
+    let stale = 0;
+    for (const { key } of this.tracker.deletions()) if (this.isHeld(key)) stale++;
+    return {
+      installed: this.tracker.actual.size,
+      stale,
+      unresolved: this.unresolved.size,
+      problems: [...this.refused.values()].slice(0, PROBLEMS_SHOWN),
+    };
+  }
+
+  private forgetUse(prefix: Prefix, before: readonly Address[], after: readonly Address[]): void {
+    for (const nextHop of before) {
+      if (after.includes(nextHop)) continue;
+      const users = this.users.get(nextHop);
+      users?.delete(prefix);
+      if (users?.size !== 0) continue;
+      this.users.delete(nextHop);
+      this.resolved.delete(nextHop);
+    }
+  }
+
+  /** Works out what the kernel should have for a prefix. */
+  private derive(prefix: Prefix): void {
+    const metric = this.config.metric[familyOf(prefix)];
+    const id = routeId(prefix, metric);
+    const nextHops = new Map<string, NextHop>();
+    for (const nextHop of this.learned.get(prefix) ?? []) {
+      for (const way of this.resolved.get(nextHop) ?? []) nextHops.set(nextHopText(way), way);
+    }
+    this.refused.delete(id);
+    if (nextHops.size === 0) {
+      this.tracker.deleteDesired(id);
+      if (this.learned.has(prefix)) this.unresolved.add(prefix);
+      else this.unresolved.delete(prefix);
+    } else {
+      this.unresolved.delete(prefix);
+      this.tracker.setDesired(id, { destination: prefix, metric, nextHops: [...nextHops.values()] });
+    }
+  }
+
+  private openMonitor(): void {
+    this.monitor = this.options.kernel.monitor({
+      topics: ['links', 'routes'],
+      event: (event) => {
+        if (this.replay === undefined) this.apply(event);
+        else this.replay.push(event);
+      },
+      closed: (reason) => {
+        this.options.log.warn({ reason: describeError(reason) }, 'bgp kernel monitor closed');
+        this.monitor = undefined;
+        this.requestResync();
+      },
+    });
+  }
+
+  private isOwn(route: Route): boolean {
+    const { protocol, table } = this.config;
+    return route.protocol === protocol && route.table === table;
+  }
+
+  private apply(event: KernelEvent): void {
+    if (event.type === 'overrun') this.requestResync();
+    else if (event.type === 'link' || event.type === 'link-deleted') {
+      // The kernel takes IPv4 routes away with their link and does not say so.
+      if (event.type === 'link-deleted' || !event.link.up || !event.link.carrier) this.requestResync();
+    } else if (event.type === 'route' || event.type === 'route-deleted') {
+      this.applyRoute(event.route, event.type === 'route');
+    }
+  }
+
+  private applyRoute(route: Route, present: boolean): void {
+    if (route.table !== this.config.table) return;
+    if (this.isOwn(route)) {
+      const id = routeId(route.destination, route.metric);
+      if (present) this.tracker.setActual(id, route);
+      else this.tracker.deleteActual(id);
+      this.schedule();
+      return;
+    }
+    if (present) this.table.set(route);
+    else this.table.delete(route);
+    this.refused.delete(routeId(route.destination, route.metric));
+    // One event does not always tell the whole change (IPv6 siblings, IPv4 replacements), so what matters is read.
+    if (this.table.concerns(route.destination, this.users.keys())) this.requestResync();
+    else this.schedule();
+  }
+
+  private requestResync(): void {
+    if (this.stopped) return;
+    this.resyncTimer ??= this.options.clock.after(RESYNC_DELAY, () => {
+      this.resyncTimer = undefined;
+      this.resyncNeeded = true;
+      this.schedule();
+    });
+  }
+
+  private armInterval(): void {
+    this.intervalTimer = this.options.clock.after(RESYNC_INTERVAL, () => {
+      this.requestResync();
+      this.armInterval();
+    });
+  }
+
+  private async readKernel(): Promise<void> {
+    this.replay = [];
+    try {
+      if (this.monitor === undefined) this.openMonitor();
+      const routes = await this.options.kernel.routes({ table: this.config.table });
+      this.tracker.replaceActual(
+        routes
+          .filter((route) => this.isOwn(route))
+          .map((route) => [routeId(route.destination, route.metric), route] as const),
+      );
+      this.table.replaceAll(routes.filter((route) => !this.isOwn(route)));
+    } finally {
+      const events = this.replay;
+      this.replay = undefined;
+      for (const event of events) this.apply(event);
+    }
+    this.refused.clear();
+    for (const [nextHop, before] of this.resolved) {
+      const now = this.table.resolve(nextHop);
+      if (nextHopsText(now ?? []) === nextHopsText(before ?? [])) continue;
+      this.resolved.set(nextHop, now);
+      for (const prefix of this.users.get(nextHop) ?? []) this.derive(prefix);
+    }
+  }
+
+  private schedule(): void {
+    if (this.stopped || this.paused) return;
+    if (this.working !== undefined) {
+      this.again = true;
+      return;
+    }
+    this.again = false;
+    this.working = this.work().finally(() => {
+      this.working = undefined;
+      if (this.again) this.schedule();
+    });
+  }
+
+  private async work(): Promise<void> {
+    for (;;) {
+      // Lets a burst gather, and the sockets of the sessions be served.
+      await new Promise((resolve) => setImmediate(resolve));
+      if (this.stopped) return;
+      try {
+        if (this.resyncNeeded) {
+          this.resyncNeeded = false;
+          await this.readKernel();
+        }
+        const changes = this.nextChanges();
+        if (changes.length === 0) return;
+        const { failures } = await this.options.kernel.changeRoutes(changes);
+        this.settle(changes, failures);
+      } catch (error) {
+        this.options.log.warn({ reason: describeError(error) }, 'bgp routes not written to the kernel');
+        this.paused = true;
+        this.retryLater();
+        return;
+      }
+    }
+  }
+
+  private nextChanges(): RouteChange[] {
+    const changes: RouteChange[] = [];
+    const { protocol, table } = this.config;
+    for (const { key, desired, actual } of this.tracker.updates()) {
+      if (changes.length >= BATCH) return changes;
+      if (this.refused.has(key)) continue;
+      if (this.table.holds(desired.destination, desired.metric)) {
+        this.refuse(key, desired.destination, 'a route of another program has the same metric');
+        continue;
+      }
+      changes.push({
+        operation: actual === undefined ? 'add' : 'replace',
+        route: { ...desired, protocol, table },
+      });
+    }
+    for (const { key, actual } of this.tracker.deletions()) {
+      if (changes.length >= BATCH) return changes;
+      if (this.refused.has(key) || this.isHeld(key)) continue;
+      const { destination, metric } = actual;
+      changes.push({ operation: 'delete', route: { destination, metric, protocol, table } });
+    }
+    return changes;
+  }
+
+  private settle(changes: readonly RouteChange[], failures: readonly ChangeFailure<RouteChange>[]): void {
+    const failed = new Map(failures.map(({ change, error }) => [change, error]));
+    for (const change of changes) {
+      const { destination, metric = 0 } = change.route;
+      const id = routeId(destination, metric);
+      const error = failed.get(change);
+      // ESRCH: it is gone already, with its link perhaps.
+      if (change.operation === 'delete' && (error === undefined || error.errno === 'ESRCH')) {
+        this.tracker.deleteActual(id);
+      } else if (error !== undefined) {
+        this.refuse(id, destination, describeError(error));
+      } else if (change.operation !== 'delete') {
+        this.tracker.setActual(id, { destination, metric, nextHops: change.route.nextHops ?? [] });
+      }
+    }
+    if (failures.length === 0) this.backoff.reset();
+  }
+
+  private refuse(id: RouteId, destination: Prefix, reason: string): void {
+    this.refused.set(id, `${destination}: ${reason}`);
+    this.options.log.debug({ destination, reason }, 'bgp route refused by the kernel');
+    this.retryLater();
+  }
+
+  /** The kernel is read again first: what we believed of it may be why it refused. */
+  private retryLater(): void {
+    if (this.stopped) return;
+    this.retryTimer ??= this.options.clock.after(this.backoff.delay(), () => {
+      this.retryTimer = undefined;
+      this.paused = false;
+      this.resyncNeeded = true;
+      this.schedule();
+    });
+  }
+
+  private isHeld(id: RouteId): boolean {
+    return this.held.has(familyOf(id));
+  }
+}
+
+function routeId(destination: Prefix, metric: number): RouteId {
+  return `${metric} ${destination}`;
+}
+
+function nextHopText({ gateway, interface: index, onlink }: NextHop): string {
+  return `${gateway ?? ''}%${index ?? ''}${onlink === true ? '!' : ''}`;
+}
+
+function nextHopsText(nextHops: readonly NextHop[]): string {
+  return nextHops.map(nextHopText).toSorted().join(' ');
+}

@@ -1,0 +1,199 @@
+/**
+ * The BGP port. Whoever connects is handed to the peer configured for that address; strangers are told so and closed
+ * (RFC 4486: Cease, Connection Rejected). A port that is taken is one clear error and is tried again: sessions that
+ * we open ourselves go on meanwhile.
+ */
+import { type Server, type Socket, createServer } from 'node:net';
+import { Backoff } from '../base/backoff.ts';
+import type { Clock, TimerHandle } from '../base/clock.ts';
+import { KernelError, MargayError, describeError } from '../base/errors.ts';
+import type { Logger } from '../base/log.ts';
+import { type Address, parseAddress } from '../net/address.ts';
+import { setMd5Key, tcpListenSocket } from '../sys/socket.ts';
+import { encodeMessage } from './wire/codec.ts';
+import { CEASE_CONNECTION_REJECTED } from './wire/iana.ts';
+import { BASIC_WIRE } from './wire/message.ts';
+import { cease } from './wire/notification.ts';
+
+/** DSCP CS6, internetwork control: what routers give BGP. */
+export const TRAFFIC_CLASS = 0xc0;
+/** RFC 5082: the only hop limit that a distant sender cannot fake. */
+export const GTSM_TIME_TO_LIVE = 255;
+
+const STRANGERS_REMEMBERED = 1000;
+const ANY: readonly Address[] = ['0.0.0.0' as Address, '::' as Address];
+
+export interface ListenConfig {
+  readonly port: number;
+  /** All addresses of both families if empty. */
+  readonly addresses: readonly Address[];
+  /** Keys by peer (RFC 2385). */
+  readonly passwords: ReadonlyMap<Address, string>;
+  /** Some peer checks the hop limit, so it must be the highest from the first segment on. */
+  readonly ttlSecurity: boolean;
+}
+
+export interface ListenerOptions {
+  readonly namespace?: string;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Takes a connection over, or returns false: nobody expects this peer. */
+  readonly accept: (socket: Socket, remote: Address, local: Address | undefined) => boolean;
+}
+
+interface OpenServer {
+  readonly server: Server;
+  readonly fd: number;
+}
+
+export class Listener {
+  private readonly servers = new Map<Address, OpenServer>();
+  private readonly problems = new Map<Address, string>();
+  private readonly strangers = new Set<Address>();
+  private readonly backoff = new Backoff({ initial: 1000, maximum: 30_000 });
+  private retryTimer: TimerHandle | undefined;
+  private config: ListenConfig | undefined;
+
+  constructor(private readonly options: ListenerOptions) {}
+
+  /** Why some address cannot be listened on, and what to do about it. */
+  get problem(): string | undefined {
+    return this.problems.values().next().value;
+  }
+
+  /** Listens as configured. Only what differs from before is opened or closed. */
+  configure(config: ListenConfig): void {
+    const before = this.config;
+    this.config = config;
+    this.retryTimer?.cancel();
+    this.retryTimer = undefined;
+    this.backoff.reset();
+    const addresses = config.addresses.length === 0 ? ANY : config.addresses;
+    const reopen = before?.port !== config.port || before.ttlSecurity !== config.ttlSecurity;
+    for (const [address, { server }] of this.servers) {
+      if (!reopen && addresses.includes(address)) continue;
+      server.close();
+      this.servers.delete(address);
+    }
+    for (const address of this.problems.keys()) {
+      if (reopen || !addresses.includes(address)) this.problems.delete(address);
+    }
+    if (before !== undefined) this.changeKeys(before.passwords, config.passwords);
+    this.openAll();
+  }
+
+  close(): void {
+    this.retryTimer?.cancel();
+    this.config = undefined;
+    for (const { server } of this.servers.values()) server.close();
+    this.servers.clear();
+    this.problems.clear();
+  }
+
+  private changeKeys(before: ReadonlyMap<Address, string>, after: ReadonlyMap<Address, string>): void {
+    for (const peer of new Set([...before.keys(), ...after.keys()])) {
+      if (before.get(peer) === after.get(peer)) continue;
+      for (const [address, { fd }] of this.servers) {
+        if (sameFamily(address, peer)) setMd5Key(fd, peer, after.get(peer));
+      }
+    }
+  }
+
+  private openAll(): void {
+    const { config } = this;
+    if (config === undefined) return;
+    for (const address of config.addresses.length === 0 ? ANY : config.addresses) {
+      if (!this.servers.has(address)) this.open(address, config);
+    }
+  }
+
+  private open(address: Address, config: ListenConfig): void {
+    const { namespace, log } = this.options;
+    const passwords = [...config.passwords].filter(([peer]) => sameFamily(address, peer));
+    try {
+      const fd = tcpListenSocket({
+        address,
+        port: config.port,
+        trafficClass: TRAFFIC_CLASS,
+        ...(namespace === undefined ? {} : { namespace }),
+        ...(config.ttlSecurity ? { timeToLive: GTSM_TIME_TO_LIVE } : {}),
+        md5Keys: passwords.map(([peer, key]) => ({ peer, key })),
+      });
+      const server = createServer((socket) => this.accept(socket));
+      this.servers.set(address, { server, fd });
+      server.on('error', (error) => {
+        this.servers.delete(address);
+        this.fail(address, config, error);
+      });
+      server.listen({ fd }, () => {
+        if (!this.problems.delete(address)) return;
+        log.info({ address, port: config.port }, 'bgp port is ours now');
+        if (this.problems.size === 0) this.backoff.reset();
+      });
+    } catch (error) {
+      // A host without IPv6 (or IPv4) has nothing to listen on there, which is no fault.
+      if (ANY.includes(address) && error instanceof KernelError && error.errno === 'EAFNOSUPPORT') return;
+      this.fail(address, config, error);
+    }
+  }
+
+  private fail(address: Address, config: ListenConfig, cause: unknown): void {
+    if (config !== this.config) return;
+    const { clock, log } = this.options;
+    const error = listenError(address, config.port, cause);
+    // Said once, not at every attempt.
+    if (!this.problems.has(address)) log.error({ reason: describeError(error) }, 'bgp cannot listen');
+    this.problems.set(address, describeError(error));
+    this.retryTimer ??= clock.after(this.backoff.delay(), () => {
+      this.retryTimer = undefined;
+      this.openAll();
+    });
+  }
+
+  private accept(socket: Socket): void {
+    const remote = parseAddress(socket.remoteAddress ?? '');
+    const local = parseAddress(socket.localAddress ?? '');
+    if (remote === undefined) {
+      socket.destroy();
+      return;
+    }
+    if (this.options.accept(socket, remote, local)) return;
+    const { log } = this.options;
+    if (!this.strangers.has(remote)) {
+      if (this.strangers.size >= STRANGERS_REMEMBERED) this.strangers.clear();
+      this.strangers.add(remote);
+      log.warn({ address: remote }, 'bgp connection rejected: no peer has this address');
+    }
+    socket.on('error', (error) => log.debug({ address: remote, reason: error.message }, 'bgp stranger left'));
+    socket.resume();
+    socket.end(encodeMessage(cease(CEASE_CONNECTION_REJECTED), BASIC_WIRE));
+  }
+}
+
+function sameFamily(a: Address, b: Address): boolean {
+  return a.includes(':') === b.includes(':');
+}
+
+/** One message that says what is wrong and what to do. */
+function listenError(address: Address, port: number, cause: unknown): MargayError {
+  const errno =
+    cause instanceof KernelError ? cause.errno : (cause as NodeJS.ErrnoException | undefined)?.code;
+  const at = ANY.includes(address) ? `port ${port}` : `${address} port ${port}`;
+  if (errno === 'EADDRINUSE') {
+    return new MargayError('bgp.port-taken', `cannot listen for BGP on ${at}: another program does`, {
+      fix:
+        `Stop the other BGP speaker on this host (\`ss -tlnp sport = :${port}\` names it), ` +
+        'or set another listenPort in BGPConfiguration.',
+    });
+  }
+  if (errno === 'EADDRNOTAVAIL') {
+    return new MargayError(
+      'bgp.no-such-address',
+      `cannot listen for BGP on ${at}: not an address of this host`,
+      {
+        fix: 'Correct the address in Node.spec.bgp, or set bindMode None in BGPConfiguration.',
+      },
+    );
+  }
+  return new MargayError('bgp.listen', `cannot listen for BGP on ${at}`, { cause });
+}

@@ -1,0 +1,286 @@
+/**
+ * One configured peer: gives the session what happens on its sockets and timers, and does what the session wants done
+ * (RFC 4271 §8). Up to two connections at a time; which one stays is the session's decision (§6.8).
+ */
+import { Socket } from 'node:net';
+import type { Clock, TimerHandle } from '../base/clock.ts';
+import { describeError } from '../base/errors.ts';
+import type { Logger } from '../base/log.ts';
+import { type Family, familyOf } from '../net/address.ts';
+import { closeSocket, setTimeToLive, tcpSocket } from '../sys/socket.ts';
+import type { PeerConfig } from './config.ts';
+import { Connection, type ConnectionEvents } from './connection.ts';
+import type { SessionAction, SessionTimer } from './fsm/action.ts';
+import type { ConnectionId, SessionEvent } from './fsm/event.ts';
+import type { Negotiated } from './fsm/negotiate.ts';
+import { messageEvent } from './fsm/message-event.ts';
+import {
+  type Session,
+  type SessionConfig,
+  type SessionState,
+  createSession,
+  reconfigure,
+} from './fsm/session.ts';
+import { step } from './fsm/step.ts';
+import { GTSM_TIME_TO_LIVE, TRAFFIC_CLASS } from './listener.ts';
+import type { Message, ReceivedUpdate, RouteRefreshMessage } from './wire/message.ts';
+
+/** What the speaker does about a session. */
+export interface PeerEvents {
+  established(peer: Peer, negotiated: Negotiated): void;
+  /** Routes of the families in `retain` are kept as stale for `restartTime` seconds (RFC 4724 §4.2). */
+  lost(peer: Peer, retain: readonly Family[], restartTime: number): void;
+  update(peer: Peer, message: ReceivedUpdate): void;
+  refresh(peer: Peer, message: RouteRefreshMessage): void;
+  /** More may be written. */
+  drained(peer: Peer): void;
+}
+
+export interface PeerOptions {
+  readonly config: PeerConfig;
+  readonly session: SessionConfig;
+  readonly namespace?: string;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly events: PeerEvents;
+}
+
+export class Peer {
+  config: PeerConfig;
+  private session: Session;
+  private readonly connections = new Map<ConnectionId, Connection>();
+  /** Sockets that are still connecting. */
+  private readonly connecting = new Map<ConnectionId, Socket>();
+  private readonly timers = new Map<SessionTimer, TimerHandle>();
+  private readonly queue: SessionEvent[] = [];
+  private working = false;
+  private accepted = 0;
+  private active: Connection | undefined;
+  private sinceWall: number;
+  private readonly log: Logger;
+
+  constructor(private readonly options: PeerOptions) {
+    this.config = options.config;
+    this.session = createSession(options.session);
+    this.sinceWall = options.clock.wall();
+    this.log = options.log.child({ peer: options.config.name });
+  }
+
+  get state(): SessionState {
+    return this.session.state;
+  }
+
+  /** Last error or NOTIFICATION in words. */
+  get info(): string {
+    return this.session.info;
+  }
+
+  /** Wall-clock milliseconds of the last change into or out of Established. */
+  get since(): number {
+    return this.sinceWall;
+  }
+
+  /** Our address on the session that is up. */
+  get localAddress(): string | undefined {
+    return this.active?.localAddress;
+  }
+
+  get congested(): boolean {
+    return this.active?.congested ?? true;
+  }
+
+  start(): void {
+    this.dispatch({ type: 'manual-start' });
+  }
+
+  /** Ends the session: with a Cease, or silently, so that the peer keeps our routes (RFC 4724). */
+  stop(cease?: number): void {
+    this.dispatch({ type: 'manual-stop', cease });
+  }
+
+  /** For the next connection; a session that is up stays as it is. */
+  changeConfig(config: PeerConfig, session: SessionConfig): void {
+    this.config = config;
+    this.session = reconfigure(this.session, session);
+  }
+
+  /** A connection that the peer has opened. */
+  accept(socket: Socket): void {
+    const { ttlSecurity, address } = this.config;
+    const descriptor = socketDescriptor(socket);
+    if (ttlSecurity !== undefined && descriptor !== undefined) {
+      setTimeToLive(descriptor, familyOf(address), 'minimumTimeToLive', minimumTimeToLive(ttlSecurity));
+    }
+    const id = `in-${++this.accepted}`;
+    this.adopt(id, socket);
+    this.dispatch({ type: 'tcp-accepted', connection: id });
+  }
+
+  /** Sends a message on the session that is up. */
+  send(message: Message): void {
+    this.active?.send(message);
+  }
+
+  /** Sends encoded messages on the session that is up. */
+  write(bytes: Uint8Array): void {
+    this.active?.write(bytes);
+  }
+
+  private dispatch(event: SessionEvent): void {
+    this.queue.push(event);
+    // What an action sets off comes after the actions beside it.
+    if (this.working) return;
+    this.working = true;
+    try {
+      for (let next = this.queue.shift(); next !== undefined; next = this.queue.shift()) {
+        const before = this.session;
+        const { session, actions } = step(before, next, Math.random);
+        this.session = session;
+        for (const action of actions) this.perform(action);
+        if (session.info !== before.info && session.info !== '') {
+          this.log.warn({ info: session.info }, 'bgp session error');
+        }
+      }
+    } finally {
+      this.working = false;
+    }
+  }
+
+  private perform(action: SessionAction): void {
+    switch (action.type) {
+      case 'connect':
+        this.connect(action.connection);
+        break;
+      case 'close':
+        this.close(action.connection);
+        break;
+      case 'send':
+        this.connections.get(action.connection)?.send(action.message);
+        break;
+      case 'start-timer':
+        this.startTimer(action.timer, action.milliseconds);
+        break;
+      case 'stop-timer':
+        this.stopTimer(action.timer);
+        break;
+      case 'start-connection-timer':
+        this.connections.get(action.connection)?.startTimer(action.timer, action.milliseconds);
+        break;
+      case 'stop-connection-timer':
+        this.connections.get(action.connection)?.stopTimer(action.timer);
+        break;
+      case 'established':
+        this.establish(action.connection, action.negotiated);
+        break;
+      case 'lost':
+        this.active = undefined;
+        this.sinceWall = this.options.clock.wall();
+        this.log.info({ reason: action.reason, retained: action.retain }, 'bgp session down');
+        this.options.events.lost(this, action.retain, action.restartTime);
+        break;
+      case 'deliver-update':
+        this.options.events.update(this, action.message);
+        break;
+      case 'deliver-route-refresh':
+        this.options.events.refresh(this, action.message);
+        break;
+    }
+  }
+
+  private connect(id: ConnectionId): void {
+    const { address, port, sourceAddress, ttlSecurity, password } = this.config;
+    const { namespace } = this.options;
+    let descriptor: number | undefined;
+    try {
+      descriptor = tcpSocket({
+        family: familyOf(address),
+        trafficClass: TRAFFIC_CLASS,
+        ...(namespace === undefined ? {} : { namespace }),
+        ...(sourceAddress === undefined ? {} : { sourceAddress }),
+        ...(password === undefined ? {} : { md5Keys: [{ peer: address, key: password }] }),
+        ...(ttlSecurity === undefined
+          ? {}
+          : { timeToLive: GTSM_TIME_TO_LIVE, minimumTimeToLive: minimumTimeToLive(ttlSecurity) }),
+      });
+      const socket = new Socket({ fd: descriptor });
+      descriptor = undefined;
+      this.connecting.set(id, socket);
+      socket.once('connect', () => {
+        this.connecting.delete(id);
+        this.dispatch({ type: 'tcp-connected', connection: id });
+      });
+      this.adopt(id, socket);
+      socket.connect({ host: address, port });
+    } catch (error) {
+      if (descriptor !== undefined) closeSocket(descriptor);
+      this.dispatch({ type: 'tcp-failed', connection: id, reason: describeError(error) });
+    }
+  }
+
+  private adopt(id: ConnectionId, socket: Socket): void {
+    this.connections.set(id, new Connection(id, socket, this.options.clock, this.connectionEvents));
+  }
+
+  private readonly connectionEvents: ConnectionEvents = {
+    received: (connection, message) => this.dispatch(messageEvent(connection.id, message)),
+    failed: (connection, reason) => {
+      this.forget(connection.id);
+      this.dispatch({ type: 'tcp-failed', connection: connection.id, reason });
+    },
+    timer: (connection, timer) =>
+      this.dispatch({ type: `${timer}-timer-expires`, connection: connection.id }),
+    unread: (connection) => this.dispatch({ type: 'send-hold-timer-expires', connection: connection.id }),
+    drained: (connection) => {
+      if (connection === this.active) this.options.events.drained(this);
+    },
+  };
+
+  private close(id: ConnectionId): void {
+    const connection = this.connections.get(id);
+    this.forget(id);
+    connection?.close();
+  }
+
+  private forget(id: ConnectionId): void {
+    this.connecting.delete(id);
+    this.connections.delete(id);
+  }
+
+  private establish(id: ConnectionId, negotiated: Negotiated): void {
+    const connection = this.connections.get(id)!;
+    connection.useWire(negotiated.wire, negotiated.holdTime);
+    this.active = connection;
+    this.sinceWall = this.options.clock.wall();
+    this.log.info({ families: negotiated.families, holdTime: negotiated.holdTime }, 'bgp session up');
+    this.options.events.established(this, negotiated);
+  }
+
+  private startTimer(timer: SessionTimer, milliseconds: number): void {
+    this.stopTimer(timer);
+    this.timers.set(
+      timer,
+      this.options.clock.after(milliseconds, () => {
+        this.timers.delete(timer);
+        this.dispatch({ type: `${timer}-timer-expires` });
+      }),
+    );
+  }
+
+  private stopTimer(timer: SessionTimer): void {
+    this.timers.get(timer)?.cancel();
+    this.timers.delete(timer);
+  }
+}
+
+/** RFC 5082 §3: a packet from `hops` routers away has lost that many of 255. */
+function minimumTimeToLive(hops: number): number {
+  return GTSM_TIME_TO_LIVE + 1 - hops;
+}
+
+/** The descriptor of an accepted socket, which Node keeps to itself (its own `_handle.fd`). */
+function socketDescriptor(socket: Socket): number | undefined {
+  const handle: unknown = '_handle' in socket ? socket._handle : undefined;
+  return typeof handle === 'object' && handle !== null && 'fd' in handle && typeof handle.fd === 'number'
+    ? handle.fd
+    : undefined;
+}

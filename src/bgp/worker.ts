@@ -1,0 +1,133 @@
+/**
+ * The worker thread's side (design D10): one speaker with its own netlink socket, asked over the thread's port. The
+ * entry file of the program calls {@link runBgpWorker} when it finds itself in a worker.
+ */
+import { parentPort, workerData } from 'node:worker_threads';
+import { systemClock } from '../base/clock.ts';
+import { InternalError, MargayError } from '../base/errors.ts';
+import { type Logger, createLogger } from '../base/log.ts';
+import { openLinuxKernel } from '../netlink/linux.ts';
+import type { RouteKernel } from '../netlink/kernel.ts';
+import type { SpeakerConfig, SpeakerEnvironment } from './config.ts';
+import { Speaker } from './speaker.ts';
+import type { RouteStatus, SpeakerStatus } from './status.ts';
+
+/** What a worker is started with. */
+export interface BgpWorkerData {
+  readonly role: 'bgp';
+  readonly environment: SpeakerEnvironment;
+}
+
+/** What the host asks, and what it is answered. */
+export interface BgpWorkerCalls {
+  readonly start: { readonly params: SpeakerConfig; readonly result: undefined };
+  readonly reconfigure: { readonly params: SpeakerConfig; readonly result: undefined };
+  readonly status: { readonly params: undefined; readonly result: SpeakerStatus };
+  readonly routes: { readonly params: undefined; readonly result: readonly RouteStatus[] };
+  readonly stop: { readonly params: { readonly graceful: boolean }; readonly result: undefined };
+}
+
+export type BgpWorkerRequest = {
+  [Name in keyof BgpWorkerCalls]: {
+    readonly id: number;
+    readonly call: Name;
+    readonly params: BgpWorkerCalls[Name]['params'];
+  };
+}[keyof BgpWorkerCalls];
+
+export interface BgpWorkerReply {
+  readonly id: number;
+  readonly result?: BgpWorkerCalls[keyof BgpWorkerCalls]['result'];
+  /** An error in parts, because classes do not cross threads. */
+  readonly error?: { readonly code: string; readonly message: string; readonly fix: string | undefined };
+}
+
+/** Serves the host until it ends the thread. */
+export function runBgpWorker(): void {
+  const port = parentPort;
+  const data = workerData as Partial<BgpWorkerData> | undefined;
+  if (port === null || data?.role !== 'bgp' || data.environment === undefined) {
+    throw new InternalError('this thread was not started as a BGP worker');
+  }
+  const service = new WorkerService(data.environment);
+  // One after the other: a stop must not overtake a start.
+  let last: Promise<void> = Promise.resolve();
+  port.on('message', (request: BgpWorkerRequest) => {
+    last = last.then(async () => port.postMessage(await service.answer(request)));
+  });
+}
+
+class WorkerService {
+  private readonly log: Logger;
+  private kernel: RouteKernel | undefined;
+  private speaker: Speaker | undefined;
+  private config: SpeakerConfig | undefined;
+
+  constructor(private readonly environment: SpeakerEnvironment) {
+    this.log = createLogger(environment.logLevel, { component: 'bgp' });
+  }
+
+  async answer(request: BgpWorkerRequest): Promise<BgpWorkerReply> {
+    const { id } = request;
+    try {
+      return { id, result: await this.call(request) };
+    } catch (error) {
+      const known = error instanceof MargayError ? error : undefined;
+      const message = error instanceof Error ? error.message : String(error);
+      return { id, error: { code: known?.code ?? 'internal', message, fix: known?.fix } };
+    }
+  }
+
+  private async call(request: BgpWorkerRequest): Promise<BgpWorkerReply['result']> {
+    switch (request.call) {
+      case 'start':
+        await this.start(request.params);
+        return undefined;
+      case 'reconfigure':
+        await this.reconfigure(request.params);
+        return undefined;
+      case 'status':
+        return this.running().status();
+      case 'routes':
+        return this.running().routes();
+      case 'stop':
+        await this.speaker?.stop(request.params);
+        this.speaker = undefined;
+        this.kernel?.close();
+        this.kernel = undefined;
+        return undefined;
+    }
+  }
+
+  private async start(config: SpeakerConfig): Promise<void> {
+    if (this.speaker !== undefined) throw new InternalError('the BGP speaker runs already');
+    const { namespace } = this.environment;
+    const inNamespace = namespace === undefined ? {} : { namespace };
+    this.kernel ??= openLinuxKernel(inNamespace);
+    this.config = config;
+    this.speaker = await Speaker.start(
+      { kernel: this.kernel, clock: systemClock, log: this.log, ...inNamespace },
+      config,
+    );
+  }
+
+  private async reconfigure(config: SpeakerConfig): Promise<void> {
+    const speaker = this.running();
+    const before = this.config!.kernel;
+    const { protocol, table } = config.kernel;
+    if (protocol !== before.protocol || table !== before.table) {
+      // Routes under the old number would be strangers to the new speaker, so they go first.
+      await speaker.stop({ graceful: false });
+      this.speaker = undefined;
+      await this.start(config);
+      return;
+    }
+    this.config = config;
+    speaker.reconfigure(config);
+  }
+
+  private running(): Speaker {
+    if (this.speaker === undefined) throw new InternalError('the BGP speaker does not run');
+    return this.speaker;
+  }
+}
