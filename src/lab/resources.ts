@@ -1,6 +1,13 @@
 /** What a lab writes into its datastore: what an orchestrator, an operator and IPAM would have written. */
 import { type Address, familyOf } from '../net/address.ts';
 import { type Prefix, hostPrefix } from '../net/prefix.ts';
+import { podLabels } from '../model/convert/pod-labels.ts';
+import {
+  nameLabel,
+  namespaceProfilePrefix,
+  serviceAccountLabelPrefix,
+  serviceAccountProfilePrefix,
+} from '../model/labels.ts';
 import type { Resource } from '../model/resource.ts';
 import { workloadEndpointName } from '../model/workload-endpoint-name.ts';
 import type { LabPlan, MachinePlan, NodePlan, PlannedAddress, WorkloadPlan } from './plan.ts';
@@ -125,12 +132,12 @@ function peer(name: string, peerIP: Address, asNumber: number, node: string | un
   };
 }
 
-/** A namespace with its labels and the one that Kubernetes gives every namespace. */
+/** A namespace. Its stored form is a profile, which also carries the label that Kubernetes gives every namespace. */
 export function namespaceResource(name: string, labels: Readonly<Record<string, string>>): Resource {
   return {
     apiVersion: 'v1',
     kind: 'Namespace',
-    metadata: { name, labels: { 'kubernetes.io/metadata.name': name, ...labels } },
+    metadata: { name, labels },
     spec: {},
   };
 }
@@ -140,13 +147,17 @@ export function workloadResources(workload: WorkloadPlan): Resource[] {
   return [serviceAccountProfile(workload.namespace, workload.serviceAccount), endpointResource(workload)];
 }
 
+function serviceAccountProfileName(namespace: string, name: string): string {
+  return `${serviceAccountProfilePrefix}${namespace}.${name}`;
+}
+
 /** Calico's conversion of a ServiceAccount (libcalico-go k8s/conversion): no rules, labels for selectors. */
 function serviceAccountProfile(namespace: string, name: string): Resource {
   return {
     apiVersion: API_VERSION,
     kind: 'Profile',
-    metadata: { name: `ksa.${namespace}.${name}` },
-    spec: { labelsToApply: { 'pcsa.projectcalico.org/name': name } },
+    metadata: { name: serviceAccountProfileName(namespace, name) },
+    spec: { labelsToApply: { [`${serviceAccountLabelPrefix}${nameLabel}`]: name } },
   };
 }
 
@@ -159,12 +170,7 @@ export function endpointResource(workload: WorkloadPlan): Resource {
     metadata: {
       name: endpointName(workload),
       namespace,
-      labels: {
-        ...workload.labels,
-        'projectcalico.org/namespace': namespace,
-        'projectcalico.org/orchestrator': 'k8s',
-        'projectcalico.org/serviceaccount': serviceAccount,
-      },
+      labels: podLabels(namespace, workload.labels, serviceAccount),
     },
     spec: {
       orchestrator: 'k8s',
@@ -174,7 +180,10 @@ export function endpointResource(workload: WorkloadPlan): Resource {
       serviceAccountName: serviceAccount,
       containerID: `lab-${pod}`,
       ipNetworks: workload.addresses.map((address) => hostPrefix(address)),
-      profiles: [`kns.${namespace}`, `ksa.${namespace}.${serviceAccount}`],
+      profiles: [
+        `${namespaceProfilePrefix}${namespace}`,
+        serviceAccountProfileName(namespace, serviceAccount),
+      ],
       interfaceName: workload.hostInterface,
       ports: workload.ports.map(({ name, port, protocol }) => ({
         ...(name === undefined ? {} : { name }),

@@ -1,0 +1,74 @@
+/** Probes between all of a lab's workloads at once. */
+import { type Family, familyOf } from '../net/address.ts';
+import type { LabEndpoint } from './lab.ts';
+import type { Cell, Matrix } from './matrix.ts';
+import { type ProbeResult, SILENCE, probe } from './probe.ts';
+import type { ProbeProtocol } from './responder.ts';
+
+/** What came of one probe, and whose it was. */
+export interface PairResult {
+  readonly source: string;
+  readonly destination: string;
+  readonly family: Family;
+  readonly port: number;
+  readonly protocol: ProbeProtocol;
+  readonly result: ProbeResult;
+}
+
+export interface PairOptions {
+  readonly port: number;
+  readonly protocol: ProbeProtocol;
+  readonly families: readonly Family[];
+  /** Milliseconds of silence that count as dropped. */
+  readonly timeout?: number;
+}
+
+/**
+ * Probes every ordered pair of different endpoints that both have an address of the family, all at the same time and
+ * each once.
+ */
+export async function probePairs(
+  sources: readonly LabEndpoint[],
+  destinations: readonly LabEndpoint[],
+  options: PairOptions,
+): Promise<PairResult[]> {
+  const { port, protocol, families, timeout = SILENCE } = options;
+  const probes = sources.flatMap((source) =>
+    destinations
+      .filter((destination) => destination.name !== source.name)
+      .flatMap((destination) =>
+        families.flatMap((family) => {
+          const address = destination.addresses.find((candidate) => familyOf(candidate) === family);
+          const reachable = source.addresses.some((candidate) => familyOf(candidate) === family);
+          return address === undefined || !reachable ? [] : [{ source, destination, family, address }];
+        }),
+      ),
+  );
+  return Promise.all(
+    probes.map(async ({ source, destination, family, address }) => ({
+      source: source.name,
+      destination: destination.name,
+      family,
+      port,
+      protocol,
+      result: await probe({ namespace: source.namespace, address, port, protocol }, timeout),
+    })),
+  );
+}
+
+/** What a probe shows: open only if the one that was meant has answered. */
+export function seen({ destination, result }: PairResult): Cell['seen'] {
+  if (result.verdict === 'OPEN') return result.name === destination ? 'open' : 'closed';
+  return result.verdict === 'REFUSED' ? 'refused' : 'closed';
+}
+
+/** Results as a table without expectations. */
+export function matrixOf(results: readonly PairResult[]): Matrix {
+  const matrix = new Map<string, Map<string, Cell>>();
+  for (const result of results) {
+    const row = matrix.get(result.source) ?? new Map<string, Cell>();
+    matrix.set(result.source, row);
+    row.set(result.destination, { seen: seen(result) });
+  }
+  return matrix;
+}
