@@ -6,7 +6,6 @@ import { ByteReader, type ByteWriter } from '../net/bytes.ts';
 import { align4 } from './message.ts';
 
 export const NLA_F_NESTED = 0x8000;
-export const NLA_F_NET_BYTEORDER = 0x4000;
 const NLA_TYPE_MASK = 0x3fff;
 const HEADER_LENGTH = 4;
 

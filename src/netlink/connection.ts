@@ -78,6 +78,7 @@ const MAX_SEQUENCE = 0xffffffff;
 /** A dump that the kernel marked inconsistent is repeated this often before it is an error. */
 const DUMP_ATTEMPTS = 16;
 
+/** An open connection keeps the process alive until it is closed. */
 export class NetlinkConnection {
   private readonly socket: NetlinkSocket;
   /** By first sequence, in order of sending. */

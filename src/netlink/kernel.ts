@@ -104,13 +104,11 @@ export type RouteType =
 /** rtm_scope: IPv4 only; IPv6 has `global` everywhere. */
 export type RouteScope = 'global' | 'site' | 'link' | 'host' | 'nowhere';
 
-/** Tables that every namespace has (linux/rtnetlink.h `enum rt_class_t`). */
+/** The table that every namespace looks up (linux/rtnetlink.h `enum rt_class_t`). */
 export const TABLE_MAIN = 254;
-export const TABLE_LOCAL = 255;
 
 /** Route protocols with a fixed meaning (linux/rtnetlink.h RTPROT_*). Ours are 80 and 81 (design D20). */
 export const PROTOCOL_KERNEL = 2;
-export const PROTOCOL_BOOT = 3;
 export const PROTOCOL_STATIC = 4;
 
 /** One way to go: through a gateway, out of an interface, or both. */
