@@ -1,0 +1,316 @@
+/**
+ * Desired against actual state of our table. Pure: it is told both sides and plans the difference; what changed is
+ * all that a plan looks at. Rules that stay keep their handles and counters.
+ *
+ * A plan makes new sets and chains before what names them and deletes after, all in one transaction. It never puts a
+ * new meaning under an old name: whoever renders gives a new set a new name (design D6).
+ */
+import { InternalError } from '../base/errors.ts';
+import { compileRule } from './codec/rule.ts';
+import type { TableDump } from './kernel.ts';
+import { type ActualRule, type Plan, PlanBuilder } from './plan.ts';
+import {
+  type BaseChain,
+  type Chain,
+  type ChainValue,
+  type Element,
+  type NamedSet,
+  type Ruleset,
+  type SetValue,
+  sameDefinition,
+} from './ruleset.ts';
+
+/** What rendering writes to. */
+export interface DesiredTable {
+  setChain(chain: ChainValue): void;
+  removeChain(name: string): void;
+  /** Declares a set; its elements stay if it is there already with the same definition. */
+  setSet(set: NamedSet): void;
+  removeSet(name: string): void;
+  /** Adds elements, or puts another value under their keys. The set must be declared. */
+  addElements(set: string, elements: Iterable<Element>): void;
+  removeElements(set: string, keys: Iterable<string>): void;
+}
+
+interface ActualChain {
+  readonly base: BaseChain | undefined;
+  readonly rules: readonly ActualRule[];
+}
+
+interface DesiredSet {
+  set: NamedSet;
+  readonly elements: Map<string, Element>;
+}
+
+interface ActualSet {
+  /** Undefined for a set that we could not have made. */
+  readonly set: NamedSet | undefined;
+  /** By key, what else the element is: see {@link elementValue}. */
+  readonly elements: Map<string, string>;
+}
+
+export class Reconciler implements DesiredTable {
+  private readonly desiredChains = new Map<string, ChainValue>();
+  private readonly desiredSets = new Map<string, DesiredSet>();
+  private readonly actualChains = new Map<string, ActualChain>();
+  private readonly actualSets = new Map<string, ActualSet>();
+  private tableExists = false;
+  private readonly dirtyChains = new Set<string>();
+  /** Keys to look at, by set; a set that appears or goes is here too. */
+  private readonly dirtySets = new Map<string, Set<string>>();
+
+  setChain(chain: ChainValue): void {
+    this.desiredChains.set(chain.name, chain);
+    this.dirtyChains.add(chain.name);
+  }
+
+  removeChain(name: string): void {
+    this.desiredChains.delete(name);
+    this.dirtyChains.add(name);
+  }
+
+  setSet(set: NamedSet): void {
+    const known = this.desiredSets.get(set.name);
+    if (known !== undefined && !sameDefinition(known.set, set)) {
+      throw new InternalError(`set ${set.name} has two meanings`);
+    }
+    if (known === undefined) this.desiredSets.set(set.name, { set, elements: new Map() });
+    else known.set = set;
+    this.dirtyKeys(set.name);
+  }
+
+  removeSet(name: string): void {
+    this.desiredSets.delete(name);
+    // All of them: it may be declared again, with other elements, before the next plan.
+    const dirty = this.dirtyKeys(name);
+    for (const key of this.actualSets.get(name)?.elements.keys() ?? []) dirty.add(key);
+  }
+
+  addElements(set: string, elements: Iterable<Element>): void {
+    const desired = this.desiredSets.get(set);
+    if (desired === undefined) throw new InternalError(`set ${set} is not declared`);
+    const dirty = this.dirtyKeys(set);
+    for (const element of elements) {
+      desired.elements.set(element.key, element);
+      dirty.add(element.key);
+    }
+  }
+
+  removeElements(set: string, keys: Iterable<string>): void {
+    const desired = this.desiredSets.get(set);
+    if (desired === undefined) throw new InternalError(`set ${set} is not declared`);
+    const dirty = this.dirtyKeys(set);
+    for (const key of keys) {
+      desired.elements.delete(key);
+      dirty.add(key);
+    }
+  }
+
+  /** Whether {@link plan} would have anything to look at. */
+  get pending(): boolean {
+    return this.dirtyChains.size > 0 || this.dirtySets.size > 0 || !this.tableExists;
+  }
+
+  /** Replaces the actual side by what was read from the kernel; undefined if the table does not exist. */
+  loadActual(dump: TableDump | undefined): void {
+    this.tableExists = dump !== undefined;
+    this.actualChains.clear();
+    this.actualSets.clear();
+    for (const { chain, rules } of dump?.chains ?? []) {
+      this.actualChains.set(chain.name, { base: chain.base, rules });
+    }
+    for (const { name, set, elements } of dump?.sets ?? []) {
+      const values = new Map(elements.map(({ element }) => [element.key, elementValue(element)]));
+      this.actualSets.set(name, { set, elements: values });
+    }
+    this.lookAtEverything();
+  }
+
+  private lookAtEverything(): void {
+    this.dirtyChains.clear();
+    this.dirtySets.clear();
+    for (const name of [...this.actualChains.keys(), ...this.desiredChains.keys()])
+      this.dirtyChains.add(name);
+    for (const [name, { elements }] of [...this.actualSets, ...this.desiredSets]) {
+      const dirty = this.dirtyKeys(name);
+      for (const key of elements.keys()) dirty.add(key);
+    }
+  }
+
+  /** The transaction that makes actual what is desired; without operations if it is. */
+  plan(): Plan {
+    if (!this.tableExists) return this.planFresh('make');
+    if (this.misshapen()) return this.planFresh('replace');
+    const plan = this.planChanges();
+    if (plan.operations.length === 0) {
+      this.dirtyChains.clear();
+      this.dirtySets.clear();
+    }
+    return plan;
+  }
+
+  /** Takes a plan for done. `handles` are of the rules it added, in order. */
+  committed({ outcome }: Plan, handles: readonly number[]): void {
+    this.tableExists = true;
+    if (outcome.fresh) {
+      this.actualChains.clear();
+      this.actualSets.clear();
+    }
+    let next = 0;
+    for (const { name, base, rules } of outcome.chains) {
+      const actual = rules.map(({ fingerprint, handle }): ActualRule => {
+        const given = handle ?? handles[next++];
+        if (given === undefined) throw new InternalError(`no handle for a rule added to ${name}`);
+        return { fingerprint, handle: given };
+      });
+      this.actualChains.set(name, { base, rules: actual });
+      if (this.chainIsDone(name)) this.dirtyChains.delete(name);
+    }
+    for (const name of outcome.removedChains) {
+      this.actualChains.delete(name);
+      if (!this.desiredChains.has(name)) this.dirtyChains.delete(name);
+    }
+    for (const set of outcome.sets) this.actualSets.set(set.name, { set, elements: new Map() });
+    for (const { set, added, removed } of outcome.elements) {
+      const { elements } = this.actualSets.get(set)!;
+      for (const key of removed) elements.delete(key);
+      for (const element of added) elements.set(element.key, elementValue(element));
+    }
+    for (const name of outcome.removedSets) this.actualSets.delete(name);
+    this.settleSets();
+  }
+
+  /** Forgets what is no longer different. */
+  private settleSets(): void {
+    for (const [name, keys] of this.dirtySets) {
+      const desired = this.desiredSets.get(name);
+      const actual = this.actualSets.get(name);
+      for (const key of keys) {
+        const wanted = desired?.elements.get(key);
+        if (actual?.elements.get(key) === (wanted === undefined ? undefined : elementValue(wanted)))
+          keys.delete(key);
+      }
+      if (keys.size === 0 && (desired === undefined) === (actual === undefined)) this.dirtySets.delete(name);
+    }
+  }
+
+  private chainIsDone(name: string): boolean {
+    const desired = this.desiredChains.get(name);
+    const actual = this.actualChains.get(name);
+    if (desired === undefined || actual === undefined) return desired === actual;
+    return (
+      desired.rules.length === actual.rules.length &&
+      desired.rules.every((rule, index) => compileRule(rule).fingerprint === actual.rules[index]!.fingerprint)
+    );
+  }
+
+  private dirtyKeys(set: string): Set<string> {
+    let keys = this.dirtySets.get(set);
+    if (keys === undefined) {
+      keys = new Set();
+      this.dirtySets.set(set, keys);
+    }
+    return keys;
+  }
+
+  /** Whether something bears our name and is of another shape, which the kernel cannot change in place. */
+  private misshapen(): boolean {
+    for (const name of this.dirtyChains) {
+      const desired = this.desiredChains.get(name);
+      const actual = this.actualChains.get(name);
+      if (desired !== undefined && actual !== undefined && !sameBase(desired.base, actual.base)) return true;
+    }
+    for (const name of this.dirtySets.keys()) {
+      const desired = this.desiredSets.get(name);
+      const actual = this.actualSets.get(name);
+      if (desired === undefined || actual === undefined) continue;
+      if (actual.set === undefined || !sameDefinition(desired.set, actual.set)) return true;
+    }
+    return false;
+  }
+
+  private planFresh(how: 'make' | 'replace'): Plan {
+    const builder = new PlanBuilder(true);
+    if (how === 'replace') builder.start.push({ kind: 'delete-table' });
+    builder.start.push({ kind: 'add-table' });
+    for (const { set, elements } of this.desiredSets.values()) {
+      builder.addSet(set);
+      builder.changeElements(set, [...elements.values()], []);
+    }
+    for (const chain of this.desiredChains.values()) {
+      builder.addChain(chain);
+      builder.editRules(chain, []);
+    }
+    return builder.build();
+  }
+
+  private planChanges(): Plan {
+    const builder = new PlanBuilder(false);
+    for (const name of this.dirtySets.keys()) this.planSet(builder, name);
+    for (const name of this.dirtyChains) this.planChain(builder, name);
+    return builder.build();
+  }
+
+  private planSet(builder: PlanBuilder, name: string): void {
+    const desired = this.desiredSets.get(name);
+    const actual = this.actualSets.get(name);
+    if (desired === undefined) {
+      if (actual !== undefined) builder.removeSet(name);
+      return;
+    }
+    if (actual === undefined) {
+      builder.addSet(desired.set);
+      builder.changeElements(desired.set, [...desired.elements.values()], []);
+      return;
+    }
+    const added: Element[] = [];
+    const removed: Element[] = [];
+    for (const key of this.dirtySets.get(name) ?? []) {
+      const wanted = desired.elements.get(key);
+      const present = actual.elements.get(key);
+      if (wanted !== undefined && elementValue(wanted) === present) continue;
+      if (present !== undefined) removed.push({ key });
+      if (wanted !== undefined) added.push(wanted);
+    }
+    builder.changeElements(desired.set, added, removed);
+  }
+
+  private planChain(builder: PlanBuilder, name: string): void {
+    const desired = this.desiredChains.get(name);
+    const actual = this.actualChains.get(name);
+    if (desired === undefined) {
+      if (actual !== undefined) builder.removeChain(name, actual.rules.length > 0);
+      return;
+    }
+    if (actual === undefined) builder.addChain(desired);
+    builder.editRules(desired, actual?.rules ?? []);
+  }
+
+  /** The desired side as a value, sorted by name, for people and for nft. */
+  ruleset(table: string): Ruleset {
+    const byName = (a: Chain | NamedSet, b: Chain | NamedSet): number => (a.name < b.name ? -1 : 1);
+    return {
+      table,
+      chains: [...this.desiredChains.values()].toSorted(byName),
+      sets: [...this.desiredSets.values()]
+        .map(({ set, elements }): SetValue => ({ ...set, elements: [...elements.values()] }))
+        .toSorted(byName),
+    };
+  }
+}
+
+function sameBase(one: BaseChain | undefined, other: BaseChain | undefined): boolean {
+  if (one === undefined || other === undefined) return one === other;
+  return (
+    one.type === other.type &&
+    one.hook === other.hook &&
+    one.prio === other.prio &&
+    one.policy === other.policy
+  );
+}
+
+/** What an element is beside its key, as a text to compare. */
+function elementValue({ verdict, comment, counter }: Element): string {
+  if (verdict === undefined && comment === undefined && counter !== true) return '';
+  return JSON.stringify([verdict ?? null, comment ?? null, counter === true]);
+}

@@ -1,0 +1,30 @@
+/** What the configuration says about rendering (FelixConfiguration names in brackets). */
+import type { Limit } from '../ruleset.ts';
+
+export interface RenderOptions {
+  /** Workload interfaces start with one of these [InterfacePrefix]. */
+  readonly interfacePrefixes: readonly string[];
+  /** What becomes of packets from a workload to the host itself, after egress policy [DefaultEndpointToHostAction]. */
+  readonly endpointToHostAction: 'Drop' | 'Accept' | 'Return';
+  /** What a Deny does [NftablesFilterDenyAction]. */
+  readonly denyAction: 'drop' | 'reject';
+  /** Whether packets that conntrack calls invalid are dropped [not DisableConntrackInvalidCheck]. */
+  readonly dropInvalid: boolean;
+  /** The one packet mark bit that Pass uses; clear again when the tier is left [NftablesMarkMask]. */
+  readonly passMark: number;
+  /** Starts each line of a Log rule [LogPrefix]; %t is the tier, %k the kind, %n the name, %p namespace/name. */
+  readonly logPrefix: string;
+  /** Bounds the lines of each Log rule [LogActionRateLimit, LogActionRateLimitBurst]. */
+  readonly logLimit: Limit | undefined;
+}
+
+/** Calico's defaults. */
+export const DEFAULT_RENDER_OPTIONS: RenderOptions = {
+  interfacePrefixes: ['cali'],
+  endpointToHostAction: 'Drop',
+  denyAction: 'drop',
+  dropInvalid: true,
+  passMark: 0x10000,
+  logPrefix: 'calico-packet',
+  logLimit: undefined,
+};

@@ -1,0 +1,297 @@
+/**
+ * Keeps the desired table in step with the calculation, one delta after another. What a delta does not name is not
+ * looked at: a pod that appears costs its own chains and the elements of the sets that select it.
+ *
+ * Chains are there while something jumps to them: a policy's while a tier chain does, a tier's while an endpoint
+ * does. Sets by content are there while a chain uses them.
+ */
+import type {
+  ActivePolicy,
+  CalcDelta,
+  Direction,
+  EndpointTier,
+  LocalEndpoint,
+  SetDelta,
+  SetId,
+} from '../../calc/output.ts';
+import { familyOf } from '../../net/address.ts';
+import { commentText } from '../names.ts';
+import type { DesiredTable } from '../reconciler.ts';
+import { fixedChains, fixedSets } from './base-chains.ts';
+import { endpointChainName, renderEndpoint, renderTier, tierChainName, tiersIn } from './endpoint.ts';
+import type { RenderOptions } from './options.ts';
+import {
+  type PolicyRole,
+  type RenderedChain,
+  failClosedRule,
+  hasPass,
+  policyChainName,
+  renderPolicy,
+} from './policy.ts';
+import { SharedSets, Users } from './sharing.ts';
+import { DISPATCH_SETS, calculatedSet, calculatedSetName, sourceSet } from './set-names.ts';
+
+const DIRECTIONS: readonly Direction[] = ['ingress', 'egress'];
+const FAMILIES = [4, 6] as const;
+
+/** A policy or profile in one direction. */
+interface PolicyChain {
+  readonly role: PolicyRole;
+  readonly direction: Direction;
+  readonly id: string;
+}
+
+interface TierChain {
+  readonly direction: Direction;
+  readonly tier: EndpointTier;
+}
+
+export class PolicyRenderer {
+  private readonly policies: Readonly<Record<PolicyRole, Map<string, ActivePolicy>>> = {
+    policy: new Map(),
+    profile: new Map(),
+  };
+  private readonly endpoints = new Map<string, LocalEndpoint>();
+  /** Which endpoint an interface belongs to. */
+  private readonly interfaces = new Map<string, string>();
+  private readonly setKinds = new Map<SetId, SetDelta['kind']>();
+  private readonly policyChains = new Users<PolicyChain>();
+  private readonly tierChains = new Users<TierChain>();
+  private readonly sharedSets: SharedSets;
+  private readonly quarantined = new Map<string, string>();
+
+  /** Writes the chains and sets that every table has. */
+  constructor(
+    private options: RenderOptions,
+    private readonly desired: DesiredTable,
+  ) {
+    this.sharedSets = new SharedSets(desired);
+    for (const { elements, ...set } of fixedSets()) {
+      desired.setSet(set);
+      desired.addElements(set.name, elements);
+    }
+    for (const chain of fixedChains(options)) desired.setChain(chain);
+  }
+
+  /** Renders again, with other options, everything that options touch; sets are not among it. */
+  setOptions(options: RenderOptions): void {
+    this.options = options;
+    for (const chain of fixedChains(options)) this.desired.setChain(chain);
+    for (const [name, chain] of this.policyChains.all()) this.setPolicyChain(name, chain);
+    for (const [, chain] of this.tierChains.all()) this.setTierChain(chain);
+  }
+
+  /** Takes one delta in. */
+  apply(delta: CalcDelta): void {
+    for (const [id, change] of delta.sets) {
+      if (change !== undefined) this.changeSet(id, change);
+    }
+    this.changePolicies('policy', delta.policies);
+    this.changePolicies('profile', delta.profiles);
+    for (const [key, endpoint] of delta.endpoints) {
+      if (endpoint === undefined) this.removeEndpoint(key);
+    }
+    for (const [key, endpoint] of delta.endpoints) {
+      if (endpoint !== undefined) this.setEndpoint(key, endpoint);
+    }
+    for (const [id, change] of delta.sets) {
+      if (change === undefined) this.removeSet(id);
+    }
+  }
+
+  /**
+   * Renders a policy or profile as a counted drop until it changes: the kernel refused it. The endpoints that it
+   * selects fail closed, the rest of the node goes on.
+   */
+  quarantine(id: string, reason: string): void {
+    const role = this.policies.policy.has(id) ? 'policy' : 'profile';
+    this.change(role, id, () => this.quarantined.set(id, reason));
+  }
+
+  /** Ids of quarantined policies with the reason. */
+  get quarantines(): ReadonlyMap<string, string> {
+    return this.quarantined;
+  }
+
+  /** The policies that a chain or set of the table was rendered from. */
+  policiesOf(object: { readonly chain: string } | { readonly set: string }): string[] {
+    if ('chain' in object) {
+      const known = this.policyChains.get(object.chain);
+      return known === undefined ? [] : [known.id];
+    }
+    const chains = this.sharedSets.usersOf(object.set);
+    return [...new Set(chains.flatMap((chain) => this.policiesOf({ chain })))];
+  }
+
+  private changeSet(id: SetId, { kind, description, added, removed }: SetDelta): void {
+    this.setKinds.set(id, kind);
+    for (const family of FAMILIES) {
+      const own = (members: readonly string[]): string[] =>
+        members.filter((member) => familyOf(member) === family);
+      const set = calculatedSet(kind, id, family, description);
+      this.desired.setSet(set);
+      this.desired.removeElements(set.name, own(removed));
+      this.desired.addElements(
+        set.name,
+        own(added).map((key) => ({ key })),
+      );
+    }
+  }
+
+  private removeSet(id: SetId): void {
+    const kind = this.setKinds.get(id);
+    if (kind === undefined) return;
+    this.setKinds.delete(id);
+    for (const family of FAMILIES) this.desired.removeSet(calculatedSetName(kind, id, family));
+  }
+
+  private changePolicies(role: PolicyRole, changes: ReadonlyMap<string, ActivePolicy | undefined>): void {
+    const known = this.policies[role];
+    for (const [id, policy] of changes) {
+      this.change(role, id, () => {
+        if (policy === undefined) known.delete(id);
+        else known.set(id, policy);
+        this.quarantined.delete(id);
+      });
+    }
+  }
+
+  /** Changes what a policy is, and renders what depends on it and has users. */
+  private change(role: PolicyRole, id: string, change: () => void): void {
+    const passed = DIRECTIONS.map((direction) => this.passes(direction, id));
+    change();
+    for (const [index, direction] of DIRECTIONS.entries()) {
+      const name = policyChainName(role, direction, id);
+      const chain = this.policyChains.get(name);
+      if (chain !== undefined) this.setPolicyChain(name, chain);
+      if (role === 'policy' && this.passes(direction, id) !== passed[index])
+        this.renderTiersOf(direction, id);
+    }
+  }
+
+  /** Whether the policy as rendered may hand packets to the next tier. */
+  private passes(direction: Direction, id: string): boolean {
+    return !this.quarantined.has(id) && hasPass(this.policies.policy.get(id), direction);
+  }
+
+  private setPolicyChain(name: string, { role, direction, id }: PolicyChain): void {
+    const { chain, sets } = this.renderPolicyChain(name, role, direction, id);
+    this.sharedSets.use(name, sets);
+    this.desired.setChain(chain);
+  }
+
+  private renderPolicyChain(name: string, role: PolicyRole, direction: Direction, id: string): RenderedChain {
+    const policy = this.policies[role].get(id);
+    const reason = this.quarantined.get(id) ?? (policy === undefined ? `${role} is not known` : undefined);
+    if (policy !== undefined && reason === undefined)
+      return renderPolicy(policy, role, direction, this.options);
+    const rules = [failClosedRule(reason ?? '')];
+    return { chain: { name, comment: commentText(id), rules }, sets: [] };
+  }
+
+  private renderTiersOf(direction: Direction, id: string): void {
+    for (const name of this.policyChains.usersOf(policyChainName('policy', direction, id))) {
+      const tier = this.tierChains.get(name);
+      if (tier !== undefined) this.setTierChain(tier);
+    }
+  }
+
+  private setTierChain({ direction, tier }: TierChain): void {
+    const passes = (id: string): boolean => this.passes(direction, id);
+    this.desired.setChain(renderTier(direction, tier, passes, this.options));
+  }
+
+  private setEndpoint(key: string, endpoint: LocalEndpoint): void {
+    const previous = this.endpoints.get(key);
+    if (previous !== undefined && previous.interfaceName !== endpoint.interfaceName) this.removeEndpoint(key);
+    const usurped = this.interfaces.get(endpoint.interfaceName);
+    if (usurped !== undefined && usurped !== key) this.removeEndpoint(usurped);
+    const before = this.endpoints.get(key);
+    this.endpoints.set(key, endpoint);
+    this.interfaces.set(endpoint.interfaceName, key);
+    for (const direction of DIRECTIONS) {
+      this.useChains(direction, endpoint);
+      this.desired.setChain(renderEndpoint(direction, endpoint));
+      if (before !== undefined) continue;
+      const jump = { jump: { target: endpointChainName(direction, endpoint.interfaceName) } };
+      this.desired.addElements(DISPATCH_SETS[direction].name, [
+        { key: endpoint.interfaceName, verdict: jump },
+      ]);
+    }
+    this.changeSources(before, endpoint);
+  }
+
+  private removeEndpoint(key: string): void {
+    const endpoint = this.endpoints.get(key);
+    if (endpoint === undefined) return;
+    this.endpoints.delete(key);
+    this.interfaces.delete(endpoint.interfaceName);
+    for (const direction of DIRECTIONS) {
+      this.desired.removeElements(DISPATCH_SETS[direction].name, [endpoint.interfaceName]);
+      const name = endpointChainName(direction, endpoint.interfaceName);
+      this.desired.removeChain(name);
+      this.release(name);
+    }
+    this.changeSources(endpoint, undefined);
+  }
+
+  private changeSources(before: LocalEndpoint | undefined, after: LocalEndpoint | undefined): void {
+    for (const family of FAMILIES) {
+      const keys = (endpoint: LocalEndpoint | undefined): string[] =>
+        (endpoint?.addresses ?? [])
+          .filter((address) => familyOf(address) === family)
+          .map((address) => `${endpoint!.interfaceName},${address}`);
+      const { name } = sourceSet(family);
+      this.desired.removeElements(name, keys(before));
+      this.desired.addElements(
+        name,
+        keys(after).map((key) => ({ key })),
+      );
+    }
+  }
+
+  /** Makes an endpoint's chain the user of its tiers and profiles, and of nothing else. */
+  private useChains(direction: Direction, endpoint: LocalEndpoint): void {
+    const user = endpointChainName(direction, endpoint.interfaceName);
+    const tiers = new Map(
+      tiersIn(direction, endpoint).map((tier) => [tierChainName(direction, tier), { direction, tier }]),
+    );
+    const profiles = endpoint.profiles.map((id): PolicyChain => ({ role: 'profile', direction, id }));
+    const newTiers = this.tierChains.use(user, tiers);
+    const newProfiles = this.policyChains.use(user, named(profiles));
+    // New ones first, so that what both use is not made again.
+    for (const name of newTiers.made) this.makeTierChain(name, tiers.get(name)!);
+    for (const name of newTiers.gone) this.removeTierChain(name);
+    this.settlePolicyChains(newProfiles);
+  }
+
+  private makeTierChain(name: string, tierChain: TierChain): void {
+    const { direction, tier } = tierChain;
+    const policies = tier[direction].map((id): PolicyChain => ({ role: 'policy', direction, id }));
+    this.settlePolicyChains(this.policyChains.use(name, named(policies)));
+    this.setTierChain(tierChain);
+  }
+
+  private removeTierChain(name: string): void {
+    this.desired.removeChain(name);
+    this.settlePolicyChains(this.policyChains.use(name, new Map()));
+  }
+
+  private settlePolicyChains({ made, gone }: { readonly made: string[]; readonly gone: string[] }): void {
+    for (const name of made) this.setPolicyChain(name, this.policyChains.get(name)!);
+    for (const name of gone) {
+      this.sharedSets.use(name, []);
+      this.desired.removeChain(name);
+    }
+  }
+
+  /** An endpoint's chain is gone: it uses nothing any more. */
+  private release(user: string): void {
+    for (const name of this.tierChains.use(user, new Map()).gone) this.removeTierChain(name);
+    this.settlePolicyChains(this.policyChains.use(user, new Map()));
+  }
+}
+
+function named(chains: readonly PolicyChain[]): Map<string, PolicyChain> {
+  return new Map(chains.map((chain) => [policyChainName(chain.role, chain.direction, chain.id), chain]));
+}

@@ -1,0 +1,78 @@
+import { describe, expect, it } from 'vitest';
+import { Reconciler } from '../../src/nftables/reconciler.ts';
+import { DEFAULT_RENDER_OPTIONS, type RenderOptions } from '../../src/nftables/render/options.ts';
+import { PolicyRenderer } from '../../src/nftables/render/renderer.ts';
+import { type Ruleset, toJson } from '../../src/nftables/ruleset.ts';
+import { RULE_SHAPES, delta, endpoint, policy, wholeDelta } from '../unit/nftables/fixtures.ts';
+import { listTable, nftFile, openTable, testNamespace } from './nftables-support.ts';
+
+/** Loads what was rendered our way and nft's way and returns both listings. */
+async function bothWays(reconciler: Reconciler): Promise<[ours: unknown, theirs: unknown, value: Ruleset]> {
+  const ours = testNamespace();
+  const theirs = testNamespace();
+  const { kernel } = openTable(ours);
+  await kernel.claim();
+  reconciler.loadActual(await kernel.dumpTable());
+  await kernel.transaction(reconciler.plan().operations);
+  const value = reconciler.ruleset('margay');
+  await nftFile(theirs, ['-j'], JSON.stringify(toJson(value)));
+  return [await listTable(ours), await listTable(theirs), value];
+}
+
+describe('our netlink path against nft -j -f of the same value', () => {
+  it('shows the same table with all rule shapes, tiers, profiles and sets', async () => {
+    const reconciler = new Reconciler();
+    new PolicyRenderer(DEFAULT_RENDER_OPTIONS, reconciler).apply(wholeDelta());
+    const [ours, theirs] = await bothWays(reconciler);
+    expect(ours).toEqual(theirs);
+  });
+
+  it('shows the same table with other options: reject, limited log, accept to host, two prefixes', async () => {
+    const options: RenderOptions = {
+      interfacePrefixes: ['cali', 'tap'],
+      endpointToHostAction: 'Accept',
+      denyAction: 'reject',
+      dropInvalid: false,
+      passMark: 0x80000000,
+      logPrefix: '%t %k %n %p',
+      logLimit: { rate: 10, per: 'minute', burst: 5 },
+    };
+    const reconciler = new Reconciler();
+    new PolicyRenderer(options, reconciler).apply(wholeDelta());
+    const [ours, theirs] = await bothWays(reconciler);
+    expect(ours).toEqual(theirs);
+  });
+
+  it('plans nothing against what the kernel returns for all rule shapes', async () => {
+    const { kernel } = openTable(testNamespace());
+    await kernel.claim();
+    const first = new Reconciler();
+    new PolicyRenderer(DEFAULT_RENDER_OPTIONS, first).apply(wholeDelta());
+    first.loadActual(await kernel.dumpTable());
+    await kernel.transaction(first.plan().operations);
+    const restarted = new Reconciler();
+    new PolicyRenderer(DEFAULT_RENDER_OPTIONS, restarted).apply(wholeDelta());
+    restarted.loadActual(await kernel.dumpTable());
+    expect(restarted.plan().operations).toEqual([]);
+  });
+
+  it.each(Object.keys(RULE_SHAPES))('agrees on a rule with %s', async (shape) => {
+    const one = policy('one', { ingress: [RULE_SHAPES[shape]!] });
+    const { sets } = wholeDelta();
+    const reconciler = new Reconciler();
+    const renderer = new PolicyRenderer(DEFAULT_RENDER_OPTIONS, reconciler);
+    renderer.apply({
+      ...delta({
+        policies: [one],
+        endpoints: [
+          endpoint('a', {
+            tiers: [{ name: 'default', defaultAction: 'deny', ingress: [one.id], egress: [] }],
+          }),
+        ],
+      }),
+      sets,
+    });
+    const [ours, theirs] = await bothWays(reconciler);
+    expect(ours).toEqual(theirs);
+  });
+});
