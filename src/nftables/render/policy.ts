@@ -62,7 +62,12 @@ export function failClosedRule(reason: string): Rule {
   return { comment: commentText(`fail closed: ${reason}`), expr: [{ counter: null }, { drop: null }] };
 }
 
-function actionStatements(rule: CompiledRule, policy: ActivePolicy, options: RenderOptions): Statement[] {
+function actionStatements(
+  rule: CompiledRule,
+  policy: ActivePolicy,
+  role: PolicyRole,
+  options: RenderOptions,
+): Statement[] {
   switch (rule.action) {
     case 'allow':
       return [{ accept: null }];
