@@ -3,7 +3,7 @@
  * (by name), then `node.NAME`; a later one wins field by field (Calico `felix/config`, reference §1.10).
  */
 import { isDeepStrictEqual } from 'node:util';
-import { type Address, type Family } from '../net/address.ts';
+import type { Address, Family } from '../net/address.ts';
 import { parseDuration } from '../model/fields.ts';
 import type { FelixConfiguration } from '../model/kinds/felix-configuration.ts';
 import type { Labels } from './label-index.ts';
