@@ -9,6 +9,7 @@ const root = new URL('..', import.meta.url).pathname;
 export default defineConfig({
   root,
   test: {
+    passWithNoTests: true,
     projects: [
       {
         root,
@@ -43,7 +44,6 @@ export default defineConfig({
           include: ['test/long/**/*.test.ts'],
           pool: 'forks',
           fileParallelism: false,
-          passWithNoTests: true,
           testTimeout: 1_800_000,
           hookTimeout: 180_000,
         },

@@ -1,0 +1,284 @@
+/**
+ * One node's agent: the datastore's stream goes into the calculation, what comes out goes into the kernel and to the
+ * BGP speaker, and what is in force is told on the local socket.
+ *
+ *     Syncer ──update──► CalcGraph ──delta──► Dataplane ──acknowledged──► revision in force
+ *                            └──routing plan──► speaker (worker thread)
+ *
+ * Work is coalesced: while one delta is being applied, everything that arrives makes the next one. Nothing is written
+ * before the datastore is in sync (design D8); until then the kernel keeps what an earlier agent left.
+ */
+import { join } from 'node:path';
+import { Backoff } from '../base/backoff.ts';
+import { systemClock } from '../base/clock.ts';
+import { describeError } from '../base/errors.ts';
+import type { Logger } from '../base/log.ts';
+import { TaskGroup } from '../base/task-group.ts';
+import { VERSION } from '../base/version.ts';
+import { Wakeup } from '../base/wakeup.ts';
+import { CalcGraph } from '../calc/graph.ts';
+import type { RoutingPlan } from '../calc/output.ts';
+import { ensureDefaults } from '../datastore/bootstrap.ts';
+import type { Datastore, DatastoreError, WatchEvent } from '../datastore/datastore.ts';
+import { Syncer } from '../datastore/syncer.ts';
+import { Dataplane } from '../dataplane/dataplane.ts';
+import type { AgentStatus } from '../model/agent-status.ts';
+import { notifyManager } from '../sys/notify.ts';
+import { LocalRequestError, LocalServer } from './local-server.ts';
+import type { AgentOptions } from './options.ts';
+import { SpeakerControl } from './speaker-control.ts';
+
+/** After this many milliseconds an agent that waits for its datastore says so once more. */
+const RETRY = { initial: 200, maximum: 5_000 };
+
+const DEFAULT_WAIT = 10_000;
+
+export class Agent {
+  private readonly graph: CalcGraph;
+  private readonly wakeup = new Wakeup();
+  private readonly stopping = new AbortController();
+  private readonly tasks: TaskGroup;
+  private readonly startedAt = new Date();
+  private readonly waiters = new Set<{ readonly revision: number; readonly resolve: () => void }>();
+  private readonly invalid = new Map<string, string>();
+  private local: LocalServer | undefined;
+  private inSync = false;
+  private revision = 0;
+  private revisionInForce = 0;
+  private datastoreProblem: DatastoreError | undefined;
+  private applyProblem: string | undefined;
+  private failure: unknown;
+
+  private constructor(
+    private readonly options: AgentOptions,
+    private readonly datastore: Datastore,
+    private readonly dataplane: Dataplane,
+    private readonly speaker: SpeakerControl,
+    private readonly log: Logger,
+  ) {
+    this.graph = new CalcGraph({ nodeName: options.node });
+    this.tasks = new TaskGroup((name, error) => {
+      // A task that ends early is a defect: stop, so that the supervisor starts a fresh agent; the kernel keeps all.
+      this.failure ??= error;
+      this.log.fatal({ task: name, err: error }, 'agent task failed');
+      this.stopping.abort();
+    });
+  }
+
+  /** Opens the kernel and the local socket, then starts to follow the datastore. */
+  static async start(
+    options: AgentOptions,
+    datastore: Datastore,
+    workerFile: string,
+    log: Logger,
+  ): Promise<Agent> {
+    const dataplane = await Dataplane.open({ tableOwnership: options.tableOwnership, log });
+    const speaker = new SpeakerControl({
+      workerFile,
+      enabled: options.bgp,
+      gracefulRestart: options.gracefulRestart,
+      logLevel: options.logLevel,
+      log,
+    });
+    const agent = new Agent(options, datastore, dataplane, speaker, log);
+    try {
+      agent.local = await LocalServer.listen(
+        join(options.runDir, `${options.node}.sock`),
+        agent.handlers(),
+        log,
+      );
+    } catch (error) {
+      dataplane.close();
+      throw error;
+    }
+    dataplane.onDisturbance = () => agent.wakeup.raise();
+    agent.tasks.spawn('syncer', () => agent.follow());
+    agent.tasks.spawn('apply', () => agent.applyLoop());
+    notifyManager('READY=1');
+    return agent;
+  }
+
+  /** Resolves when the agent has been told to stop or a task has failed; rejects with that failure. */
+  async stopped(): Promise<void> {
+    if (!this.stopping.signal.aborted) {
+      await new Promise<void>((resolve) => {
+        this.stopping.signal.addEventListener('abort', () => resolve(), { once: true });
+      });
+    }
+    this.wakeup.raise();
+    await this.tasks.settled();
+    await this.local?.close();
+    await this.speaker.stop();
+    this.dataplane.close();
+    await this.datastore.close();
+    if (this.failure !== undefined) throw this.failure;
+  }
+
+  /** Begins to stop. Kernel state stays, and BGP sessions end so that graceful restart holds (design D20). */
+  stop(): void {
+    notifyManager('STOPPING=1');
+    this.stopping.abort();
+  }
+
+  private async follow(): Promise<void> {
+    const { signal } = this.stopping;
+    const backoff = new Backoff(RETRY);
+    while (!signal.aborted) {
+      try {
+        await ensureDefaults(this.datastore);
+        break;
+      } catch (error) {
+        this.datastoreAway(error as DatastoreError);
+        await new Promise<void>((resolve) => void systemClock.after(backoff.delay(), resolve));
+      }
+    }
+    const syncer = new Syncer(this.datastore, {
+      updates: (batch, revision) => this.receive(batch, revision),
+      inSync: (revision) => {
+        if (!this.inSync) this.log.info({ revision }, 'datastore in sync');
+        this.inSync = true;
+        this.revision = Math.max(this.revision, revision);
+        this.wakeup.raise();
+      },
+      problem: (error) => this.datastoreAway(error),
+    });
+    await syncer.run(signal);
+  }
+
+  private datastoreAway(error: DatastoreError | undefined): void {
+    if (error?.message === this.datastoreProblem?.message) return;
+    if (error === undefined) this.log.info('datastore is back');
+    else {
+      this.log.error(
+        { reason: describeError(error), fix: error.fix },
+        'datastore cannot be read; the last good state stays in force',
+      );
+    }
+    this.datastoreProblem = error;
+  }
+
+  private receive(batch: readonly WatchEvent[], revision: number): void {
+    for (const event of batch) {
+      const name = `${event.key.kind}/${event.key.namespace === undefined ? '' : `${event.key.namespace}/`}${event.key.name}`;
+      if (event.type === 'invalid') {
+        this.log.warn(
+          { resource: name, reason: event.error.message },
+          'resource refused; its last good state stays',
+        );
+        this.invalid.set(name, event.error.message);
+        continue;
+      }
+      this.invalid.delete(name);
+      this.graph.update(event.key, event.type === 'put' ? event.resource : undefined);
+    }
+    this.revision = Math.max(this.revision, revision);
+    this.wakeup.raise();
+  }
+
+  private async applyLoop(): Promise<void> {
+    const { signal } = this.stopping;
+    const backoff = new Backoff({ initial: 50, maximum: 5_000 });
+    while (!signal.aborted) {
+      await this.wakeup.wait();
+      if (signal.aborted || !this.inSync) continue;
+      const { revision } = this;
+      const delta = this.graph.flush();
+      for (const [resource, problem] of delta.problems) {
+        if (problem === undefined) this.log.info({ resource }, 'resource is usable again');
+        else this.log.warn({ resource, problem }, 'resource cannot be used as it is');
+      }
+      this.dataplane.update(delta);
+      try {
+        await this.dataplane.apply();
+        this.applyProblem = undefined;
+        backoff.reset();
+      } catch (error) {
+        // What was planned is still wanted: the next round computes the difference again.
+        const reason = describeError(error);
+        if (reason !== this.applyProblem)
+          this.log.error({ reason }, 'kernel could not be brought up to date; trying again');
+        this.applyProblem = reason;
+        systemClock.after(backoff.delay(), () => this.wakeup.raise());
+        this.routingChanged(delta.routing);
+        continue;
+      }
+      this.routingChanged(delta.routing);
+      this.inForce(revision);
+    }
+  }
+
+  private routingChanged(plan: RoutingPlan | undefined): void {
+    if (plan !== undefined) this.speaker.follow(plan);
+  }
+
+  private inForce(revision: number): void {
+    this.revisionInForce = revision;
+    for (const waiter of this.waiters) {
+      if (waiter.revision > revision) continue;
+      this.waiters.delete(waiter);
+      waiter.resolve();
+    }
+  }
+
+  private handlers(): ReadonlyMap<string, (query: URLSearchParams) => unknown> {
+    return new Map<string, (query: URLSearchParams) => unknown>([
+      ['GET /status', () => this.status()],
+      ['GET /wait', (query) => this.waitForRevision(query)],
+      ['GET /routes', () => this.speaker.routes()],
+    ]);
+  }
+
+  /** Answers when everything up to `revision` is in force, or 408 after `timeout` milliseconds. */
+  private async waitForRevision(query: URLSearchParams): Promise<{ readonly revisionInForce: number }> {
+    const revision = Number(query.get('revision'));
+    const timeout = Number(query.get('timeout') ?? DEFAULT_WAIT);
+    if (!Number.isInteger(revision) || !(timeout >= 0)) {
+      throw new LocalRequestError(400, 'use /wait?revision=NUMBER&timeout=MILLISECONDS');
+    }
+    if (this.revisionInForce < revision || !this.inSync) {
+      await new Promise<void>((resolve, reject) => {
+        const timer = systemClock.after(timeout, () => {
+          this.waiters.delete(waiter);
+          reject(
+            new LocalRequestError(
+              408,
+              `revision ${revision} is not in force after ${timeout} ms, only ${this.revisionInForce}`,
+            ),
+          );
+        });
+        const waiter = {
+          revision,
+          resolve: () => {
+            timer.cancel();
+            resolve();
+          },
+        };
+        this.waiters.add(waiter);
+      });
+    }
+    return { revisionInForce: this.revisionInForce };
+  }
+
+  private async status(): Promise<AgentStatus> {
+    const dataplane = this.dataplane.status();
+    return {
+      node: this.options.node,
+      version: VERSION,
+      pid: process.pid,
+      startedAt: this.startedAt.toISOString(),
+      datastore: {
+        type: this.datastore.type,
+        inSync: this.inSync,
+        revision: this.revision,
+        ...(this.datastoreProblem === undefined ? {} : { error: this.datastoreProblem.message }),
+        invalid: [...this.invalid].map(([resource, error]) => ({ resource, error })),
+      },
+      dataplane: {
+        revisionInForce: this.revisionInForce,
+        ...dataplane,
+        problems: [...(this.applyProblem === undefined ? [] : [this.applyProblem]), ...dataplane.problems],
+      },
+      bgp: await this.speaker.status(),
+    };
+  }
+}

@@ -1,0 +1,111 @@
+/** The agent's hold on its BGP speaker: follows the routing plan, and tells the state in the words of the status. */
+import { systemClock } from '../base/clock.ts';
+import { describeError } from '../base/errors.ts';
+import type { LogLevel, Logger } from '../base/log.ts';
+import type { SpeakerConfig } from '../bgp/config.ts';
+import type { RouteStatus, SpeakerStatus } from '../bgp/status.ts';
+import { BgpWorkerHost } from '../bgp/worker-host.ts';
+import type { RoutingPlan } from '../calc/output.ts';
+import type { BgpPeerType, BgpStatus } from '../model/agent-status.ts';
+import { speakerConfig } from './speaker-config.ts';
+
+export interface SpeakerControlOptions {
+  /** The file whose worker threads run a speaker: our own bundle. */
+  readonly workerFile: string;
+  /** False for `--no-bgp`. */
+  readonly enabled: boolean;
+  readonly gracefulRestart: boolean;
+  readonly logLevel: LogLevel;
+  readonly log: Logger;
+}
+
+/** rtm_protocol of learned routes (design D20). */
+const BGP_ROUTE_PROTOCOL = 81;
+
+const PEER_TYPES: Readonly<Record<'mesh' | 'global' | 'node', BgpPeerType>> = {
+  mesh: 'node-to-node mesh',
+  global: 'global',
+  node: 'node specific',
+};
+
+export class SpeakerControl {
+  private host: BgpWorkerHost | undefined;
+  private problem: string | undefined;
+  /** Calls to the thread, one after another. */
+  private queue: Promise<void> = Promise.resolve();
+
+  constructor(private readonly options: SpeakerControlOptions) {}
+
+  /** Goes over to a plan. Failures are logged and told by {@link status}; routes and policy do not wait for BGP. */
+  follow(plan: RoutingPlan): void {
+    if (!this.options.enabled) return;
+    const config = speakerConfig(plan, {
+      protocol: BGP_ROUTE_PROTOCOL,
+      gracefulRestart: this.options.gracefulRestart,
+    });
+    this.enqueue(() => this.turnTo(config));
+  }
+
+  async status(): Promise<BgpStatus> {
+    const { host } = this;
+    if (host === undefined) {
+      return this.problem === undefined
+        ? { state: 'disabled', peers: [] }
+        : { state: 'failed', problem: this.problem, peers: [] };
+    }
+    let status: SpeakerStatus;
+    try {
+      status = await host.status();
+    } catch (error) {
+      return { state: 'failed', problem: describeError(error), peers: [] };
+    }
+    return {
+      state: status.state,
+      ...(status.problem === undefined ? {} : { problem: status.problem }),
+      asNumber: status.asNumber,
+      routerId: status.routerId,
+      peers: status.peers.map((peer) => ({ ...peer, type: PEER_TYPES[peer.type] })),
+    };
+  }
+
+  /** Every path of every prefix. */
+  async routes(): Promise<readonly RouteStatus[]> {
+    return (await this.host?.routes()) ?? [];
+  }
+
+  /** Ends the speaker so that graceful restart holds: no Cease, learned routes stay in the kernel (design D20). */
+  async stop(): Promise<void> {
+    this.enqueue(() => this.turnTo(undefined));
+    await this.queue;
+  }
+
+  private enqueue(step: () => Promise<void>): void {
+    this.queue = this.queue.then(async () => {
+      try {
+        await step();
+        this.problem = undefined;
+      } catch (error) {
+        this.problem = describeError(error);
+        this.options.log.error({ reason: this.problem }, 'bgp speaker does not follow');
+      }
+    });
+  }
+
+  private async turnTo(config: SpeakerConfig | undefined): Promise<void> {
+    if (config === undefined) {
+      const { host } = this;
+      this.host = undefined;
+      await host?.stop({ graceful: true });
+    } else if (this.host === undefined) {
+      this.host = new BgpWorkerHost({
+        filename: this.options.workerFile,
+        environment: { logLevel: this.options.logLevel },
+        clock: systemClock,
+        log: this.options.log,
+      });
+      await this.host.start(config);
+    } else {
+      await this.host.reconfigure(config);
+    }
+  }
+}

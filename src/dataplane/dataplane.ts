@@ -1,0 +1,259 @@
+/**
+ * The kernel's side of one node: policy, workload routes, interface settings. It is told deltas, and brings the
+ * kernel to what they add up to; events of the kernel make it look again.
+ *
+ * Order within one apply: policy first, then interfaces and routes, so that a workload's policy is in force before
+ * the first packet can reach it.
+ */
+import { type Clock, systemClock } from '../base/clock.ts';
+import { describeError } from '../base/errors.ts';
+import type { Logger } from '../base/log.ts';
+import type { FelixParameters } from '../calc/felix-config.ts';
+import type { CalcDelta, LocalEndpoint } from '../calc/output.ts';
+import type { DataplaneStatus } from '../model/agent-status.ts';
+import type { KernelEvent, Monitor, RouteKernel } from '../netlink/kernel.ts';
+import { openLinuxKernel } from '../netlink/linux.ts';
+import { foreignForwardChains } from '../nftables/foreign-chains.ts';
+import { openNftables } from '../nftables/linux.ts';
+import { forwardObstacles } from './forward-check.ts';
+import { LinkTable } from './links.ts';
+import { PolicyTable } from './policy-table.ts';
+import { renderOptions } from './render-options.ts';
+import { applyHostSettings, applyInterfaceSettings } from './sysctls.ts';
+import { WorkloadRoutes } from './workload-routes.ts';
+
+/** Name of our one table (design D4). */
+export const TABLE = 'margay';
+
+export interface DataplaneOptions {
+  /** Network namespace by name or path; the process's own when left out. */
+  readonly namespace?: string;
+  /** False leaves the table open to others even where the kernel could protect it. */
+  readonly tableOwnership: boolean;
+  readonly log: Logger;
+  readonly clock?: Clock;
+}
+
+export class Dataplane {
+  /** Called when the kernel's state no longer is what was applied: {@link apply} wants to run. */
+  onDisturbance: () => void = () => undefined;
+
+  private readonly links = new LinkTable();
+  private readonly endpoints = new Map<string, LocalEndpoint>();
+  private readonly policies = new Set<string>();
+  private readonly clock: Clock;
+  /** Which endpoint an interface belongs to. */
+  private readonly interfaces = new Map<string, string>();
+  /** Interfaces of workloads that appeared and whose settings are to be written. */
+  private readonly unsettled = new Set<string>();
+  private table: PolicyTable | undefined;
+  private routes: WorkloadRoutes | undefined;
+  private felix: FelixParameters | undefined;
+  private monitor: Monitor | undefined;
+  private unread = true;
+  private problems: readonly string[] = [];
+  private refresh: { cancel(): void } | undefined;
+
+  private constructor(
+    private readonly kernel: RouteKernel,
+    private readonly options: DataplaneOptions,
+  ) {
+    this.clock = options.clock ?? systemClock;
+  }
+
+  /** Opens the kernel. Rejects with a KernelError and its fix when a privilege is missing. */
+  static async open(options: DataplaneOptions): Promise<Dataplane> {
+    const kernel = openLinuxKernel(place(options));
+    const dataplane = new Dataplane(kernel, options);
+    try {
+      dataplane.startMonitor();
+      await dataplane.reportObstacles();
+    } catch (error) {
+      dataplane.close();
+      throw error;
+    }
+    return dataplane;
+  }
+
+  /** Takes a change of the desired state in; nothing is written before {@link apply}. */
+  update(delta: CalcDelta): void {
+    if (delta.felix !== undefined) this.configure(delta.felix);
+    for (const [id, policy] of delta.policies) {
+      if (policy === undefined) this.policies.delete(id);
+      else this.policies.add(id);
+    }
+    this.table?.update(delta);
+    for (const [key, endpoint] of delta.endpoints) this.updateEndpoint(key, endpoint);
+    if (delta.routing !== undefined) this.routes?.setBlackholes(delta.routing.blocks);
+  }
+
+  /** Resolves when the kernel has acknowledged everything that was desired at the call. Rejects with what hinders it. */
+  async apply(): Promise<void> {
+    const { table, routes } = this;
+    if (table === undefined || routes === undefined) return;
+    if (this.unread) {
+      this.unread = false;
+      try {
+        if (this.monitor === undefined) this.startMonitor();
+        for (const name of this.links.replace(await this.kernel.links())) routes.linkChanged(name);
+        for (const name of this.interfaces.keys()) this.unsettled.add(name);
+        await routes.resync();
+      } catch (error) {
+        this.unread = true;
+        throw error;
+      }
+    }
+    await table.apply();
+    const problems = [...this.configureHost(), ...this.configureInterfaces(), ...(await routes.apply(true))];
+    if (problems.join() !== this.problems.join() && problems.length > 0) {
+      this.options.log.warn({ problems }, 'some of the dataplane could not be programmed');
+    }
+    this.problems = problems;
+  }
+
+  status(): Omit<DataplaneStatus, 'revisionInForce'> {
+    const table = this.table?.status() ?? { ownsTable: false, repairs: 0, retries: 0, problems: [] };
+    return {
+      endpoints: this.endpoints.size,
+      policies: this.policies.size,
+      ...table,
+      problems: [...table.problems, ...this.problems],
+    };
+  }
+
+  /** Closes sockets. Everything in the kernel stays as it is. */
+  close(): void {
+    this.refresh?.cancel();
+    this.monitor?.close();
+    this.table?.close();
+    this.kernel.close();
+  }
+
+  private configure(felix: FelixParameters): void {
+    const before = this.felix;
+    this.felix = felix;
+    const render = renderOptions(felix);
+    if (this.table === undefined) {
+      this.table = new PolicyTable({
+        open: (events) =>
+          openNftables({
+            table: TABLE,
+            ...place(this.options),
+            ownership: this.options.tableOwnership ? 'when-possible' : 'never',
+            events,
+          }),
+        render,
+        clock: this.clock,
+        log: this.options.log,
+        disturbed: () => this.onDisturbance(),
+      });
+    } else if (JSON.stringify(render) !== JSON.stringify(before && renderOptions(before))) {
+      this.table.setOptions(render);
+    }
+    if (this.routes === undefined || before?.deviceRouteProtocol !== felix.deviceRouteProtocol) {
+      // Routes of an earlier protocol number have the same keys: they are replaced, not doubled.
+      this.routes = new WorkloadRoutes(this.kernel, this.links, felix.deviceRouteProtocol, this.options.log);
+      for (const { interfaceName, addresses } of this.endpoints.values()) {
+        this.routes.setInterface(interfaceName, addresses);
+      }
+      this.unread = true;
+    }
+    this.scheduleRefresh(felix);
+  }
+
+  /** The net below the events: everything is read again now and then, in case an event was never sent. */
+  private scheduleRefresh(felix: FelixParameters): void {
+    this.refresh?.cancel();
+    const interval = Math.min(
+      ...[felix.nftablesRefreshInterval, felix.routeRefreshInterval].filter((value) => value > 0),
+    );
+    if (!Number.isFinite(interval)) return;
+    this.refresh = this.clock.after(interval, () => {
+      this.unread = true;
+      this.table?.resync();
+      this.onDisturbance();
+      this.scheduleRefresh(felix);
+    });
+  }
+
+  private updateEndpoint(key: string, endpoint: LocalEndpoint | undefined): void {
+    const before = this.endpoints.get(key);
+    if (before !== undefined && before.interfaceName !== endpoint?.interfaceName) {
+      this.routes?.setInterface(before.interfaceName, []);
+      this.interfaces.delete(before.interfaceName);
+      this.unsettled.delete(before.interfaceName);
+    }
+    if (endpoint === undefined) {
+      this.endpoints.delete(key);
+      return;
+    }
+    this.endpoints.set(key, endpoint);
+    this.routes?.setInterface(endpoint.interfaceName, endpoint.addresses);
+    if (this.interfaces.get(endpoint.interfaceName) !== key) this.unsettled.add(endpoint.interfaceName);
+    this.interfaces.set(endpoint.interfaceName, key);
+  }
+
+  private startMonitor(): void {
+    this.monitor = this.kernel.monitor({
+      topics: ['links', 'routes'],
+      event: (event) => this.kernelEvent(event),
+      closed: (reason) => {
+        this.options.log.warn({ reason: reason.message }, 'kernel monitor lost; starting it again');
+        this.monitor = undefined;
+        this.unread = true;
+        this.onDisturbance();
+      },
+    });
+  }
+
+  private kernelEvent(event: KernelEvent): void {
+    if (event.type === 'overrun') {
+      this.unread = true;
+      this.onDisturbance();
+      return;
+    }
+    // A link that is made again under its old name has all its settings lost.
+    const appeared = event.type === 'link' && this.links.index(event.link.index) === undefined;
+    for (const name of this.links.follow(event)) {
+      this.routes?.linkChanged(name);
+      if (appeared && this.interfaces.has(name)) this.unsettled.add(name);
+    }
+    this.routes?.follow(event);
+    if (this.routes?.pending === true || this.unsettled.size > 0) this.onDisturbance();
+  }
+
+  private configureHost(): string[] {
+    if (this.felix?.ipForwarding === false) return [];
+    return applyHostSettings(this.options.namespace, this.options.log);
+  }
+
+  private configureInterfaces(): string[] {
+    const problems: string[] = [];
+    for (const name of this.unsettled) {
+      // One that is not there yet is settled when it appears.
+      const failed =
+        this.links.named(name) === undefined
+          ? []
+          : applyInterfaceSettings(name, this.options.namespace, this.options.log);
+      if (failed.length === 0) this.unsettled.delete(name);
+      problems.push(...failed);
+    }
+    return problems;
+  }
+
+  private async reportObstacles(): Promise<void> {
+    const { log, namespace } = this.options;
+    try {
+      for (const { chain, fix } of forwardObstacles(await foreignForwardChains(TABLE, namespace), 'cali')) {
+        log.warn({ chain, fix }, 'a table of someone else drops forwarded packets, workloads included');
+      }
+    } catch (error) {
+      // The check is a courtesy: what really hinders us will be said when the table is claimed.
+      log.warn({ reason: describeError(error) }, 'the tables of others cannot be read');
+    }
+  }
+}
+
+function place({ namespace }: DataplaneOptions): { readonly namespace?: string } {
+  return namespace === undefined ? {} : { namespace };
+}

@@ -1,0 +1,24 @@
+/** From FelixConfiguration's parameters to what rendering wants: pure. */
+import type { FelixParameters } from '../calc/felix-config.ts';
+import type { RenderOptions } from '../nftables/render/options.ts';
+import type { Limit, LimitUnit } from '../nftables/ruleset.ts';
+
+/** The lowest bit of the mark mask is ours to use; Pass needs one. */
+export function renderOptions(felix: FelixParameters): RenderOptions {
+  return {
+    interfacePrefixes: felix.interfacePrefixes,
+    endpointToHostAction: felix.defaultEndpointToHostAction,
+    denyAction: felix.nftablesFilterDenyAction === 'Reject' ? 'reject' : 'drop',
+    dropInvalid: !felix.disableConntrackInvalidCheck,
+    passMark: (felix.nftablesMarkMask & -felix.nftablesMarkMask) >>> 0,
+    logPrefix: felix.logPrefix,
+    logLimit: logLimit(felix),
+  };
+}
+
+/** `10/second`, as FelixConfiguration validates it. */
+function logLimit({ logActionRateLimit, logActionRateLimitBurst }: FelixParameters): Limit | undefined {
+  const match = /^([0-9]+)\/(second|minute|hour|day)$/.exec(logActionRateLimit);
+  if (match === null) return undefined;
+  return { rate: Number(match[1]), per: match[2] as LimitUnit, burst: logActionRateLimitBurst };
+}

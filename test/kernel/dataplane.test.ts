@@ -1,0 +1,229 @@
+import { execFileSync } from 'node:child_process';
+import { describe, expect, it, vi } from 'vitest';
+import { silentLogger } from '../../src/base/log.ts';
+import { CalcGraph } from '../../src/calc/graph.ts';
+import { Dataplane } from '../../src/dataplane/dataplane.ts';
+import { keyOf } from '../../src/model/resource.ts';
+import { parseResources } from '../../src/model/yaml.ts';
+import { openLinuxKernel } from '../../src/netlink/linux.ts';
+import type { Route, RouteKernel } from '../../src/netlink/kernel.ts';
+import { inNamespace } from '../../src/sys/netns.ts';
+import { readSysctl } from '../../src/sys/sysctl.ts';
+import { describeKernel, withNamespaces } from './fixture-namespace.ts';
+
+const WORLD = `
+apiVersion: projectcalico.org/v3
+kind: Profile
+metadata: {name: open}
+spec:
+  ingress: [{action: Allow}]
+  egress: [{action: Allow}]
+---
+apiVersion: projectcalico.org/v3
+kind: WorkloadEndpoint
+metadata:
+  name: node--a-k8s-web-eth0
+  namespace: shop
+  labels: {app: web}
+spec:
+  orchestrator: k8s
+  node: node-a
+  pod: web
+  endpoint: eth0
+  ipNetworks: [10.65.0.2/32, "fd65::2/128"]
+  profiles: [open]
+  interfaceName: cali1
+---
+apiVersion: projectcalico.org/v3
+kind: NetworkPolicy
+metadata: {name: web, namespace: shop}
+spec:
+  selector: app == "web"
+  types: [Ingress]
+  ingress:
+    - action: Allow
+      protocol: TCP
+      destination: {ports: [80, 443]}
+---
+apiVersion: projectcalico.org/v3
+kind: BlockAffinity
+metadata: {name: node-a-10-65-0-0-26}
+spec: {state: confirmed, node: node-a, cidr: 10.65.0.0/26, type: host, deleted: false}
+`;
+
+/** A calculation of the world above for node-a. */
+function graphOf(text: string): CalcGraph {
+  const graph = new CalcGraph({ nodeName: 'node-a' });
+  for (const { resource, problems } of parseResources(text)) {
+    if (resource === undefined) throw new Error(JSON.stringify(problems));
+    graph.update(keyOf(resource), resource);
+  }
+  return graph;
+}
+
+function nft(namespace: string, ...args: string[]): string {
+  return inNamespace(namespace, () => execFileSync('nft', args, { encoding: 'utf8' }));
+}
+
+async function ownRoutes(kernel: RouteKernel): Promise<Route[]> {
+  const routes = await kernel.routes({ protocol: 80 });
+  return routes.toSorted((a, b) => (a.destination < b.destination ? -1 : 1));
+}
+
+async function withDataplane(
+  namespace: string,
+  tableOwnership: boolean,
+  body: (dataplane: Dataplane) => Promise<void>,
+): Promise<void> {
+  const dataplane = await Dataplane.open({ namespace, tableOwnership, log: silentLogger() });
+  try {
+    await body(dataplane);
+  } finally {
+    dataplane.close();
+  }
+}
+
+async function makeInterface(kernel: RouteKernel, peerNamespace: string): Promise<number> {
+  await kernel.createLink({
+    kind: 'veth',
+    name: 'cali1',
+    mac: 'ee:ee:ee:ee:ee:ee',
+    up: true,
+    peer: { name: 'eth0', namespace: peerNamespace },
+  });
+  return (await kernel.link('cali1'))!.index;
+}
+
+describeKernel('the dataplane', () => {
+  it('routes workloads, blackholes blocks, writes settings and policy, and adopts all of it after a restart', async () => {
+    await withNamespaces(2, async ([host, pod]) => {
+      const kernel = openLinuxKernel({ namespace: host! });
+      try {
+        const index = await makeInterface(kernel, pod!);
+        await withDataplane(host!, true, async (dataplane) => {
+          dataplane.update(graphOf(WORLD).flush());
+          await dataplane.apply();
+          expect(dataplane.status().problems).toEqual([]);
+        });
+        const routes = await ownRoutes(kernel);
+        expect(
+          routes.map(({ destination, type, nextHops }) => [destination, type, nextHops[0]?.interface]),
+        ).toEqual([
+          ['10.65.0.0/26', 'blackhole', undefined],
+          ['10.65.0.2/32', 'unicast', index],
+          ['fd65::2/128', 'unicast', index],
+        ]);
+        expect(readSysctl('net/ipv4/conf/cali1/proxy_arp', host)).toBe('1');
+        expect(readSysctl('net/ipv4/ip_forward', host)).toBe('1');
+        const before = nft(host!, '-a', 'list', 'table', 'inet', 'margay');
+        expect(before).toContain('default/NetworkPolicy/shop/web/ingress/0');
+
+        await withDataplane(host!, true, async (dataplane) => {
+          dataplane.update(graphOf(WORLD).flush());
+          await dataplane.apply();
+        });
+        expect(nft(host!, '-a', 'list', 'table', 'inet', 'margay')).toBe(before);
+        expect(await ownRoutes(kernel)).toEqual(routes);
+      } finally {
+        kernel.close();
+      }
+    });
+  });
+
+  it('sweeps what an earlier agent left and nobody wants', async () => {
+    await withNamespaces(2, async ([host, pod]) => {
+      const kernel = openLinuxKernel({ namespace: host! });
+      try {
+        await makeInterface(kernel, pod!);
+        await withDataplane(host!, true, async (dataplane) => {
+          dataplane.update(graphOf(WORLD).flush());
+          await dataplane.apply();
+        });
+        await withDataplane(host!, true, async (dataplane) => {
+          dataplane.update(new CalcGraph({ nodeName: 'node-a' }).flush());
+          await dataplane.apply();
+        });
+        expect(await ownRoutes(kernel)).toEqual([]);
+        expect(nft(host!, 'list', 'table', 'inet', 'margay')).not.toContain('cali1');
+      } finally {
+        kernel.close();
+      }
+    });
+  });
+
+  it('routes a workload whose interface comes after its endpoint, goes, and comes again', async () => {
+    await withNamespaces(2, async ([host, pod]) => {
+      const kernel = openLinuxKernel({ namespace: host! });
+      try {
+        await withDataplane(host!, true, async (dataplane) => {
+          dataplane.onDisturbance = () => void dataplane.apply();
+          dataplane.update(graphOf(WORLD).flush());
+          await dataplane.apply();
+          for (let round = 0; round < 2; round++) {
+            const index = await makeInterface(kernel, pod!);
+            await vi.waitFor(async () => {
+              const destinations = (await ownRoutes(kernel)).map((route) => route.destination);
+              expect(destinations).toContain('10.65.0.2/32');
+              expect(destinations).toContain('fd65::2/128');
+            });
+            expect(readSysctl('net/ipv4/conf/cali1/proxy_arp', host)).toBe('1');
+            await kernel.deleteLink(index);
+          }
+        });
+      } finally {
+        kernel.close();
+      }
+    });
+  });
+
+  it('puts a route back that someone deletes', async () => {
+    await withNamespaces(2, async ([host, pod]) => {
+      const kernel = openLinuxKernel({ namespace: host! });
+      try {
+        await makeInterface(kernel, pod!);
+        await withDataplane(host!, true, async (dataplane) => {
+          dataplane.onDisturbance = () => void dataplane.apply();
+          dataplane.update(graphOf(WORLD).flush());
+          await dataplane.apply();
+          const before = await ownRoutes(kernel);
+          for (const { destination } of before) {
+            await kernel.changeRoutes([{ operation: 'delete', route: { destination, protocol: 80 } }]);
+          }
+          await vi.waitFor(async () => expect(await ownRoutes(kernel)).toEqual(before));
+        });
+      } finally {
+        kernel.close();
+      }
+    });
+  });
+
+  describe('against strangers', () => {
+    it('stays untouched by a flush of the whole ruleset where the kernel protects the table', async () => {
+      await withNamespaces(1, async ([host]) => {
+        await withDataplane(host!, true, async (dataplane) => {
+          dataplane.update(graphOf(WORLD).flush());
+          await dataplane.apply();
+          expect(dataplane.status().ownsTable).toBe(true);
+          const before = nft(host!, '-a', 'list', 'table', 'inet', 'margay');
+          nft(host!, 'flush', 'ruleset');
+          expect(nft(host!, '-a', 'list', 'table', 'inet', 'margay')).toBe(before);
+        });
+      });
+    });
+
+    it('repairs the table after a flush where it is shared, and counts the repair', async () => {
+      await withNamespaces(1, async ([host]) => {
+        await withDataplane(host!, false, async (dataplane) => {
+          dataplane.onDisturbance = () => void dataplane.apply();
+          dataplane.update(graphOf(WORLD).flush());
+          await dataplane.apply();
+          expect(dataplane.status().ownsTable).toBe(false);
+          const before = nft(host!, 'list', 'table', 'inet', 'margay');
+          nft(host!, 'flush', 'ruleset');
+          await vi.waitFor(() => expect(dataplane.status().repairs).toBe(1));
+          expect(nft(host!, 'list', 'table', 'inet', 'margay')).toBe(before);
+        });
+      });
+    });
+  });
+});
