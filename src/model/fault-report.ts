@@ -106,7 +106,7 @@ export function shown(value: unknown): string {
 export function valueAt(value: unknown, path: Path): unknown {
   let current = value;
   for (const step of path) {
-    if (typeof current !== 'object' || current === null) return undefined;
+    if (typeof current !== 'object' || current === null || !Object.hasOwn(current, step)) return undefined;
     current = (current as Record<string | number, unknown>)[step];
   }
   return current;

@@ -12,8 +12,13 @@ function written(schema: Schema): Definition {
   return definition.type === 'pipe' ? written(definition.in) : definition;
 }
 
+/** A field of an object's schema; names such as `toString` are not inherited. */
+function fieldOf(shape: z.core.$ZodShape, name: string | number): Schema | undefined {
+  return Object.hasOwn(shape, name) ? shape[name] : undefined;
+}
+
 function child(definition: Definition, step: string | number): Schema | undefined {
-  if (definition.type === 'object') return definition.shape[step];
+  if (definition.type === 'object') return fieldOf(definition.shape, step);
   if (definition.type === 'array') return definition.element;
   return definition.type === 'record' ? definition.valueType : undefined;
 }
@@ -38,7 +43,7 @@ export function placesOf(
   const definition = written(schema);
   if (definition.type === 'array') return placesOf(definition.element, name, at);
   if (definition.type !== 'object') return [];
-  const places: (readonly string[])[] = name in definition.shape ? [[...at, name]] : [];
+  const places: (readonly string[])[] = Object.hasOwn(definition.shape, name) ? [[...at, name]] : [];
   for (const [key, value] of Object.entries(definition.shape))
     places.push(...placesOf(value, name, [...at, key]));
   return places;
@@ -59,7 +64,7 @@ export function withoutEmpty(schema: Schema, value: unknown): unknown {
   let changed = false;
   const kept: [string, unknown][] = [];
   for (const [key, entry] of Object.entries(value)) {
-    const entrySchema = definition.shape[key];
+    const entrySchema = fieldOf(definition.shape, key);
     if (entry === null || (entry === '' && entrySchema !== undefined)) {
       changed = true;
       continue;
@@ -79,14 +84,14 @@ export function inSchemaOrder(schema: Schema | undefined, value: unknown): unkno
     return value.map((entry) => inSchemaOrder(element, entry));
   }
   if (!isPlainObject(value)) return value;
-  const shape = definition?.type === 'object' ? definition.shape : {};
-  const known = Object.keys(shape).filter((key) => key in value);
+  const shape: z.core.$ZodShape = definition?.type === 'object' ? definition.shape : {};
+  const known = Object.keys(shape).filter((key) => Object.hasOwn(value, key));
   const others = Object.keys(value)
-    .filter((key) => !(key in shape))
+    .filter((key) => !Object.hasOwn(shape, key))
     .sort();
   const entry = definition?.type === 'record' ? definition.valueType : undefined;
   return Object.fromEntries(
-    [...known, ...others].map((key) => [key, inSchemaOrder(shape[key] ?? entry, value[key])]),
+    [...known, ...others].map((key) => [key, inSchemaOrder(fieldOf(shape, key) ?? entry, value[key])]),
   );
 }
 

@@ -7,15 +7,32 @@ export type Selector =
   | { readonly type: 'all' }
   | { readonly type: 'global' }
   | { readonly type: 'has'; readonly label: string }
-  | { readonly type: LabelOperator; readonly label: string; readonly value: string }
-  /** `values` are sorted and free of duplicates. */
-  | { readonly type: LabelSetOperator; readonly label: string; readonly values: readonly string[] }
+  | LabelComparison
+  | LabelMembership
   | { readonly type: 'not'; readonly operand: Selector }
-  /** At least two operands. */
-  | { readonly type: 'and' | 'or'; readonly operands: readonly Selector[] };
+  | Combination;
 
 export type LabelOperator = '==' | '!=' | 'contains' | 'starts with' | 'ends with';
 export type LabelSetOperator = 'in' | 'not in';
+
+// One member of the union for each operator, so that comparing `type` narrows.
+type LabelComparison = {
+  [Type in LabelOperator]: { readonly type: Type; readonly label: string; readonly value: string };
+}[LabelOperator];
+
+/** `values` are sorted and free of duplicates. */
+type LabelMembership = {
+  [Type in LabelSetOperator]: {
+    readonly type: Type;
+    readonly label: string;
+    readonly values: readonly string[];
+  };
+}[LabelSetOperator];
+
+/** At least two operands. */
+type Combination = {
+  [Type in 'and' | 'or']: { readonly type: Type; readonly operands: readonly Selector[] };
+}['and' | 'or'];
 
 /** Matches everything. */
 export const everything: Selector = { type: 'all' };
