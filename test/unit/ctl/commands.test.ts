@@ -1,0 +1,130 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { type GetOptions, get, kindNamed } from '../../../src/ctl/get.ts';
+import { type Action, type Outcome, modify } from '../../../src/ctl/modify.ts';
+import type { Datastore } from '../../../src/datastore/datastore.ts';
+import { MemoryDatastore } from '../../../src/datastore/memory.ts';
+import { parseResources } from '../../../src/model/yaml.ts';
+
+const POLICIES = `
+apiVersion: projectcalico.org/v3
+kind: NetworkPolicy
+metadata: {name: frontend, namespace: shop}
+spec: {order: 200, selector: app == "frontend"}
+---
+apiVersion: projectcalico.org/v3
+kind: NetworkPolicy
+metadata: {name: backend, namespace: shop}
+spec: {order: 300, selector: app == "backend"}
+`;
+
+const BROKEN = `
+apiVersion: projectcalico.org/v3
+kind: NetworkPolicy
+metadata: {name: broken, namespace: shop}
+spec:
+  selecter: app == "frontend"
+`;
+
+const OPTIONS: GetOptions = {
+  names: [],
+  namespace: 'shop',
+  allNamespaces: false,
+  namespaceGiven: false,
+  format: 'ps',
+};
+
+describe('margayctl on a datastore', () => {
+  let datastore: Datastore;
+
+  beforeEach(() => {
+    datastore = new MemoryDatastore();
+  });
+
+  function run(
+    action: Action,
+    text: string,
+    flags: { skipExists?: boolean; skipNotExists?: boolean } = {},
+  ): Promise<Outcome> {
+    const documents = parseResources(text, { file: 'file.yaml', defaultNamespace: 'default' });
+    return modify(datastore, action, documents, { skipExists: false, skipNotExists: false, ...flags });
+  }
+
+  it('creates resources and says so as calicoctl does', async () => {
+    expect(await run('create', POLICIES)).toEqual({
+      output: "Successfully created 2 'NetworkPolicy' resource(s)\n",
+      errors: '',
+      exitCode: 0,
+    });
+  });
+
+  it('refuses to create what exists, unless told to skip it', async () => {
+    await run('create', POLICIES);
+    const again = await run('create', POLICIES);
+    expect(again.exitCode).toBe(1);
+    expect(again.errors).toContain('resource already exists: NetworkPolicy(shop/frontend)');
+    expect((await run('create', POLICIES, { skipExists: true })).exitCode).toBe(0);
+  });
+
+  it('applies changes to what exists', async () => {
+    await run('create', POLICIES);
+    await run('apply', POLICIES.replace('order: 200', 'order: 50'));
+    const { output } = await get(datastore, kindNamed('np'), {
+      ...OPTIONS,
+      names: ['frontend'],
+      format: 'json',
+    });
+    expect(JSON.parse(output)).toMatchObject({ spec: { order: 50 } });
+  });
+
+  it('applies the good documents of a file and points at the line of the bad one', async () => {
+    const outcome = await run('apply', `${POLICIES}---${BROKEN}`);
+    expect(outcome.exitCode).toBe(1);
+    expect(outcome.output).toBe("Partial success: applied 2 out of 3 'NetworkPolicy' resources\n");
+    expect(outcome.errors).toMatch(/^file\.yaml:16:3: spec\.selecter: .*did you mean "selector"/);
+  });
+
+  it('replaces only what exists', async () => {
+    const outcome = await run('replace', POLICIES);
+    expect(outcome.exitCode).toBe(1);
+    expect(outcome.errors).toContain('resource does not exist: NetworkPolicy(shop/frontend)');
+  });
+
+  it('deletes, and minds what does not exist unless told not to', async () => {
+    await run('create', POLICIES);
+    expect((await run('delete', POLICIES)).output).toBe(
+      "Successfully deleted 2 'NetworkPolicy' resource(s)\n",
+    );
+    expect((await run('delete', POLICIES)).exitCode).toBe(1);
+    expect((await run('delete', POLICIES, { skipNotExists: true })).exitCode).toBe(0);
+  });
+
+  it('prints tables with the columns of calicoctl', async () => {
+    await run('create', POLICIES);
+    expect((await get(datastore, kindNamed('networkpolicies'), OPTIONS)).output).toBe(
+      'NAME       TIER      \nbackend    default   \nfrontend   default   \n\n',
+    );
+    const wide = await get(datastore, kindNamed('np'), { ...OPTIONS, format: 'wide', allNamespaces: true });
+    expect(wide.output.split('\n')[0]).toBe(
+      'NAMESPACE   NAME       TIER      ORDER   SELECTOR            ',
+    );
+  });
+
+  it('prints YAML that it reads back', async () => {
+    await run('create', POLICIES);
+    const { output } = await get(datastore, kindNamed('np'), { ...OPTIONS, format: 'yaml' });
+    const documents = parseResources(output);
+    expect(documents.map(({ resource }) => resource?.metadata.name)).toEqual(['backend', 'frontend']);
+  });
+
+  it('reports each missing name and prints the others', async () => {
+    await run('create', POLICIES);
+    const outcome = await get(datastore, kindNamed('np'), { ...OPTIONS, names: ['frontend', 'nobody'] });
+    expect(outcome.output).toContain('frontend');
+    expect(outcome.errors).toBe('resource does not exist: NetworkPolicy(shop/nobody)\n');
+    expect(outcome.exitCode).toBe(1);
+  });
+
+  it('names the kind that was probably meant', () => {
+    expect(() => kindNamed('netwrokpolicy')).toThrow("resource type 'netwrokpolicy' is not supported");
+  });
+});
