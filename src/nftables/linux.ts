@@ -34,7 +34,7 @@ import {
   StaleError,
   type TableDump,
 } from './kernel.ts';
-import { TableWatch } from './table-watch.ts';
+import { TableWatch, isAtLeast } from './table-watch.ts';
 
 export interface LinuxNftablesOptions {
   readonly table: string;
@@ -216,7 +216,15 @@ class LinuxNftables implements NftablesKernel {
     }
   }
 
+  /** Strangers' commits that were seen to leave our table alone do not count. */
+  private moveOn(): void {
+    const { seen } = this.watch;
+    if (this.generation === undefined || seen === undefined || this.watch.touched) return;
+    if (isAtLeast(seen, this.generation)) this.generation = seen;
+  }
+
   private async send(operations: readonly Operation[]): Promise<number[] | 'restart'> {
+    this.moveOn();
     const shared = this.ownership === 'shared' && this.generation !== undefined;
     const batch = encodeBatch(operations, {
       table: this.table,

@@ -286,7 +286,7 @@ function addElement(
   if (set.verdicts) checkTarget(table, targetOf(found(element.verdict, operation, 'EINVAL')), operation);
   const known = elements.get(element.key);
   if (known !== undefined) {
-    if (JSON.stringify(known.verdict) !== JSON.stringify(element.verdict)) throw refusal(operation, 'EBUSY');
+    if (JSON.stringify(known.verdict) !== JSON.stringify(element.verdict)) throw refusal(operation, 'EEXIST');
     return;
   }
   if (set.interval && [...elements.keys()].some((key) => overlap(set, key, element.key))) {

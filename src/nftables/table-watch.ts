@@ -75,6 +75,11 @@ export class TableWatch {
     this.connection.join(NFNLGRP_NFTABLES);
   }
 
+  /** The newest generation whose notifications were all seen; undefined before the first and after an overrun. */
+  get seen(): number | undefined {
+    return this.generation;
+  }
+
   /** Whether someone else changed our table since {@link forget}. */
   get touched(): boolean {
     return this.foreign;
@@ -174,6 +179,6 @@ export class TableWatch {
 }
 
 /** Serial number comparison (RFC 1982 §3.2). */
-function isAtLeast(generation: number, wanted: number): boolean {
+export function isAtLeast(generation: number, wanted: number): boolean {
   return ((generation - wanted) | 0) >= 0;
 }
