@@ -70,9 +70,14 @@ export class Bird {
     await this.launch(options.recover ? ['-R'] : []);
   }
 
+  /** Replaces the configuration file, for the next start. */
+  rewrite(config: string): Promise<void> {
+    return writeFile(this.configFile, config);
+  }
+
   /** Loads another configuration. */
   async reconfigure(config: string): Promise<string> {
-    await writeFile(this.configFile, config);
+    await this.rewrite(config);
     return this.ask('configure');
   }
 
