@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { address } from '../../../../src/net/address.ts';
 import { resolveCollision } from '../../../../src/bgp/fsm/collision.ts';
+import { notification } from '../../../../src/bgp/wire/notification.ts';
 import { GRACEFUL, at, peerOpen, run } from './sessions.ts';
 
 const LOW = address('10.0.0.1');
@@ -118,6 +119,16 @@ describe('two connections of one session', () => {
     const both = run(at('OpenSent'), accepted).session;
     const { session, did } = run(both, { type: 'tcp-failed', connection: 'out-1', reason: 'closed' });
     expect([session.state, did]).toEqual(['OpenSent', ['close out-1']]);
+  });
+
+  it('an error on one leaves the other alone, and does not count against the session', () => {
+    const both = run(at('OpenSent'), accepted).session;
+    const { session, did } = run(both, {
+      type: 'notification-received',
+      connection: 'in-1',
+      message: notification(2, 2),
+    });
+    expect([session.state, session.failures, did]).toEqual(['OpenSent', 0, ['close in-1']]);
   });
 
   it('the loss of an extra one is not told of a session that is up', () => {

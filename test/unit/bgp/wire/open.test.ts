@@ -27,6 +27,7 @@ describe('OPEN', () => {
   it.each([
     ['another version, and tells ours (RFC 4271 §6.2)', '03 fc00 00b4 0a000001 00', [2, 1, '0004']],
     ['parameters past the end', `${HEAD} 05 02 01 41`, [2, 0, '']],
+    ['octets after no parameters, whatever they look like (RFC 9072 §2)', `${HEAD} 00 ff 0000`, [2, 0, '']],
     ['octets after the parameters', `${HEAD} 00 00`, [2, 0, '']],
     ['a parameter past the end of its list', `${HEAD} 02 02 05`, [2, 0, '']],
     ['a capability past the end of its parameter', `${HEAD} 04 02 02 41 04`, [2, 0, '']],

@@ -414,6 +414,23 @@ describe('an UPDATE whose prefixes cannot be known', () => {
 });
 
 describe('what is no fault', () => {
+  it('believes AS4_PATH and AS4_AGGREGATOR only beside an AGGREGATOR of AS_TRANS (RFC 6793 §4.2.3)', () => {
+    const path = `${ORIGIN} 400206 02 02 fde9 5ba0 ${NEXT_HOP}`;
+    const as4 = 'c0110a 02 02 0000fde9 fa56ea07 c01208 fa56ea07 0a000009';
+    const read = (aggregator: string): unknown =>
+      decodeUpdate(update('', `${path} ${aggregator} ${as4}`, NLRI), TWO_OCTET);
+    expect(read('c00706 5ba0 0a000009')).toMatchObject({
+      attributes: {
+        asPath: [{ asNumbers: [65001, 4200000007] }],
+        aggregator: { asNumber: 4200000007 },
+      },
+    });
+    expect(read('c00706 fde8 0a000008')).toMatchObject({
+      attributes: { asPath: [{ asNumbers: [65001, 23456] }], aggregator: { asNumber: 65000 } },
+    });
+    expect(read('')).toMatchObject({ attributes: { asPath: [{ asNumbers: [65001, 4200000007] }] } });
+  });
+
   it('keeps unknown optional transitive attributes and drops unknown non-transitive ones (RFC 4271 §5)', () => {
     const result = decodeUpdate(update('', `${BASE} c0c802 abcd 80c901 00 c01c00`, NLRI), WIRE);
     expect(result).toMatchObject({
