@@ -1,6 +1,7 @@
 /** What the datastore itself writes into the metadata of a resource, and what it keeps out of the stored value. */
 import { randomUUID } from 'node:crypto';
 import { decodeResource } from '../model/decode.ts';
+import { kindDefinition } from '../model/registry.ts';
 import type { ObjectMeta, Resource, ResourceKey } from '../model/resource.ts';
 
 /** A new resource: with a fresh uid and the time of its creation, to the second as Kubernetes writes it. */
@@ -43,12 +44,13 @@ export function checkStorable(resource: Resource): void {
   decodeResource(resource.kind, withoutVersion(resource));
 }
 
-/** Whether a key is among those that a list or watch asks for. */
+/** Whether a key is among those that a list or watch asks for. Kinds that are not in the table of kinds never are. */
 export function isSelected(
   key: ResourceKey,
   options: { readonly kind?: string; readonly namespace?: string },
 ): boolean {
   return (
+    kindDefinition(key.kind) !== undefined &&
     (options.kind === undefined || options.kind === key.kind) &&
     (options.namespace === undefined || options.namespace === key.namespace)
   );

@@ -7,6 +7,7 @@ import { decodeResource } from '../model/decode.ts';
 import { type Resource, type ResourceKey, keyText } from '../model/resource.ts';
 import {
   CompactedError,
+  type DatastoreError,
   InvalidValueError,
   type ListOptions,
   type ListResult,
@@ -62,21 +63,36 @@ export class Change {
 /** What is stored under a key now. */
 export interface Entry {
   readonly last: Change;
-  /** The newest change of the key that gave a good resource; `last` itself if that did. */
+  /** The newest change of the key that left a value; `last` itself if that did. */
   readonly good: Change | undefined;
+}
+
+/** A state as it was written down. */
+export interface Snapshot {
+  /** The newest revision whose changes are not known one by one. */
+  readonly base: number;
+  readonly revision: number;
+  readonly entries: Iterable<Entry>;
+  /** The changes in (base, revision], ascending. */
+  readonly history: readonly Change[];
 }
 
 export class State {
   private readonly entries = new Map<string, Entry>();
   /** Ascending by revision. */
   private history: Change[] = [];
+  private compacted = 0;
+  private newest = 0;
   private waiters: (() => void)[] = [];
+  private failure: DatastoreError | undefined;
 
-  /** `base`: the newest revision whose changes are not known one by one. */
-  constructor(
-    private compacted = 0,
-    private newest = compacted,
-  ) {}
+  constructor(snapshot?: Snapshot) {
+    if (snapshot === undefined) return;
+    this.compacted = snapshot.base;
+    this.newest = snapshot.revision;
+    this.history = [...snapshot.history];
+    for (const entry of snapshot.entries) this.entries.set(keyText(entry.last.key), entry);
+  }
 
   /** Revision of the newest change. */
   get revision(): number {
@@ -96,18 +112,13 @@ export class State {
     return this.entries.values();
   }
 
-  /** Takes over an entry as it was when history began. */
-  load(entry: Entry): void {
-    this.entries.set(keyText(entry.last.key), entry);
-  }
-
   /** Applies the next change and wakes the watches. */
   apply(change: Change): void {
     const id = keyText(change.key);
     if (change.content.type === 'deleted') {
       this.entries.delete(id);
     } else {
-      const good = change.outcome() instanceof MargayError ? this.entries.get(id)?.good : change;
+      const good = change.content.type === 'value' ? change : this.entries.get(id)?.good;
       this.entries.set(id, { last: change, good });
     }
     this.history.push(change);
@@ -154,6 +165,7 @@ export class State {
     let { from } = options;
     if (from > this.newest) throw new CompactedError(from);
     while (!options.signal.aborted) {
+      if (this.failure !== undefined) throw this.failure;
       if (from < this.compacted) throw new CompactedError(from);
       const changes = this.history.slice(this.indexAfter(from));
       if (changes.length > 0) {
@@ -168,10 +180,9 @@ export class State {
     }
   }
 
-  /** The state is no longer that of the datastore: every watch ends with a CompactedError. */
-  invalidate(): void {
-    this.history = [];
-    this.compacted = Number.MAX_SAFE_INTEGER;
+  /** The state is no longer that of the datastore: every watch ends with the error. */
+  fail(error: DatastoreError): void {
+    this.failure = error;
     this.wake();
   }
 
