@@ -83,7 +83,7 @@ function affinityPath({ type, node, cidr }: BlockAffinityIdentity): string {
 function parseAffinityPath(type: 'host' | 'virtual', path: string): ResourceKey | undefined {
   const [node, family, block, name, ...rest] = path.slice(affinityPrefixes[type].length).split('/');
   if (!node || block !== 'block' || name === undefined || rest.length > 0) return undefined;
-  const cidr = parsePrefix(name.replace(/-(?=[0-9]+$)/, '/'));
+  const cidr = /-[0-9]+$/.test(name) ? parsePrefix(name.replace(/-(?=[0-9]+$)/, '/')) : undefined;
   if (cidr === undefined || family !== (familyOf(cidr) === 4 ? 'ipv4' : 'ipv6')) return undefined;
   return blockAffinityKey({ type, node: unescape(node), cidr });
 }

@@ -12,6 +12,7 @@ import {
   isSeq,
   parseAllDocuments,
   stringify,
+  visit,
 } from 'yaml';
 import { type EntryOptions, decodeEntry } from './decode.ts';
 import type { Fault } from './fault-report.ts';
@@ -82,11 +83,24 @@ class DocumentReader {
       value = this.document.toJS({ maxAliasCount: maximumAliases });
     } catch (error) {
       if (!(error instanceof ReferenceError)) throw error;
-      const problem = { ...this.placeOf(this.document.range[0]), path: [], message: error.message };
+      const problem = { ...this.placeOf(this.danglingAlias()), path: [], message: error.message };
       return [{ line, problems: [problem] }];
     }
     if (value === null || value === undefined) return [];
     return isPlainObject(value) && isList(value) ? this.readList(value) : [this.readOne(value, [])];
+  }
+
+  /** Where the first alias without an anchor stands, else the document's start. */
+  private danglingAlias(): number {
+    let offset: number | undefined;
+    visit(this.document, {
+      Alias: (_key, alias) => {
+        if (alias.resolve(this.document) !== undefined) return undefined;
+        offset = alias.range?.[0];
+        return visit.BREAK;
+      },
+    });
+    return offset ?? this.document.range[0];
   }
 
   private readList(list: Record<string, unknown>): ParsedResource[] {

@@ -93,7 +93,7 @@ export const kubernetesNetworkPolicy = defineKind({
   externalKind: 'NetworkPolicy',
   apiVersion: 'networking.k8s.io/v1',
   plural: 'kubernetesnetworkpolicies',
-  aliases: ['kubernetesnetworkpolicy', 'knp'],
+  aliases: ['knp'],
   namespaced: true,
   description: "Kubernetes' own network policy.",
   spec: networkPolicySpec,

@@ -6,22 +6,23 @@ import * as field from '../fields.ts';
 import { workloadEndpointName } from '../workload-endpoint-name.ts';
 import { type Finding, type ResourceOf, defineKind } from './definition.ts';
 
-const qosLimits = [
-  'ingressBandwidth',
-  'ingressBurst',
-  'ingressPeakrate',
-  'ingressMinburst',
-  'egressBandwidth',
-  'egressBurst',
-  'egressPeakrate',
-  'egressMinburst',
-  'ingressPacketRate',
-  'ingressPacketBurst',
-  'egressPacketRate',
-  'egressPacketBurst',
-  'ingressMaxConnections',
-  'egressMaxConnections',
-] as const;
+/** Limits, and what they count. */
+const qosLimits = {
+  ingressBandwidth: 'Bits per second towards the workload.',
+  ingressBurst: 'Bits that may exceed ingressBandwidth at once.',
+  ingressPeakrate: 'Bits per second at which a burst is sent.',
+  ingressMinburst: 'Bytes that are sent at ingressPeakrate at once.',
+  egressBandwidth: 'Bits per second from the workload.',
+  egressBurst: 'Bits that may exceed egressBandwidth at once.',
+  egressPeakrate: 'Bits per second at which a burst is sent.',
+  egressMinburst: 'Bytes that are sent at egressPeakrate at once.',
+  ingressPacketRate: 'Packets per second towards the workload.',
+  ingressPacketBurst: 'Packets that may exceed ingressPacketRate at once.',
+  egressPacketRate: 'Packets per second from the workload.',
+  egressPacketBurst: 'Packets that may exceed egressPacketRate at once.',
+  ingressMaxConnections: 'Connections to the workload.',
+  egressMaxConnections: 'Connections from the workload.',
+} as const;
 
 const portProtocols: ReadonlySet<number> = new Set([6, 17, 132]);
 
@@ -87,10 +88,9 @@ export const workloadEndpoint = defineKind({
         .describe('Further source addresses that the workload may use.'),
       qosControls: z
         .strictObject({
-          ...(Object.fromEntries(qosLimits.map((name) => [name, limit()])) as Record<
-            (typeof qosLimits)[number],
-            ReturnType<typeof limit>
-          >),
+          ...(Object.fromEntries(
+            Object.entries(qosLimits).map(([name, text]) => [name, limit().describe(text)]),
+          ) as Record<keyof typeof qosLimits, ReturnType<typeof limit>>),
           dscp: z
             .union([z.int().min(0).max(63), z.string()])
             .meta({ 'x-kubernetes-int-or-string': true })
