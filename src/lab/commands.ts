@@ -5,6 +5,7 @@ import { constants } from 'node:os';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { ConfigError, describeError } from '../base/errors.ts';
 import type { Family } from '../net/address.ts';
+import { defineConformanceCommand } from './conformance-command.ts';
 import { matrixOf, probePairs } from './connectivity.ts';
 import { Lab, type LabOptions } from './lab.ts';
 import { formatMatrix } from './matrix.ts';
@@ -119,6 +120,11 @@ export function registerLabCommands(program: Command, setExitCode: SetExitCode):
         )}\n`,
       );
     });
+
+  defineConformanceCommand(
+    command('conformance <file>', 'Run a suite of policy tests in a lab of its own and compare.'),
+    setExitCode,
+  );
 
   lab
     .command('serve <directory>', { hidden: true })

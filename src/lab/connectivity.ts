@@ -56,10 +56,21 @@ export async function probePairs(
   );
 }
 
-/** What a probe shows: open only if the one that was meant has answered. */
+/** How a rejecting rule reaches the sender, beside a reset or an unreachable port (icmp(7), RFC 4443 §3.1). */
+const REJECTIONS: ReadonlySet<string> = new Set(['EHOSTUNREACH', 'EACCES']);
+
+/** What a probe shows. An answer by another than was meant, or a failure of our own side, is no verdict at all. */
 export function seen({ destination, result }: PairResult): Cell['seen'] {
-  if (result.verdict === 'OPEN') return result.name === destination ? 'open' : 'closed';
-  return result.verdict === 'REFUSED' ? 'refused' : 'closed';
+  switch (result.verdict) {
+    case 'OPEN':
+      return result.name === destination ? 'open' : 'error';
+    case 'REFUSED':
+      return 'refused';
+    case 'TIMEOUT':
+      return 'closed';
+    case 'ERROR':
+      return REJECTIONS.has(result.error) ? 'refused' : 'error';
+  }
 }
 
 /** Results as a table without expectations. */

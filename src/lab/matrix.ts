@@ -1,12 +1,7 @@
-/**
- * Who reaches whom, as a table: rows send, columns answer.
- *
- *     .  open, as expected        X  closed, as expected
- *     o  open, should be closed   x  closed, should be open      (with ! in front of the row)
- *     r  refused, where closed was expected                      -  not judged
- */
+/** Who reaches whom, as a table: rows send, columns answer. Pure. */
 
-export type CellState = 'open' | 'closed' | 'refused';
+/** `refused` keeps traffic out, but not silently; `error` is neither open nor closed. */
+export type CellState = 'open' | 'closed' | 'refused' | 'error';
 
 export interface Cell {
   readonly seen: CellState;
@@ -17,34 +12,38 @@ export interface Cell {
 /** Cells by source, then by destination. */
 export type Matrix = ReadonlyMap<string, ReadonlyMap<string, Cell>>;
 
-/** Whether what was seen is what was expected. A refusal keeps traffic out, so it agrees with `closed`. */
+/** Whether what was seen is what was expected. */
 export function agrees({ seen, expected }: Cell): boolean {
-  return expected === undefined || (seen === 'open') === (expected === 'open');
+  if (expected === undefined) return true;
+  return expected === 'open' ? seen === 'open' : seen === 'closed' || seen === 'refused';
 }
 
-function symbol(cell: Cell | undefined): string {
-  if (cell === undefined) return '-';
-  if (!agrees(cell)) return cell.seen === 'open' ? 'o' : 'x';
-  if (cell.seen === 'refused') return 'r';
-  return cell.seen === 'open' ? '.' : 'X';
-}
+const LETTERS: Readonly<Record<CellState, string>> = { open: '.', closed: 'X', refused: 'r', error: '?' };
 
-/** The table as text, one line for each source; columns are numbered, and the numbers explained by the rows. */
+/** What was seen as text: `.` open, `X` silent, `r` refused, `?` error, `-` not probed; columns carry the rows' numbers. */
 export function formatMatrix(names: readonly string[], matrix: Matrix): string {
   const width = Math.max(4, ...names.map((name) => name.length));
-  const digits = String(names.length - 1).length;
-  const numbers = names.map((_, index) => String(index).padStart(digits));
-  const header = `${' '.repeat(width + digits + 5)}${numbers.join(' ')}`;
+  const digits = String(names.length).length;
+  const line = (number: string, name: string, cells: readonly string[]): string =>
+    `${number.padStart(digits)} ${name.padEnd(width)}  ${cells.map((cell) => cell.padStart(digits)).join(' ')}`;
   const rows = names.map((source, index) => {
-    const row = matrix.get(source);
-    const wrong = [...(row?.values() ?? [])].some((cell) => !agrees(cell));
-    const cells = names.map((destination) => symbol(row?.get(destination)).padStart(digits));
-    return `${wrong ? '!' : ' '} ${String(index).padStart(digits)} ${source.padEnd(width)}  ${cells.join(' ')}`;
+    const cells = names.map((destination) => {
+      const cell = matrix.get(source)?.get(destination);
+      return cell === undefined ? '-' : LETTERS[cell.seen];
+    });
+    return line(String(index + 1), source, cells);
   });
-  return [header, ...rows].join('\n');
+  return [
+    line(
+      '',
+      '',
+      names.map((_, index) => String(index + 1)),
+    ),
+    ...rows,
+  ].join('\n');
 }
 
-/** Expected and seen side by side, in the letters of the expectation (`.` and `X`). */
+/** Expected and seen side by side in the same letters; what differs is named at the end of its row. */
 export function formatComparison(names: readonly string[], matrix: Matrix): string {
   const width = Math.max(6, ...names.map((name) => name.length));
   const letters = (row: ReadonlyMap<string, Cell> | undefined, side: 'expected' | 'seen'): string =>
@@ -52,8 +51,7 @@ export function formatComparison(names: readonly string[], matrix: Matrix): stri
       .map((name) => {
         const cell = row?.get(name);
         if (cell === undefined || cell.expected === undefined) return '-';
-        if (side === 'seen' && cell.seen === 'refused') return 'r';
-        return cell[side] === 'open' ? '.' : 'X';
+        return LETTERS[cell[side] ?? 'closed'];
       })
       .join('');
   const column = Math.max(8, names.length);

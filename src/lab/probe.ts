@@ -1,6 +1,7 @@
 /** One try from one network namespace: does this port answer, and who answers? Never repeated. */
 import { createSocket } from 'node:dgram';
 import { Socket } from 'node:net';
+import { KernelError } from '../base/errors.ts';
 import { type Address, familyOf } from '../net/address.ts';
 import { closeSocket, tcpSocket, udpSocket } from '../sys/socket.ts';
 import type { ProbeProtocol } from './responder.ts';
@@ -76,7 +77,7 @@ const probeTcp: Send = ({ namespace, address, port }, answer, fail) => {
 const probeUdp: Send = ({ namespace, address, port }, answer, fail) => {
   const family = familyOf(address);
   const any = (family === 4 ? '0.0.0.0' : '::') as Address;
-  const fd = udpSocket({ namespace, address: any, port: 0 });
+  const fd = unusedUdpSocket(namespace, any);
   const socket = createSocket(family === 4 ? 'udp4' : 'udp6');
   socket.on('message', (datagram) => answer(datagram.toString('utf8').split(' ', 1)[0]!));
   socket.on('error', fail);
@@ -99,6 +100,25 @@ const probeUdp: Send = ({ namespace, address, port }, answer, fail) => {
     open = false;
   };
 };
+
+const FIRST_PORT = 20_000;
+const LAST_PORT = 59_999;
+let lastPort = FIRST_PORT + Math.floor(Math.random() * (LAST_PORT - FIRST_PORT));
+
+/**
+ * A UDP socket on a port that no probe before had. Connection tracking remembers a flow for minutes and lets it pass
+ * whatever the policy says now; a port that came round too soon would belong to such a flow.
+ */
+function unusedUdpSocket(namespace: string, address: Address): number {
+  for (let attempt = 1; ; attempt++) {
+    lastPort = lastPort === LAST_PORT ? FIRST_PORT : lastPort + 1;
+    try {
+      return udpSocket({ namespace, address, port: lastPort });
+    } catch (error) {
+      if (attempt === 10 || !(error instanceof KernelError) || error.errno !== 'EADDRINUSE') throw error;
+    }
+  }
+}
 
 function failure(error: unknown): Outcome {
   const code = error instanceof Error && 'code' in error ? String(error.code) : undefined;

@@ -1,6 +1,7 @@
 /** What a lab writes into its datastore: what an orchestrator, an operator and IPAM would have written. */
 import { type Address, familyOf } from '../net/address.ts';
-import { type Prefix, hostPrefix } from '../net/prefix.ts';
+import { hostPrefix } from '../net/prefix.ts';
+import { blockAffinityName } from '../model/block-affinity-name.ts';
 import { podLabels } from '../model/convert/pod-labels.ts';
 import {
   nameLabel,
@@ -53,7 +54,7 @@ function nodeResources(plan: LabPlan, machine: MachinePlan): Resource[] {
       },
     },
     ...pools.map((cidr) =>
-      pool(`announced-by-${name}-${cidrName(cidr)}`, {
+      pool(`announced-by-${blockAffinityName({ type: 'host', node: name, cidr })}`, {
         cidr,
         blockSize: Number(cidr.slice(cidr.indexOf('/') + 1)),
         ipipMode: 'Never',
@@ -65,7 +66,7 @@ function nodeResources(plan: LabPlan, machine: MachinePlan): Resource[] {
     ...node.blocks.map((cidr) => ({
       apiVersion: API_VERSION,
       kind: 'BlockAffinity',
-      metadata: { name: `${name}-${cidrName(cidr)}` },
+      metadata: { name: blockAffinityName({ type: 'host', node: name, cidr }) },
       spec: { state: 'confirmed', node: name, type: 'host', cidr, deleted: false },
     })),
   ];
@@ -80,11 +81,6 @@ function nodeBgp(node: NodePlan): Record<string, unknown> {
     ...(ipv4 === undefined ? {} : { ipv4Address: text(ipv4) }),
     ...(ipv6 === undefined ? {} : { ipv6Address: text(ipv6) }),
   };
-}
-
-/** `10.65.0.0/26` is `10-65-0-0-26`, as Calico names what belongs to a block. */
-function cidrName(cidr: Prefix): string {
-  return cidr.replaceAll(/[.:/]/g, '-');
 }
 
 /** The sessions of routers, from the nodes' side. */

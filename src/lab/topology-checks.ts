@@ -31,6 +31,19 @@ function oneOf(known: Iterable<string>): string {
   return list === '' ? 'nothing: none is defined' : list;
 }
 
+/** Machines name network namespaces and bridge ports, and an interface name has 15 characters. */
+const NAME_LENGTHS = { lab: 24, machine: 12, namespace: 63 } as const;
+
+function checkSyntax(name: string, what: keyof typeof NAME_LENGTHS, path: Path, report: Report): void {
+  const length = NAME_LENGTHS[what];
+  if (name.length <= length && /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/.test(name)) return;
+  report(
+    path,
+    `not a name of a ${what}`,
+    `1 to ${length} of lower-case letters, digits and "-", not at an end`,
+  );
+}
+
 /** Names become network namespaces, where `shop-web` and a host of that name would be one. */
 function checkNames(topology: Topology, report: Report): void {
   const owners = new Map<string, string>(
@@ -41,8 +54,15 @@ function checkNames(topology: Topology, report: Report): void {
     if (owner !== undefined) report(path, `the name ${name} is taken by ${owner}`);
     owners.set(name, path.join('.'));
   };
+  checkSyntax(topology.name, 'lab', ['name'], report);
+  for (const name of Object.keys(topology.namespaces)) {
+    checkSyntax(name, 'namespace', ['namespaces', name], report);
+  }
   for (const room of ['segments', 'hosts', 'routers', 'clients'] as const) {
-    for (const name of Object.keys(topology[room])) claim(name, [room, name]);
+    for (const name of Object.keys(topology[room])) {
+      checkSyntax(name, 'machine', [room, name], report);
+      claim(name, [room, name]);
+    }
   }
   for (const name of Object.keys(topology.workloads)) claim(name.replace('/', '-'), ['workloads', name]);
 }

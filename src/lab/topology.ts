@@ -6,21 +6,8 @@ import * as z from 'zod';
 import * as field from '../model/fields.ts';
 import { once } from '../model/kinds/definition.ts';
 
-/** Machines name network namespaces and bridge ports, and an interface name has 15 characters. */
-const MACHINE_NAME_LENGTH = 12;
-const LAB_NAME_LENGTH = 24;
-
-const label = (length: number, what: string) =>
-  z.string().superRefine((text, context) => {
-    if (text.length > length || !/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/.test(text)) {
-      field.fault(context, `not a name of a ${what}`, {
-        allowed: `1 to ${length} of lower-case letters, digits and "-", not at an end`,
-      });
-    }
-  });
-
-const names = <Value extends z.ZodType>(length: number, what: string, value: Value) =>
-  z.record(label(length, what), value);
+/** A map by name; names are checked in topology-checks.ts, which can say more about them. */
+const byName = <Value extends z.ZodType>(value: Value) => z.record(z.string(), value);
 
 const port = () =>
   z.strictObject({
@@ -40,7 +27,7 @@ export const ROUTER_SOFTWARE = ['bird', 'frr', 'gobgp', 'margay'] as const;
 
 export const topologySchema = once(() =>
   z.strictObject({
-    name: label(LAB_NAME_LENGTH, 'lab').describe('Part of the name of everything the lab makes.'),
+    name: z.string().describe('Part of the name of everything the lab makes.'),
     datastore: z.enum(['directory', 'etcd']).default('directory'),
     bgp: z.boolean().default(true).describe('Without it the lab writes static routes between the hosts.'),
     asNumber: field.asNumber().default(64512).describe('AS number of the hosts.'),
@@ -54,14 +41,8 @@ export const topologySchema = once(() =>
         }),
       )
       .default([]),
-    segments: names(
-      MACHINE_NAME_LENGTH,
-      'segment',
-      z.strictObject({ subnets: z.array(field.maskedPrefix()).min(1).max(2) }),
-    ),
-    hosts: names(
-      MACHINE_NAME_LENGTH,
-      'host',
+    segments: byName(z.strictObject({ subnets: z.array(field.maskedPrefix()).min(1).max(2) })),
+    hosts: byName(
       z.strictObject({
         segments: z.array(z.string()).min(1),
         addresses: addresses(),
@@ -69,9 +50,7 @@ export const topologySchema = once(() =>
         labels: field.labelMap().default({}),
       }),
     ),
-    routers: names(
-      MACHINE_NAME_LENGTH,
-      'router',
+    routers: byName(
       z.strictObject({
         software: z.enum(ROUTER_SOFTWARE),
         asNumber: field.asNumber(),
@@ -88,9 +67,7 @@ export const topologySchema = once(() =>
           .describe('Prefixes to announce; by default the segments that have no hosts.'),
       }),
     ).default({}),
-    clients: names(
-      MACHINE_NAME_LENGTH,
-      'client',
+    clients: byName(
       z.strictObject({
         segments: z.array(z.string()).min(1),
         addresses: addresses(),
@@ -98,7 +75,7 @@ export const topologySchema = once(() =>
         ports: z.array(port()).default([]),
       }),
     ).default({}),
-    namespaces: names(63, 'namespace', z.strictObject({ labels: field.labelMap().default({}) })).default({}),
+    namespaces: byName(z.strictObject({ labels: field.labelMap().default({}) })).default({}),
     workloads: z
       .record(
         z.string(),

@@ -1,0 +1,385 @@
+/**
+ * Runs a conformance suite in a lab of its own: writes what a step says, waits until every agent reports that
+ * revision in force, then probes every pair at the same time, once, and compares. Nothing is repeated until it agrees.
+ */
+import { MargayError, describeError } from '../base/errors.ts';
+import { type Family, familyOf } from '../net/address.ts';
+import type { Prefix } from '../net/prefix.ts';
+import { kindDefinition } from '../model/registry.ts';
+import { decodeEntry } from '../model/decode.ts';
+import { storedForm } from '../model/convert/namespace.ts';
+import { ValidationError } from '../model/problem.ts';
+import { type Resource, type ResourceKey, keyOf, keyText } from '../model/resource.ts';
+import {
+  type ProbeSet,
+  type ResourceReference,
+  type Suite,
+  type SuiteCase,
+  type SuiteStep,
+  dependsOnFamily,
+  substitute,
+} from './conformance-suite.ts';
+import { type PairResult, probePairs, seen } from './connectivity.ts';
+import { Lab, type LabOptions } from './lab.ts';
+import { type Cell, type Matrix, agrees } from './matrix.ts';
+import { Responder } from './responder.ts';
+import type { Topology } from './topology.ts';
+
+export interface ConformanceOptions extends LabOptions {
+  readonly families: readonly Family[];
+  /** Number of hosts that the pods are spread over. */
+  readonly nodes: number;
+  /** Only cases whose name this finds. */
+  readonly only?: RegExp;
+  /** Policies are withheld, to see that the probes notice it. */
+  readonly selfTest: boolean;
+  /** Name of the lab; its namespaces begin with `margay-` and it. */
+  readonly labName: string;
+  /** Told of each case as it ends. */
+  readonly report?: (result: CaseResult) => void;
+}
+
+/** One set of probes of a step, in one family. */
+export interface CheckResult {
+  readonly step: number;
+  readonly family: Family;
+  readonly port: number;
+  readonly protocol: ProbeSet['protocol'];
+  readonly pods: readonly string[];
+  readonly matrix: Matrix;
+  readonly probes: number;
+  /** Refused where silence was expected; they count as closed. */
+  readonly refused: number;
+  /** Pairs that were not as expected, in words. */
+  readonly wrong: readonly string[];
+}
+
+export interface CaseResult {
+  readonly name: string;
+  readonly outcome: 'passed' | 'failed' | 'skipped';
+  /** Why it was skipped, or why it failed beyond its probes. */
+  readonly reason?: string;
+  readonly checks: readonly CheckResult[];
+  /** Milliseconds from the last write of a step until every agent had it in force, one for each step. */
+  readonly enforcement: readonly number[];
+}
+
+export interface SuiteResult {
+  readonly suite: string;
+  readonly families: readonly Family[];
+  readonly nodes: number;
+  readonly selfTest: boolean;
+  readonly cases: readonly CaseResult[];
+}
+
+/** Milliseconds that agents may take to bring a step into force. */
+const IN_FORCE = 10_000;
+const POOLS: Readonly<Record<Family, { cidr: Prefix; blockSize: number }>> = {
+  4: { cidr: '10.65.0.0/16' as Prefix, blockSize: 26 },
+  6: { cidr: 'fd65::/112' as Prefix, blockSize: 122 },
+};
+const SUBNETS: Readonly<Record<Family, Prefix>> = { 4: '172.16.0.0/24' as Prefix, 6: 'fd16::/64' as Prefix };
+
+/** What makes a run meaningless, as opposed to a case that fails: a lab or an agent that does not work. */
+export class ConformanceError extends MargayError {}
+
+/** Runs the suite and removes its lab. Rejects when the lab or an agent does not work. */
+export async function runSuite(suite: Suite, options: ConformanceOptions): Promise<SuiteResult> {
+  const lab = await Lab.up(suiteTopology(suite, options), { ...options, servers: false, waitForBgp: false });
+  const responder = new Responder();
+  try {
+    for (const { name, networkNamespace, ports } of lab.plan.workloads) {
+      await responder.serve({ name, namespace: networkNamespace, ports });
+    }
+    const runner = new SuiteRunner(lab, suite, options);
+    const cases: CaseResult[] = [];
+    for (const [index, test] of suite.cases.entries()) {
+      if (options.only !== undefined && !options.only.test(test.name)) continue;
+      try {
+        const result = await runner.run(test);
+        cases.push(result);
+        options.report?.(result);
+      } catch (cause) {
+        throw new ConformanceError(
+          'lab.conformance',
+          `case ${index + 1} (${test.name}) could not be judged`,
+          {
+            cause,
+          },
+        );
+      }
+    }
+    const { families, nodes, selfTest } = options;
+    return { suite: suite.name, families, nodes, selfTest, cases };
+  } finally {
+    responder.close();
+    await lab.down();
+  }
+}
+
+/** A lab for the suite's pods: hosts on one wire, static routes, the embedded datastore. */
+export function suiteTopology(suite: Suite, options: ConformanceOptions): Topology {
+  const { families, nodes, labName } = options;
+  const host = (node: number): string => `n${((node - 1) % nodes) + 1}`;
+  return {
+    name: labName,
+    datastore: 'directory',
+    bgp: false,
+    asNumber: 64512,
+    mesh: false,
+    pools: families.map((family) => ({ ...POOLS[family], natOutgoing: false })),
+    segments: { wire: { subnets: families.map((family) => SUBNETS[family]) } },
+    hosts: Object.fromEntries(
+      Array.from({ length: nodes }, (_, index) => [
+        host(index + 1),
+        { segments: ['wire'], addresses: {}, labels: {} },
+      ]),
+    ),
+    routers: {},
+    clients: {},
+    namespaces: Object.fromEntries(
+      Object.entries(suite.namespaces).map(([name, labels]) => [name, { labels: { ...labels } }]),
+    ),
+    workloads: Object.fromEntries(
+      suite.pods.map((pod, index) => {
+        const ips = pod.ips?.filter((address) => families.includes(familyOf(address)));
+        return [
+          pod.name,
+          {
+            host: host(pod.node ?? index + 1),
+            labels: { ...pod.labels },
+            serviceAccount: pod.serviceAccount,
+            ports: [...pod.ports],
+            ...(ips === undefined ? {} : { ips }),
+          },
+        ];
+      }),
+    ),
+    resources: [],
+  };
+}
+
+class SuiteRunner {
+  constructor(
+    private readonly lab: Lab,
+    private readonly suite: Suite,
+    private readonly options: ConformanceOptions,
+  ) {}
+
+  async run(test: SuiteCase): Promise<CaseResult> {
+    const { name } = test;
+    if (test.skip !== undefined) {
+      return { name, outcome: 'skipped', reason: test.skip, checks: [], enforcement: [] };
+    }
+    const { families } = this.options;
+    // A case that names addresses is another case in each family.
+    const rounds = dependsOnFamily(test) ? families.map((family) => [family]) : [families];
+    const checks: CheckResult[] = [];
+    const enforcement: number[] = [];
+    try {
+      for (const round of rounds) {
+        const steps = substitute(test.steps, round[0]!, (pod, family) => this.lab.address(pod, family));
+        await this.runSteps(revive(steps, test.steps), round, checks, enforcement);
+      }
+    } catch (error) {
+      // A resource that is refused is the case's fault; everything else is the lab's.
+      if (!(error instanceof ValidationError)) throw error;
+      return { name, outcome: 'failed', reason: describeError(error), checks, enforcement };
+    }
+    const failed = checks.some(({ wrong }) => wrong.length > 0);
+    const reason = failed ? await this.agentProblems() : undefined;
+    return {
+      name,
+      outcome: failed ? 'failed' : 'passed',
+      ...(reason === undefined ? {} : { reason }),
+      checks,
+      enforcement,
+    };
+  }
+
+  private async runSteps(
+    steps: readonly SuiteStep[],
+    families: readonly Family[],
+    checks: CheckResult[],
+    enforcement: number[],
+  ): Promise<void> {
+    const undo = new Undo(this.lab, this.suite);
+    try {
+      for (const [index, step] of steps.entries()) {
+        const revision = await this.change(step, undo);
+        const written = performance.now();
+        if (revision !== undefined) {
+          await this.lab.waitInForce(revision, IN_FORCE);
+          enforcement.push(performance.now() - written);
+        }
+        for (const set of step.probes) {
+          const results = await this.probe(set, families);
+          for (const family of families) {
+            checks.push(
+              judge(
+                index + 1,
+                family,
+                set,
+                results.filter((result) => result.family === family),
+              ),
+            );
+          }
+        }
+      }
+    } finally {
+      // The wait of the next case's first step covers this too, but that case may change nothing.
+      const revision = await undo.all();
+      if (revision !== undefined) await this.lab.waitInForce(revision, IN_FORCE);
+    }
+  }
+
+  /** Writes what a step changes; the newest revision, or undefined if it changes nothing. */
+  private async change(step: SuiteStep, undo: Undo): Promise<number | undefined> {
+    const revisions: (number | undefined)[] = [];
+    for (const reference of step.remove) revisions.push(await undo.remove(reference));
+    for (const { kind, name, labels, add } of step.labels) {
+      const before = undo.labels(kind, name);
+      revisions.push(await undo.relabel(kind, name, add ? { ...before, ...labels } : labels));
+    }
+    for (const document of step.apply) {
+      const decoded = decodeEntry(document, { defaultNamespace: 'default' });
+      if (decoded.faults !== undefined) throw new ValidationError(decoded.faults);
+      if (this.options.selfTest && decoded.resource.kind.endsWith('NetworkPolicy')) continue;
+      revisions.push(await undo.write(decoded.resource));
+    }
+    const known = revisions.filter((revision) => revision !== undefined);
+    return known.length === 0 ? undefined : Math.max(...known);
+  }
+
+  private probe(set: ProbeSet, families: readonly Family[]): Promise<PairResult[]> {
+    const endpoints = set.pods.map((name) => this.lab.endpoint(name));
+    return probePairs(endpoints, endpoints, { port: set.port, protocol: set.protocol, families });
+  }
+
+  /** What agents complain about, which often says why a probe was not as expected. */
+  private async agentProblems(): Promise<string | undefined> {
+    const problems: string[] = [];
+    for (const node of this.lab.nodes) {
+      const { datastore, dataplane } = await this.lab.agentStatus(node);
+      problems.push(
+        ...datastore.invalid.map(({ resource, error }) => `${node}: ${resource}: ${error}`),
+        ...dataplane.problems.map((problem) => `${node}: ${problem}`),
+      );
+    }
+    return problems.length === 0 ? undefined : problems.join('\n');
+  }
+}
+
+/** JSON has no maps and sets: the probes, which hold no placeholders, are taken from the original. */
+function revive(steps: readonly SuiteStep[], original: readonly SuiteStep[]): SuiteStep[] {
+  return steps.map((step, index) => ({ ...step, probes: original[index]!.probes }));
+}
+
+/** Changes a lab and remembers how it was. */
+class Undo {
+  private readonly before = new Map<string, { key: ResourceKey; resource: Resource | undefined }>();
+  private readonly relabelled = new Map<string, { kind: 'Pod' | 'Namespace'; name: string }>();
+  private readonly current = new Map<string, Readonly<Record<string, string>>>();
+
+  constructor(
+    private readonly lab: Lab,
+    private readonly suite: Suite,
+  ) {}
+
+  async write(resource: Resource): Promise<number> {
+    await this.remember(keyOf(storedForm(resource)));
+    return (await this.lab.open()).write(resource);
+  }
+
+  async remove(reference: ResourceReference): Promise<number | undefined> {
+    const key = this.keyOf(reference);
+    await this.remember(key);
+    return (await this.lab.open()).remove(key);
+  }
+
+  /** The labels of a pod or namespace as they are now. */
+  labels(kind: 'Pod' | 'Namespace', name: string): Readonly<Record<string, string>> {
+    return this.current.get(`${kind} ${name}`) ?? this.original(kind, name);
+  }
+
+  async relabel(
+    kind: 'Pod' | 'Namespace',
+    name: string,
+    labels: Readonly<Record<string, string>>,
+  ): Promise<number> {
+    this.relabelled.set(`${kind} ${name}`, { kind, name });
+    this.current.set(`${kind} ${name}`, labels);
+    return kind === 'Pod'
+      ? this.lab.setWorkloadLabels(name, labels)
+      : this.lab.setNamespaceLabels(name, labels);
+  }
+
+  /** Puts everything back; the newest revision, or undefined if nothing had been changed. */
+  async all(): Promise<number | undefined> {
+    const client = await this.lab.open();
+    const revisions: number[] = [];
+    for (const { key, resource } of [...this.before.values()].toReversed()) {
+      const revision = resource === undefined ? await client.remove(key) : await client.write(resource);
+      if (revision !== undefined) revisions.push(revision);
+    }
+    for (const { kind, name } of this.relabelled.values()) {
+      revisions.push(await this.relabel(kind, name, this.original(kind, name)));
+    }
+    this.before.clear();
+    this.relabelled.clear();
+    return revisions.length === 0 ? undefined : Math.max(...revisions);
+  }
+
+  private original(kind: 'Pod' | 'Namespace', name: string): Readonly<Record<string, string>> {
+    const labels =
+      kind === 'Pod' ? this.suite.pods.find((pod) => pod.name === name)?.labels : this.suite.namespaces[name];
+    if (labels === undefined) throw new RangeError(`the suite has no ${kind} ${name}`);
+    return labels;
+  }
+
+  private async remember(key: ResourceKey): Promise<void> {
+    const id = keyText(key);
+    if (this.before.has(id)) return;
+    this.before.set(id, { key, resource: await (await this.lab.open()).find(key) });
+  }
+
+  /** By what was written first, because users' kinds are not unique: two kinds are called NetworkPolicy. */
+  private keyOf({ kind, namespace, name }: ResourceReference): ResourceKey {
+    for (const { key } of this.before.values()) {
+      const written = kindDefinition(key.kind);
+      const same = key.kind === kind || written?.externalKind === kind;
+      if (same && key.name === name && key.namespace === namespace) return key;
+    }
+    return namespace === undefined ? { kind, name } : { kind, namespace, name };
+  }
+}
+
+/** Compares what was seen with what was expected. */
+function judge(step: number, family: Family, set: ProbeSet, results: readonly PairResult[]): CheckResult {
+  const matrix = new Map<string, Map<string, Cell>>();
+  const wrong: string[] = [];
+  let refused = 0;
+  for (const result of results) {
+    const { source, destination } = result;
+    const expected = set.open.get(source)?.has(destination) === true ? 'open' : 'closed';
+    const cell: Cell = { seen: seen(result), expected };
+    const row = matrix.get(source) ?? new Map<string, Cell>();
+    matrix.set(source, row);
+    row.set(destination, cell);
+    if (agrees(cell)) {
+      if (cell.seen === 'refused') refused++;
+    } else {
+      wrong.push(`${source} → ${destination}: ${describe(result)}, expected ${expected}`);
+    }
+  }
+  const { port, protocol, pods } = set;
+  return { step, family, port, protocol, pods, matrix, probes: results.length, refused, wrong };
+}
+
+function describe({ result }: PairResult): string {
+  const time = `${result.milliseconds.toFixed(1)} ms`;
+  if (result.verdict === 'OPEN') return `OPEN, ${result.name} answered after ${time}`;
+  return result.verdict === 'ERROR'
+    ? `ERROR ${result.error} after ${time}`
+    : `${result.verdict} after ${time}`;
+}

@@ -1,0 +1,175 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { dependsOnFamily, parseSuite, substitute } from '../../../src/lab/conformance-suite.ts';
+import type { Address, Family } from '../../../src/net/address.ts';
+
+const OWN = {
+  format: 'margay-conformance/v1',
+  name: 'own',
+  namespaces: { x: { labels: { team: 'a' } }, y: {} },
+  pods: [
+    { namespace: 'x', name: 'a', labels: { pod: 'a' }, ports: [{ port: 80 }, { port: 53, protocol: 'UDP' }] },
+    { namespace: 'y', name: 'b', node: 2, ips: ['10.65.0.70', 'fd65::0:70'] },
+  ],
+  cases: [
+    {
+      name: 'first',
+      steps: [
+        {
+          apply: [{ kind: 'NetworkPolicy', spec: { cidr: '${ip:x/a}/32' } }],
+          labels: [{ kind: 'Pod', namespace: 'x', name: 'a', labels: { pod: 'z' } }],
+          probes: [{ port: 80, open: { 'x/a': ['y/b'] } }],
+        },
+      ],
+    },
+    { name: 'second', steps: [{ probes: [{ port: 80, protocol: 'SCTP', open: {} }] }] },
+  ],
+};
+
+function messageOf(value: unknown): string {
+  try {
+    parseSuite(value, 'suite.json');
+  } catch (error) {
+    return (error as Error).message;
+  }
+  return '';
+}
+
+describe('a suite of our own format', () => {
+  const suite = parseSuite(OWN, 'suite.json');
+
+  it('keeps what is given and fills in what is not', () => {
+    expect(suite.pods[0]).toMatchObject({ name: 'x/a', serviceAccount: 'default' });
+    expect(suite.pods[1]).toMatchObject({ node: 2, ips: ['10.65.0.70', 'fd65::70'] });
+    expect(suite.namespaces).toEqual({ x: { team: 'a' }, y: {} });
+  });
+
+  it('judges every pair of pods: those listed are open, the others closed', () => {
+    const [set] = suite.cases[0]!.steps[0]!.probes;
+    expect(set!.pods).toEqual(['x/a', 'y/b']);
+    expect([...set!.open]).toEqual([['x/a', new Set(['y/b'])]]);
+  });
+
+  it('skips what needs SCTP probes, with the reason', () => {
+    expect(suite.cases[1]!.skip).toMatch(/SCTP/);
+  });
+
+  it.each([
+    ['an unknown format', { ...OWN, format: 'other' }, /unknown format.*margay-conformance\/v1/],
+    ['a field that does not exist', { ...OWN, case: [] }, /case: unknown field.*"cases"/],
+    [
+      'a pod in a namespace that does not exist',
+      { ...OWN, pods: [...OWN.pods, { namespace: 'q', name: 'c' }] },
+      /pods\[2\]\.namespace: no namespace q; allowed: x, y/,
+    ],
+    [
+      'a probe of a pod that does not exist',
+      { ...OWN, cases: [{ name: 'c', steps: [{ probes: [{ port: 80, open: { 'x/a': ['y/q'] } }] }] }] },
+      /no pod y\/q/,
+    ],
+    ['something that is no object', [], /unknown format/],
+  ])('refuses %s', (_what, value, expected) => {
+    expect(messageOf(value)).toMatch(expected);
+  });
+});
+
+describe('the truth tables of Kubernetes', () => {
+  // The same columns and rows as in the upstream encoding, cut down to two tests.
+  const suite = parseSuite(
+    {
+      source: 'kubernetes/kubernetes test/e2e/network/netpol/network_policy.go @008b365',
+      ignoreLoopback: true,
+      tests: [
+        {
+          name: 'deny, then delete',
+          group: 'TCP',
+          pods: ['x/a', 'x/b', 'y/a'],
+          protocols: ['tcp'],
+          ports: [80],
+          steps: [
+            { create: { kind: 'NetworkPolicy', metadata: { name: 'p', namespace: 'x' }, spec: {} } },
+            {
+              check: {
+                port: 80,
+                proto: 'tcp',
+                expect: [],
+                matrix: { 'x/a': 'XX.', 'x/b': 'XX.', 'y/a': 'XX.' },
+              },
+            },
+            { addPodLabels: ['x/a', { extra: 'yes' }] },
+            { deleteAllPolicies: true },
+            {
+              check: {
+                port: 80,
+                proto: 'tcp',
+                expect: [],
+                matrix: { 'x/a': '...', 'x/b': '...', 'y/a': '...' },
+              },
+            },
+          ],
+          n: 1,
+        },
+        { name: 'sctp', pods: ['x/a', 'x/c'], protocols: ['sctp'], ports: [81], steps: [] },
+      ],
+    },
+    'k8s.json',
+  );
+
+  it('make one step of the changes before each check', () => {
+    const [first, second] = suite.cases[0]!.steps;
+    expect(first!.apply).toHaveLength(1);
+    expect(first!.probes[0]!.open.get('y/a')).toEqual(new Set(['y/a']));
+    expect(second!.remove).toEqual([{ kind: 'NetworkPolicy', name: 'p', namespace: 'x' }]);
+    expect(second!.labels).toEqual([{ kind: 'Pod', name: 'x/a', labels: { extra: 'yes' }, add: true }]);
+  });
+
+  it('name every pod once, with a named port for each port and protocol', () => {
+    expect(suite.pods.map(({ name }) => name)).toEqual(['x/a', 'x/b', 'x/c', 'y/a']);
+    expect(suite.pods[0]!.labels).toEqual({ pod: 'a' });
+    expect(suite.pods[0]!.ports).toContainEqual({ name: 'serve-81-tcp', port: 81, protocol: 'TCP' });
+  });
+
+  it('are skipped where they probe SCTP', () => {
+    expect(suite.cases[1]!.skip).toMatch(/SCTP/);
+  });
+
+  // Kept beside the repository, not in it.
+  const upstream = new URL('../../../../shared/conformance/k8s-netpol-e2e.json', import.meta.url);
+  const text = existsSync(upstream) ? readFileSync(upstream, 'utf8') : undefined;
+  if (text === undefined) return;
+
+  it('are read from the whole upstream file', () => {
+    const whole = parseSuite(JSON.parse(text), 'k8s-netpol-e2e.json');
+    expect(whole.cases).toHaveLength(48);
+    expect(whole.cases.filter(({ skip }) => skip !== undefined)).toHaveLength(3);
+    expect(whole.cases.filter(dependsOnFamily).map(({ name }) => name)).toHaveLength(3);
+  });
+});
+
+describe('substitution of addresses', () => {
+  const addressOf = (pod: string, family: Family): Address => {
+    if (pod !== 'x/a') throw new RangeError(`no pod ${pod}`);
+    return (family === 4 ? '10.65.0.2' : 'fd65::2') as Address;
+  };
+  const document = { cidr: '${ip:x/a}/32', alone: '${ip:x/a}', around: ['${net4:x/a}'] };
+
+  it('gives IPv4 addresses, host prefixes and the four bits around', () => {
+    expect(substitute(document, 4, addressOf)).toEqual({
+      cidr: '10.65.0.2/32',
+      alone: '10.65.0.2',
+      around: ['0.0.0.0/4'],
+    });
+  });
+
+  it('makes a /32 a /128 in IPv6', () => {
+    expect(substitute(document, 6, addressOf)).toEqual({
+      cidr: 'fd65::2/128',
+      alone: 'fd65::2',
+      around: ['f000::/4'],
+    });
+  });
+
+  it('refuses a pod that does not exist', () => {
+    expect(() => substitute('${ip:q/q}', 4, addressOf)).toThrow(RangeError);
+  });
+});
