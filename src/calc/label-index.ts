@@ -58,8 +58,8 @@ export class LabelIndex {
   private readonly selectors = new Map<string, IndexedSelector>();
   private readonly parentLabels = new Map<string, Labels>();
   private readonly childrenOfParent = new MultiMap<string, string>();
-  private readonly itemsByLabel = new Map<string, MultiMap<string, string>>();
-  private readonly selectorsByLabel = new Map<string, MultiMap<string, string>>();
+  private readonly itemsByLabel: ByLabel = new Map();
+  private readonly selectorsByLabel: ByLabel = new Map();
   private readonly selectorsByPresence = new MultiMap<string, string>();
   private readonly unfiledSelectors = new Set<string>();
 
@@ -93,7 +93,7 @@ export class LabelIndex {
     if (item === undefined) return;
     for (const selector of item.matched) this.stop(selector, id, item);
     for (const parent of item.parents) this.childrenOfParent.delete(parent, id);
-    for (const [label, value] of item.effective) this.unfileItem(id, label, value);
+    for (const [label, value] of item.effective) deleteUnder(this.itemsByLabel, label, value, id);
     this.items.delete(id);
   }
 
@@ -123,14 +123,7 @@ export class LabelIndex {
     const indexed = this.selectors.get(id);
     if (indexed === undefined) return;
     for (const item of indexed.matched) this.stop(id, item, this.items.get(item)!);
-    const { filedUnder } = indexed;
-    if (filedUnder === undefined) this.unfiledSelectors.delete(id);
-    else if (filedUnder.values === undefined) this.selectorsByPresence.delete(filedUnder.label, id);
-    else {
-      const byValue = this.selectorsByLabel.get(filedUnder.label)!;
-      for (const value of filedUnder.values) byValue.delete(value, id);
-      if (byValue.size === 0) this.selectorsByLabel.delete(filedUnder.label);
-    }
+    this.unfileSelector(id, indexed.filedUnder);
     this.selectors.delete(id);
   }
 
@@ -141,13 +134,11 @@ export class LabelIndex {
     if (!isNew && equalLabels(before, after)) return;
     item.effective = after;
     for (const [label, value] of before) {
-      if (after.get(label) !== value) this.unfileItem(id, label, value);
+      if (after.get(label) !== value) deleteUnder(this.itemsByLabel, label, value, id);
     }
     for (const [label, value] of after) {
       if (before.get(label) === value) continue;
-      let byValue = this.itemsByLabel.get(label);
-      if (byValue === undefined) this.itemsByLabel.set(label, (byValue = new MultiMap()));
-      byValue.add(value, id);
+      addUnder(this.itemsByLabel, label, value, id);
     }
     for (const selector of item.matched) this.evaluate(selector, id, item);
     for (const selector of this.unfiledSelectors) this.evaluate(selector, id, item);
@@ -224,22 +215,30 @@ export class LabelIndex {
   }
 
   private fileSelector(id: string, demand: LabelDemand | undefined): void {
-    if (demand === undefined) {
-      this.unfiledSelectors.add(id);
-    } else if (demand.values === undefined) {
-      this.selectorsByPresence.add(demand.label, id);
-    } else {
-      let byValue = this.selectorsByLabel.get(demand.label);
-      if (byValue === undefined) this.selectorsByLabel.set(demand.label, (byValue = new MultiMap()));
-      for (const value of demand.values) byValue.add(value, id);
-    }
+    if (demand === undefined) this.unfiledSelectors.add(id);
+    else if (demand.values === undefined) this.selectorsByPresence.add(demand.label, id);
+    else for (const value of demand.values) addUnder(this.selectorsByLabel, demand.label, value, id);
   }
 
-  private unfileItem(id: string, label: string, value: string): void {
-    const byValue = this.itemsByLabel.get(label)!;
-    byValue.delete(value, id);
-    if (byValue.size === 0) this.itemsByLabel.delete(label);
+  private unfileSelector(id: string, demand: LabelDemand | undefined): void {
+    if (demand === undefined) this.unfiledSelectors.delete(id);
+    else if (demand.values === undefined) this.selectorsByPresence.delete(demand.label, id);
+    else for (const value of demand.values) deleteUnder(this.selectorsByLabel, demand.label, value, id);
   }
+}
+
+type ByLabel = Map<string, MultiMap<string, string>>;
+
+function addUnder(index: ByLabel, label: string, value: string, id: string): void {
+  let byValue = index.get(label);
+  if (byValue === undefined) index.set(label, (byValue = new MultiMap()));
+  byValue.add(value, id);
+}
+
+function deleteUnder(index: ByLabel, label: string, value: string, id: string): void {
+  const byValue = index.get(label);
+  byValue?.delete(value, id);
+  if (byValue?.size === 0) index.delete(label);
 }
 
 const none: ReadonlySet<string> = new Set();
