@@ -87,8 +87,6 @@ function unknownKind(apiVersion: string, kind: string): Fault {
   };
 }
 
-const topFields: ReadonlySet<string> = new Set(['apiVersion', 'kind', 'metadata', 'spec', 'status']);
-
 function decodeKind(
   definition: KindDefinition,
   value: unknown,
@@ -97,8 +95,10 @@ function decodeKind(
 ): Decoded {
   if (!isPlainObject(value)) return { faults: [{ path: [], message: 'expected a map' }] };
   const faults: Fault[] = [];
+  const fields = new Set(['apiVersion', 'kind', 'metadata', 'spec']);
+  if (definition.status !== undefined) fields.add('status');
   for (const key of Object.keys(value)) {
-    if (!topFields.has(key)) faults.push(unknownField(documentSchema(definition), [], key, []));
+    if (!fields.has(key)) faults.push(unknownField(documentSchema(definition), [], key, []));
   }
   faults.push(...checkIdentity(definition, value));
   const metadata = parsePart(metadataSchema(), value['metadata'] ?? {}, 'metadata', faults) as

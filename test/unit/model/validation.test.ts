@@ -130,6 +130,11 @@ describe('a document', () => {
     ['text', 'expected a resource'],
     [{ ...valid['Tier'], order: 5 }, 'order: unknown field here, it belongs at spec.order'],
     [{ ...valid['Tier'], sepc: {} }, 'sepc: unknown field (did you mean "spec"?)'],
+    [
+      { ...valid['NetworkSet'], status: {} },
+      'status: unknown field; allowed: apiVersion, kind, metadata, spec',
+    ],
+    [{ ...valid['Node'], status: { podCIDRs: 1 } }, 'status.podCIDRs: expected a list, found 1'],
     [{ ...valid['Tier'], spec: [] }, 'spec: expected a map, found a list'],
     [{ ...valid['Tier'], metadata: 'x' }, 'metadata: expected a map, found "x"'],
   ])('%j says %j', (document, problem) => {
