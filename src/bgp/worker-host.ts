@@ -12,10 +12,8 @@ import type { RouteStatus, SpeakerStatus } from './status.ts';
 import type { BgpWorkerCalls, BgpWorkerData, BgpWorkerReply, BgpWorkerRequest } from './worker.ts';
 
 export interface BgpWorkerHostOptions {
-  /** File that calls `runBgpWorker` when it is loaded in a worker: the program's own bundle. */
-  readonly filename: string | URL;
-  /** Options of Node for the thread, e.g. `['--import', 'tsx']` where the file is TypeScript. */
-  readonly execArgv?: readonly string[];
+  /** JavaScript that calls `runBgpWorker` when it is loaded in a worker: the program's own bundle, absolute path. */
+  readonly filename: string;
   readonly environment: SpeakerEnvironment;
   readonly clock: Clock;
   readonly log: Logger;
@@ -94,12 +92,9 @@ export class BgpWorkerHost {
   }
 
   private spawn(): void {
-    const { filename, execArgv, environment } = this.options;
+    const { filename, environment } = this.options;
     const data: BgpWorkerData = { role: 'bgp', environment };
-    const worker = new Worker(filename, {
-      workerData: data,
-      ...(execArgv === undefined ? {} : { execArgv: [...execArgv] }),
-    });
+    const worker = new Worker(filename, { workerData: data });
     this.worker = worker;
     this.problem = undefined;
     let reason: unknown;

@@ -1,0 +1,226 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { ManualClock } from '../../../src/base/clock.ts';
+import { silentLogger } from '../../../src/base/log.ts';
+import { Fib } from '../../../src/bgp/fib.ts';
+import { address } from '../../../src/net/address.ts';
+import { prefix, type Prefix } from '../../../src/net/prefix.ts';
+import type { KernelEvent, NewRoute, Route, RouteKernel } from '../../../src/netlink/kernel.ts';
+import { MemoryNetwork } from '../../../src/netlink/memory.ts';
+
+const P4 = prefix('10.65.2.0/26');
+const P6 = prefix('fd65::2:0/122');
+const near = address('10.0.0.2');
+const other = address('10.0.0.3');
+const near6 = address('fd00::2');
+const CONFIG = { protocol: 81, table: 254, metric: { 4: 1024, 6: 1024 } };
+
+let network: MemoryNetwork;
+let kernel: RouteKernel;
+let clock: ManualClock;
+let fib: Fib;
+let eth0: number;
+let events: KernelEvent[];
+
+beforeEach(async () => {
+  network = new MemoryNetwork();
+  for (const name of ['a', 'b']) network.createNamespace(name);
+  kernel = network.open('a');
+  await kernel.createLink({ kind: 'veth', name: 'eth0', up: true, peer: { name: 'eth0', namespace: 'b' } });
+  const far = network.open('b');
+  await far.changeLink((await far.link('eth0'))!.index, { up: true });
+  far.close();
+  eth0 = (await kernel.link('eth0'))!.index;
+  await kernel.addAddress({ interface: eth0, address: address('10.0.0.1'), prefixLength: 24 });
+  await kernel.addAddress({
+    interface: eth0,
+    address: address('fd00::1'),
+    prefixLength: 64,
+    noDuplicateDetection: true,
+  });
+  clock = new ManualClock();
+  fib = new Fib({ kernel, config: CONFIG, clock, log: silentLogger() });
+  events = [];
+  kernel.monitor({ topics: ['routes'], event: (event) => events.push(event) });
+});
+
+afterEach(async () => {
+  await fib.stop();
+  kernel.close();
+});
+
+async function put(...routes: NewRoute[]): Promise<void> {
+  const { failures } = await kernel.changeRoutes(routes.map((route) => ({ operation: 'add', route })));
+  expect(failures).toEqual([]);
+}
+
+/** Lets events arrive, then waits until the kernel is written. */
+async function settle(): Promise<void> {
+  for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
+  await fib.settled();
+}
+
+/** Lets the delayed read-back happen, too. */
+async function resync(): Promise<void> {
+  await settle();
+  clock.advance(100);
+  await settle();
+}
+
+async function ours(): Promise<string[]> {
+  const routes = await kernel.routes({ protocol: 81 });
+  return routes.map(describeRoute).toSorted();
+}
+
+function describeRoute({ destination, nextHops, metric }: Route): string {
+  return `${destination} ${nextHops.map(({ gateway }) => gateway).join('+')} ${metric}`;
+}
+
+function own(destination: Prefix, gateway = near): NewRoute {
+  return { destination, nextHops: [{ gateway, interface: eth0 }], metric: 1024, protocol: 81 };
+}
+
+describe('learned routes in the kernel', () => {
+  it('come, change and go', async () => {
+    await fib.start();
+    fib.set(P4, [near]);
+    fib.set(P6, [near6]);
+    await settle();
+    expect(await ours()).toEqual([`${P4} ${near} 1024`, `${P6} ${near6} 1024`]);
+    fib.set(P4, [other]);
+    await settle();
+    expect(await ours()).toContain(`${P4} ${other} 1024`);
+    fib.delete(P4);
+    fib.delete(P4);
+    await settle();
+    expect(await ours()).toEqual([`${P6} ${near6} 1024`]);
+    expect(fib.status()).toEqual({ installed: 1, stale: 0, unresolved: 0, problems: [] });
+  });
+
+  it('have all next hops that can be reached', async () => {
+    await fib.start();
+    fib.set(P4, [near, address('192.0.2.1'), other]);
+    await settle();
+    expect(await ours()).toEqual([`${P4} ${near}+${other} 1024`]);
+  });
+
+  it('are not touched when they are right already after a restart', async () => {
+    await put(own(P4), own(P6, near6));
+    await settle();
+    events.length = 0;
+    for (const family of [4, 6] as const) fib.hold(family);
+    expect(await fib.start()).toEqual({ 4: 1, 6: 1 });
+    fib.set(P4, [near]);
+    fib.set(P6, [near6]);
+    for (const family of [4, 6] as const) fib.release(family);
+    await settle();
+    expect(events).toEqual([]);
+  });
+
+  it('stay while their family is held, and are swept when it is released (RFC 4724 §4.1)', async () => {
+    await put(own(P4), own(P6, near6));
+    for (const family of [4, 6] as const) fib.hold(family);
+    await fib.start();
+    await settle();
+    expect(fib.status()).toMatchObject({ installed: 2, stale: 2 });
+    fib.release(6);
+    await settle();
+    expect(await ours()).toEqual([`${P4} ${near} 1024`]);
+    fib.release(4);
+    await settle();
+    expect(await ours()).toEqual([]);
+  });
+
+  it('wait for a route to their next hop, and go when it goes', async () => {
+    await fib.start();
+    fib.set(P4, [address('192.0.2.1')]);
+    await settle();
+    expect(fib.status()).toMatchObject({ installed: 0, unresolved: 1 });
+    const cover = {
+      destination: prefix('192.0.2.0/24'),
+      protocol: 4,
+      nextHops: [{ gateway: other, interface: eth0 }],
+    };
+    await put(cover);
+    await resync();
+    expect(await ours()).toEqual([`${P4} ${other} 1024`]);
+    await kernel.changeRoutes([{ operation: 'delete', route: { destination: cover.destination } }]);
+    await resync();
+    expect(await ours()).toEqual([]);
+    expect(fib.status()).toMatchObject({ installed: 0, unresolved: 1 });
+  });
+
+  it('come back when somebody deletes them', async () => {
+    await fib.start();
+    fib.set(P4, [near]);
+    await settle();
+    await kernel.changeRoutes([{ operation: 'delete', route: { destination: P4 } }]);
+    await settle();
+    expect(await ours()).toEqual([`${P4} ${near} 1024`]);
+  });
+
+  it('never replace a route of another program', async () => {
+    await put({ ...own(P4, other), protocol: 4 });
+    await fib.start();
+    fib.set(P4, [near]);
+    await settle();
+    expect(await ours()).toEqual([]);
+    expect(fib.status().problems).toEqual([`${P4}: a route of another program has the same metric`]);
+    await kernel.changeRoutes([{ operation: 'delete', route: { destination: P4, protocol: 4 } }]);
+    await settle();
+    expect(await ours()).toEqual([`${P4} ${near} 1024`]);
+    expect(fib.status().problems).toEqual([]);
+  });
+
+  it('move to another metric without a moment without route', async () => {
+    await fib.start();
+    fib.set(P4, [near]);
+    await settle();
+    events.length = 0;
+    fib.changeMetrics({ 4: 500, 6: 500 });
+    await settle();
+    expect(await ours()).toEqual([`${P4} ${near} 500`]);
+    expect(events.map(({ type }) => type)).toEqual(['route', 'route-deleted']);
+  });
+
+  it.each([
+    ['after lost events', () => network.overrun('a'), 100],
+    ['once a minute', () => undefined, 60_050],
+  ])('are compared with the kernel %s', async (_, cause, milliseconds) => {
+    await fib.start();
+    fib.set(P4, [near]);
+    await settle();
+    const read = vi.spyOn(kernel, 'routes');
+    cause();
+    await settle();
+    clock.advance(milliseconds);
+    await settle();
+    expect(read).toHaveBeenCalledTimes(1);
+    read.mockRestore();
+    expect(await ours()).toEqual([`${P4} ${near} 1024`]);
+  });
+
+  it('are tried again when the kernel could not be written', async () => {
+    await fib.start();
+    const write = vi.spyOn(kernel, 'changeRoutes').mockRejectedValueOnce(new Error('no buffer space'));
+    fib.set(P4, [near]);
+    await settle();
+    expect(write).toHaveBeenCalledTimes(1);
+    expect(await ours()).toEqual([]);
+    clock.advance(1000);
+    await settle();
+    expect(await ours()).toEqual([`${P4} ${near} 1024`]);
+  });
+
+  it('all go when cleared, and all stay when stopped', async () => {
+    await fib.start();
+    fib.set(P4, [near]);
+    fib.set(P6, [near6]);
+    await settle();
+    await fib.clear();
+    expect(await ours()).toEqual([]);
+    fib.set(P4, [near]);
+    await settle();
+    await fib.stop();
+    expect(await ours()).toEqual([`${P4} ${near} 1024`]);
+  });
+});

@@ -1,0 +1,81 @@
+import { describe, expect, it } from 'vitest';
+import { NextHopTable } from '../../../src/bgp/next-hop-table.ts';
+import { address } from '../../../src/net/address.ts';
+import { prefix } from '../../../src/net/prefix.ts';
+import type { NextHop, Route } from '../../../src/netlink/kernel.ts';
+
+function route(destination: string, nextHops: readonly NextHop[], fields: Partial<Route> = {}): Route {
+  return {
+    destination: prefix(destination),
+    type: 'unicast',
+    nextHops,
+    metric: 0,
+    protocol: 2,
+    table: 254,
+    scope: 'global',
+    ...fields,
+  };
+}
+
+const connected = route('10.0.0.0/24', [{ interface: 2 }]);
+const gateway = address('10.0.0.254');
+const byDefault = route('0.0.0.0/0', [{ gateway, interface: 2 }]);
+
+function table(...routes: Route[]): NextHopTable {
+  const made = new NextHopTable();
+  made.replaceAll(routes);
+  return made;
+}
+
+describe('resolution of next hops', () => {
+  it('takes a next hop on the link as its own gateway', () => {
+    expect(table(connected, byDefault).resolve(address('10.0.0.7'))).toEqual([
+      { gateway: '10.0.0.7', interface: 2 },
+    ]);
+  });
+
+  it('takes the gateway of the covering route for one that is not', () => {
+    expect(table(connected, byDefault).resolve(address('10.9.0.7'))).toEqual([{ gateway, interface: 2 }]);
+  });
+
+  it('prefers the longest prefix, then the lowest metric', () => {
+    const worse = route('10.9.0.0/16', [{ gateway: address('10.0.0.3'), interface: 2 }], { metric: 200 });
+    const better = route('10.9.0.0/16', [{ gateway: address('10.0.0.4'), interface: 2 }], { metric: 100 });
+    const longer = route('10.9.8.0/24', [{ gateway: address('10.0.0.5'), interface: 2 }], { metric: 900 });
+    const all = table(byDefault, worse, better, longer);
+    expect(all.resolve(address('10.9.0.7'))![0]!.gateway).toBe('10.0.0.4');
+    expect(all.resolve(address('10.9.8.7'))![0]!.gateway).toBe('10.0.0.5');
+    all.delete(longer);
+    all.delete(better);
+    expect(all.resolve(address('10.9.8.7'))![0]!.gateway).toBe('10.0.0.3');
+    all.delete(worse);
+    all.delete(byDefault);
+    expect(all.resolve(address('10.9.8.7'))).toBeUndefined();
+  });
+
+  it('keeps all ways of a multipath route, of either family, with their onlink flag', () => {
+    const ways = [
+      { gateway: address('fe80::1'), interface: 2 },
+      { gateway: address('10.1.1.1'), interface: 3, onlink: true },
+    ];
+    expect(table(route('10.9.0.0/16', ways)).resolve(address('10.9.0.7'))).toEqual(ways);
+  });
+
+  it('does not resolve by a blackhole, however long its prefix', () => {
+    const hole = route('10.9.0.0/24', [], { type: 'blackhole' });
+    expect(table(byDefault, hole).resolve(address('10.9.0.7'))).toBeUndefined();
+  });
+
+  it('keeps the families apart and resolves IPv6', () => {
+    const six = route('fd00::/64', [{ interface: 2 }], { metric: 256 });
+    expect(table(byDefault).resolve(address('fd00::7'))).toBeUndefined();
+    expect(table(byDefault, six).resolve(address('fd00::7'))).toEqual([{ gateway: 'fd00::7', interface: 2 }]);
+  });
+
+  it('knows which next hops a route concerns', () => {
+    const hosts = [address('10.0.0.7'), address('fd00::1')];
+    expect(table().concerns(prefix('10.0.0.0/24'), hosts)).toBe(true);
+    expect(table().concerns(prefix('::/0'), hosts)).toBe(true);
+    expect(table().concerns(prefix('10.65.0.0/16'), hosts)).toBe(false);
+  });
+});
