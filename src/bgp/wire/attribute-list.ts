@@ -26,6 +26,12 @@ export interface DecodedAttributes {
 
 const SHORT_HEADER = 3;
 const LONG_HEADER = 4;
+const NO_FAULTS: readonly AttributeFault[] = [];
+/** Which codes the list being read has had: those marked with its number. Kept over calls, for a set per list costs. */
+const seenIn = new Float64Array(256);
+let listNumber = 0;
+/** Kept over calls likewise; empty between them. */
+const scratch = new ByteWriter(1024);
 const KIND = iana.FLAG_OPTIONAL | iana.FLAG_TRANSITIVE;
 
 /** Reads `bytes[start..end)`. Throws a {@link DecodeFault} where RFC 7606 still asks for a session reset. */
@@ -37,29 +43,27 @@ export function decodeAttributes(
 ): DecodedAttributes {
   const draft: AttributeDraft = { attributes: {} };
   const faults: AttributeFault[] = [];
-  const unknown: UnknownAttribute[] = [];
-  const partial: number[] = [];
-  const seen = new Set<number>();
-  const fault = (code: number, action: 'withdraw' | 'discard', reason: string): void => {
-    faults.push({ code, attribute: code === 0 ? 'attribute list' : attributeName(code), action, reason });
-  };
+  let unknown: UnknownAttribute[] | undefined;
+  let partial: number[] | undefined;
+  let count = 0;
+  listNumber++;
   for (let at = start; at < end;) {
     const flags = bytes[at]!;
     const long = (flags & iana.FLAG_EXTENDED_LENGTH) !== 0;
     const valueAt = at + (long ? LONG_HEADER : SHORT_HEADER);
     if (valueAt > end) {
-      fault(0, 'withdraw', 'an attribute header is cut off (RFC 7606 §4)');
+      report(faults, 0, 'withdraw', 'an attribute header is cut off (RFC 7606 §4)');
       break;
     }
     const code = bytes[at + 1]!;
     const length = long ? (bytes[at + 2]! << 8) | bytes[at + 3]! : bytes[at + 2]!;
     const next = valueAt + length;
     if (next > end) {
-      fault(code, 'withdraw', `the attribute runs ${next - end} octets past the list (RFC 7606 §4)`);
+      report(faults, code, 'withdraw', `the attribute runs ${next - end} octets past the list (RFC 7606 §4)`);
       break;
     }
     const codec = attributeCodec(code);
-    if (seen.has(code)) {
+    if (seenIn[code] === listNumber) {
       // RFC 7606 §3 g: only the first counts; twice MP_REACH_NLRI or MP_UNREACH_NLRI ends the session.
       if (codec?.action === 'reset') {
         throw new DecodeFault(
@@ -70,7 +74,7 @@ export function decodeAttributes(
           ),
         );
       }
-      fault(code, 'discard', 'it comes twice, the first counts (RFC 7606 §3 g)');
+      report(faults, code, 'discard', 'it comes twice, the first counts (RFC 7606 §3 g)');
     } else if (codec === undefined) {
       if ((flags & iana.FLAG_OPTIONAL) === 0) {
         throw new DecodeFault(
@@ -83,39 +87,59 @@ export function decodeAttributes(
         );
       }
       // RFC 4271 §5: unknown and not transitive is quietly ignored.
-      if ((flags & iana.FLAG_TRANSITIVE) !== 0) unknown.push({ code, value: bytes.slice(valueAt, next) });
+      if ((flags & iana.FLAG_TRANSITIVE) !== 0) {
+        unknown ??= [];
+        unknown.push({ code, value: bytes.slice(valueAt, next) });
+      }
     } else {
-      readKnown(codec, bytes, { at, valueAt, next, flags }, draft, wire, fault);
-      if ((flags & iana.FLAG_PARTIAL) !== 0 && (codec.flags & KIND) === KIND) partial.push(code);
+      readKnown(codec, bytes, at, valueAt, next, draft, wire, faults);
+      if ((flags & iana.FLAG_PARTIAL) !== 0 && (codec.flags & KIND) === KIND) {
+        partial ??= [];
+        partial.push(code);
+      }
     }
-    seen.add(code);
+    if (seenIn[code] !== listNumber) {
+      seenIn[code] = listNumber;
+      count++;
+    }
     at = next;
   }
-  if (unknown.length > 0) draft.attributes.unknown = unknown;
-  if (partial.length > 0) draft.attributes.partial = partial;
+  if (unknown !== undefined) draft.attributes.unknown = unknown;
+  if (partial !== undefined) draft.attributes.partial = partial;
   mergeFourOctet(draft);
-  return { draft, faults, count: seen.size };
+  return { draft, faults: faults.length === 0 ? NO_FAULTS : faults, count };
+}
+
+function report(
+  faults: AttributeFault[],
+  code: number,
+  action: 'withdraw' | 'discard',
+  reason: string,
+): void {
+  faults.push({ code, attribute: code === 0 ? 'attribute list' : attributeName(code), action, reason });
 }
 
 function readKnown(
   codec: AttributeCodec,
   bytes: Uint8Array,
-  span: { readonly at: number; readonly valueAt: number; readonly next: number; readonly flags: number },
+  at: number,
+  valueAt: number,
+  next: number,
   draft: AttributeDraft,
   wire: WireOptions,
-  fault: (code: number, action: 'withdraw' | 'discard', reason: string) => void,
+  faults: AttributeFault[],
 ): void {
   if (codec.internal === true && wire.external) {
-    fault(codec.code, 'discard', 'it means nothing from another AS (RFC 7606 §7)');
+    report(faults, codec.code, 'discard', 'it means nothing from another AS (RFC 7606 §7)');
     return;
   }
-  const flagsWrong = ((span.flags ^ codec.flags) & KIND) !== 0;
-  if (flagsWrong) {
-    fault(codec.code, 'withdraw', `its flags are 0x${span.flags.toString(16)} (RFC 7606 §3 c)`);
+  const flags = bytes[at]!;
+  if (((flags ^ codec.flags) & KIND) !== 0) {
+    report(faults, codec.code, 'withdraw', `its flags are 0x${flags.toString(16)} (RFC 7606 §3 c)`);
     // The prefixes to withdraw may stand in this very attribute.
     if (codec.action !== 'reset') return;
   }
-  const reason = codec.decode(new ByteReader(bytes, span.valueAt, span.next), draft, wire);
+  const reason = codec.decode(new ByteReader(bytes, valueAt, next), draft, wire);
   if (reason === undefined) return;
   if (codec.action === 'reset') {
     throw new DecodeFault(
@@ -123,11 +147,11 @@ function readKnown(
         iana.ERROR_UPDATE_MESSAGE,
         iana.UPDATE_OPTIONAL_ATTRIBUTE,
         `${codec.name}: ${reason}`,
-        bytes.slice(span.at, span.next),
+        bytes.slice(at, next),
       ),
     );
   }
-  fault(codec.code, codec.action, reason);
+  report(faults, codec.code, codec.action, reason);
 }
 
 /** RFC 6793 §4.2.3. */
@@ -156,29 +180,37 @@ export function encodeAttributes(
   nextHop: Address | undefined,
   wire: WireOptions,
 ): Uint8Array {
-  const writer = new ByteWriter();
-  const value = new ByteWriter();
+  scratch.truncate(0);
+  const context = { wire, nextHop };
   for (const codec of ATTRIBUTE_CODECS) {
-    value.truncate(0);
-    if (codec.encode?.(attributes, value, { wire, nextHop }) !== true) continue;
+    if (codec.encode === undefined) continue;
+    const at = scratch.reserve(SHORT_HEADER);
+    if (!codec.encode(attributes, scratch, context)) {
+      scratch.truncate(at);
+      continue;
+    }
     const partial = attributes.partial?.includes(codec.code) === true ? iana.FLAG_PARTIAL : 0;
-    writeAttribute(writer, codec.flags | partial, codec.code, value.bytes());
+    writeHeader(scratch, at, codec.flags | partial, codec.code);
   }
-  for (const { code, value: bytes } of attributes.unknown ?? []) {
-    writeAttribute(writer, KIND | iana.FLAG_PARTIAL, code, bytes);
+  for (const { code, value } of attributes.unknown ?? []) {
+    const at = scratch.reserve(SHORT_HEADER);
+    scratch.append(value);
+    writeHeader(scratch, at, KIND | iana.FLAG_PARTIAL, code);
   }
-  return writer.copy();
+  return scratch.copy();
 }
 
-function writeAttribute(writer: ByteWriter, flags: number, code: number, value: Uint8Array): void {
-  if (value.length > 0xff) {
-    writer.u8(flags | iana.FLAG_EXTENDED_LENGTH);
-    writer.u8(code);
-    writer.u16(value.length);
-  } else {
-    writer.u8(flags);
-    writer.u8(code);
-    writer.u8(value.length);
+/** Fills in the header at `at`, before a value that is written; a long value moves on by one octet. */
+function writeHeader(writer: ByteWriter, at: number, flags: number, code: number): void {
+  const length = writer.length - at - SHORT_HEADER;
+  writer.setU8(at + 1, code);
+  if (length <= 0xff) {
+    writer.setU8(at, flags);
+    writer.setU8(at + 2, length);
+    return;
   }
-  writer.append(value);
+  writer.reserve(LONG_HEADER - SHORT_HEADER);
+  writer.bytes().copyWithin(at + LONG_HEADER, at + SHORT_HEADER, at + SHORT_HEADER + length);
+  writer.setU8(at, flags | iana.FLAG_EXTENDED_LENGTH);
+  writer.setU16(at + 2, length);
 }

@@ -15,7 +15,7 @@ import type {
   PathAttributes,
   WireOptions,
 } from './message.ts';
-import { nextHopFault, readNextHop } from './next-hop.ts';
+import { nextHopFault, readIPv4NextHop, readNextHop } from './next-hop.ts';
 import { type NlriBytes, countNlri } from './nlri.ts';
 
 type Mutable<Value> = { -readonly [Key in keyof Value]: Value[Key] };
@@ -149,7 +149,7 @@ const ROWS: readonly AttributeCodec[] = [
     action: 'withdraw', // RFC 7606 §7.3
     decode(value, draft) {
       if (value.remaining !== 4) return lengthFault(value, '4', 'RFC 7606 §7.3');
-      const nextHop: NextHop = { address: formatAddress(value.view(4)) };
+      const nextHop = readIPv4NextHop(value.u32());
       draft.nextHop = nextHop;
       return nextHopFault(nextHop);
     },

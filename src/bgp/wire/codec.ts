@@ -20,6 +20,9 @@ const DECODERS: Readonly<Record<number, Decoder>> = {
   [iana.MESSAGE_ROUTE_REFRESH]: decodeRouteRefresh,
 };
 
+/** Kept over calls: a buffer for every message costs more than the message. */
+const scratch = new ByteWriter(4096);
+
 const REFRESH_SUBTYPES = { request: iana.REFRESH_REQUEST, begin: iana.REFRESH_BEGIN, end: iana.REFRESH_END };
 
 /** Reads a whole message, header included, as {@link MessageFramer} yields it. Never throws. */
@@ -37,7 +40,8 @@ export function decodeMessage(message: Uint8Array, wire: WireOptions): ReceivedM
 
 /** A message as bytes; an UPDATE may become several messages, one after the other. */
 export function encodeMessage(message: Message, wire: WireOptions): Uint8Array {
-  const writer = new ByteWriter();
+  const writer = scratch;
+  writer.truncate(0);
   switch (message.type) {
     case 'update':
       writeUpdate(writer, message, wire);

@@ -4,6 +4,7 @@ import type { ByteWriter } from '../../net/bytes.ts';
 import type { NextHop } from './message.ts';
 
 const UNSPECIFIED = '::' as Address;
+const MULTICAST = /^ff..:/; // ff00::/8, RFC 4291 §2.7
 
 /** Reads 4, 16 or 32 octets; undefined for any other length. */
 export function readNextHop(bytes: Uint8Array): NextHop | undefined {
@@ -14,6 +15,20 @@ export function readNextHop(bytes: Uint8Array): NextHop | undefined {
   // Peers without a global address send `::` or the link-local address in its place.
   if (address === UNSPECIFIED || address === linkLocal) return { address: linkLocal };
   return linkLocal === UNSPECIFIED ? { address } : { address, linkLocal };
+}
+
+/** The last IPv4 next hop read: nearly every route of a peer has the same. */
+let lastWord = -1;
+let lastNextHop: NextHop | undefined;
+
+/** The next hop of four octets, as a number. */
+export function readIPv4NextHop(word: number): NextHop {
+  if (word !== lastWord || lastNextHop === undefined) {
+    lastWord = word;
+    const address = `${word >>> 24}.${(word >>> 16) & 255}.${(word >>> 8) & 255}.${word & 255}` as Address;
+    lastNextHop = { address };
+  }
+  return lastNextHop;
 }
 
 /** Octets that {@link writeNextHop} appends. */
@@ -32,12 +47,11 @@ export function writeNextHop(writer: ByteWriter, nextHop: NextHop): void {
 
 /** Why the address cannot be that of a host (RFC 4271 §6.3), or undefined if it can. */
 export function nextHopFault({ address }: NextHop): string | undefined {
-  const [first, ...rest] = addressBytes(address);
-  if (familyOf(address) === 4) {
-    return first === 0 || first! >= 224 ? `next hop ${address} is no host (RFC 4271 §6.3)` : undefined;
-  }
-  const unspecified = first === 0 && rest.every((byte) => byte === 0);
-  return first === 0xff || unspecified ? `next hop ${address} is no host (RFC 4271 §6.3)` : undefined;
+  const impossible =
+    familyOf(address) === 4
+      ? address.startsWith('0.') || Number(address.slice(0, address.indexOf('.'))) >= 224
+      : address === UNSPECIFIED || MULTICAST.test(address);
+  return impossible ? `next hop ${address} is no host (RFC 4271 §6.3)` : undefined;
 }
 
 function isLinkLocal(address: Address): boolean {

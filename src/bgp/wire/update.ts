@@ -38,6 +38,8 @@ const SHORT = decodeError(
   'the lengths in the UPDATE do not fit its own (RFC 7606 §3)',
 );
 
+const NOTHING_MISSING: readonly AttributeFault[] = [];
+
 /** Reads a whole UPDATE into values. */
 export function decodeUpdate(message: Uint8Array, wire: WireOptions): ReceivedUpdate | DecodeError {
   const parsed = parseUpdate(message, wire);
@@ -81,8 +83,9 @@ function readUpdate(message: Uint8Array, wire: WireOptions): ParsedUpdate {
   if (nlri !== undefined) reachable.push({ nlri, nextHop: draft.nextHop });
   if (draft.reach !== undefined && draft.reach.nlri.start < draft.reach.nlri.end) reachable.push(draft.reach);
 
-  const faults = [...decoded.faults, ...(reachable.length === 0 ? [] : missing(decoded, nlri !== undefined))];
-  const withdraw = faults.find(({ action }) => action === 'withdraw');
+  const absent = reachable.length === 0 ? NOTHING_MISSING : missing(decoded, nlri !== undefined);
+  const faults = absent.length === 0 ? decoded.faults : [...decoded.faults, ...absent];
+  const withdraw = faults.length === 0 ? undefined : faults.find((fault) => fault.action === 'withdraw');
   if (withdraw !== undefined && reachable.length === 0 && draft.otherFamily === undefined) {
     // RFC 7606 §5.2: the prefixes it was meant for cannot be known.
     throw new DecodeFault(
@@ -93,18 +96,18 @@ function readUpdate(message: Uint8Array, wire: WireOptions): ParsedUpdate {
       ),
     );
   }
-  const carried = reachable.filter((entry) => wire.families.includes(entry.nlri.family));
-  const announced =
-    withdraw === undefined
-      ? carried.flatMap((entry) =>
-          entry.nextHop === undefined ? [] : [{ ...entry, nextHop: entry.nextHop }],
-        )
-      : [];
+  const announced: { nlri: NlriBytes; nextHop: NextHop }[] = [];
+  const treatAsWithdraw: NlriBytes[] = [];
+  for (const { nlri: prefixes, nextHop } of reachable) {
+    if (!wire.families.includes(prefixes.family)) continue;
+    if (withdraw !== undefined) treatAsWithdraw.push(prefixes);
+    else if (nextHop !== undefined) announced.push({ nlri: prefixes, nextHop });
+  }
   return {
     withdrawn: gone,
     announced,
     attributes: announced.length === 0 ? undefined : (draft.attributes as PathAttributes),
-    treatAsWithdraw: withdraw === undefined ? [] : carried.map((entry) => entry.nlri),
+    treatAsWithdraw,
     faults,
     endOfRib: withdrawn === undefined && nlri === undefined ? endOfRib(decoded, carriesIPv4) : undefined,
   };
@@ -135,16 +138,20 @@ function classic(
 }
 
 /** Well-known mandatory attributes that a route cannot do without (RFC 7606 §3 d), and impossible next hops. */
-function missing({ draft, faults }: DecodedAttributes, classicNlri: boolean): AttributeFault[] {
+function missing({ draft, faults }: DecodedAttributes, classicNlri: boolean): readonly AttributeFault[] {
+  const { origin, asPath } = draft.attributes;
+  const reason = draft.reach === undefined ? undefined : nextHopFault(draft.reach.nextHop);
+  const complete =
+    origin !== undefined && asPath !== undefined && (!classicNlri || draft.nextHop !== undefined);
+  if (complete && reason === undefined) return NOTHING_MISSING;
   const found: AttributeFault[] = [];
   const need = (code: number, attribute: string, present: boolean): void => {
     if (present || faults.some((fault) => fault.code === code)) return;
     found.push({ code, attribute, action: 'withdraw', reason: 'it is missing (RFC 7606 §3 d)' });
   };
-  need(iana.ATTRIBUTE_ORIGIN, 'ORIGIN', draft.attributes.origin !== undefined);
-  need(iana.ATTRIBUTE_AS_PATH, 'AS_PATH', draft.attributes.asPath !== undefined);
+  need(iana.ATTRIBUTE_ORIGIN, 'ORIGIN', origin !== undefined);
+  need(iana.ATTRIBUTE_AS_PATH, 'AS_PATH', asPath !== undefined);
   if (classicNlri) need(iana.ATTRIBUTE_NEXT_HOP, 'NEXT_HOP', draft.nextHop !== undefined);
-  const reason = draft.reach === undefined ? undefined : nextHopFault(draft.reach.nextHop);
   if (reason !== undefined) {
     found.push({
       code: iana.ATTRIBUTE_MP_REACH_NLRI,
