@@ -8,6 +8,8 @@ import { createHash } from 'node:crypto';
 
 const LIMIT = 120;
 const HASH_DIGITS = 10;
+/** What is left of a text that is cut: the mark and the hash take the rest. */
+const CUT = LIMIT - HASH_DIGITS - 1;
 
 /** The first 10 hexadecimal digits of the SHA-256 of a text. */
 export function shortHash(text: string): string {
@@ -15,17 +17,17 @@ export function shortHash(text: string): string {
 }
 
 /**
- * A comment: printable ASCII as it is (double quotes become single ones), at most 120 characters; a longer one is cut
- * there and ends in `~` and a hash.
+ * A comment: printable ASCII as it is (double quotes become single ones), at most 120 characters; a longer one is
+ * cut and ends in `~` and a hash.
  */
 export function commentText(text: string): string {
   const printable = text.replaceAll('"', "'").replace(/[^\x20-\x7e]/g, '?');
-  return printable.length <= LIMIT ? printable : `${printable.slice(0, LIMIT)}~${shortHash(text)}`;
+  return printable.length <= LIMIT ? printable : `${printable.slice(0, CUT)}~${shortHash(text)}`;
 }
 
 /** The name of a chain, set or map: `prefix` (our own, starts with a letter) and a readable text. */
 export function objectName(prefix: string, text: string): string {
   const fitting = text.replace(/[^A-Za-z0-9/_.-]/g, '_');
   if (fitting === text && text.length <= LIMIT) return prefix + text;
-  return `${prefix}${fitting.slice(0, LIMIT)}_${shortHash(text)}`;
+  return `${prefix}${fitting.slice(0, CUT)}_${shortHash(text)}`;
 }

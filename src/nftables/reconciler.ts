@@ -11,7 +11,6 @@ import type { TableDump } from './kernel.ts';
 import { type ActualRule, type Plan, PlanBuilder } from './plan.ts';
 import {
   type BaseChain,
-  type Chain,
   type ChainValue,
   type Element,
   type NamedSet,
@@ -288,12 +287,14 @@ export class Reconciler implements DesiredTable {
 
   /** The desired side as a value, sorted by name, for people and for nft. */
   ruleset(table: string): Ruleset {
-    const byName = (a: Chain | NamedSet, b: Chain | NamedSet): number => (a.name < b.name ? -1 : 1);
+    const byName = (a: { readonly name: string }, b: { readonly name: string }): number =>
+      a.name < b.name ? -1 : 1;
+    const byKey = (a: Element, b: Element): number => (a.key < b.key ? -1 : 1);
     return {
       table,
       chains: [...this.desiredChains.values()].toSorted(byName),
       sets: [...this.desiredSets.values()]
-        .map(({ set, elements }): SetValue => ({ ...set, elements: [...elements.values()] }))
+        .map(({ set, elements }): SetValue => ({ ...set, elements: [...elements.values()].toSorted(byKey) }))
         .toSorted(byName),
     };
   }
