@@ -6,7 +6,7 @@ import type { ByteReader, ByteWriter } from '../../net/bytes.ts';
 import { AS_TRANS } from './iana.ts';
 import type { AsPathSegment } from './message.ts';
 
-export type AsWidth = 2 | 4;
+type AsWidth = 2 | 4;
 
 /** Segment types by number (RFC 4271 §4.3, RFC 5065 §3). */
 const SEGMENT_TYPES = [undefined, 'set', 'sequence', 'confederation-sequence', 'confederation-set'] as const;

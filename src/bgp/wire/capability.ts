@@ -205,7 +205,7 @@ function modeOf(value: number): AddPathMode | undefined {
 }
 
 /** The code of a capability. */
-export function capabilityCode(capability: Capability): number {
+function capabilityCode(capability: Capability): number {
   return capability.type === 'unknown' ? capability.code : CODECS[capability.type].code;
 }
 
