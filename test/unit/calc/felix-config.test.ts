@@ -1,0 +1,47 @@
+import { describe, expect, it } from 'vitest';
+import { FelixConfig } from '../../../src/calc/felix-config.ts';
+
+describe('FelixConfig', () => {
+  it('gives the defaults once when nothing is configured', () => {
+    const config = new FelixConfig('one');
+    expect(config.flush()).toMatchObject({
+      interfacePrefixes: ['cali'],
+      defaultEndpointToHostAction: 'Drop',
+      nftablesMarkMask: 0xffff0000,
+      deviceRouteProtocol: 80,
+    });
+    expect(config.flush()).toBeUndefined();
+  });
+
+  it('lets the more specific object win, field by field', () => {
+    const config = new FelixConfig('one');
+    config.setObject('node.one', { logPrefix: 'own' });
+    config.setObject('node.two', { logPrefix: 'other' });
+    config.setObject('rack-a', {
+      nodeSelector: "rack == 'a'",
+      logPrefix: 'rack',
+      interfacePrefix: 'tap, cali',
+    });
+    config.setObject('rack-b', { nodeSelector: "rack == 'b'", deviceRouteProtocol: 99 });
+    config.setObject('default', { logPrefix: 'all', interfacePrefix: 'eth', nftablesRefreshInterval: '1m' });
+    config.setNodeLabels(new Map([['rack', 'a']]));
+    expect(config.flush()).toMatchObject({
+      logPrefix: 'own',
+      interfacePrefixes: ['tap', 'cali'],
+      nftablesRefreshInterval: 60_000,
+      deviceRouteProtocol: 80,
+    });
+    config.setNodeLabels(new Map([['rack', 'b']]));
+    expect(config.flush()).toMatchObject({ interfacePrefixes: ['eth'], deviceRouteProtocol: 99 });
+    config.setObject('node.one', undefined);
+    expect(config.flush()).toMatchObject({ logPrefix: 'all' });
+  });
+
+  it('says nothing when a change makes no difference here', () => {
+    const config = new FelixConfig('one');
+    config.flush();
+    config.setObject('node.two', { logPrefix: 'other' });
+    config.setObject('default', { logPrefix: 'calico-packet' });
+    expect(config.flush()).toBeUndefined();
+  });
+});
