@@ -68,8 +68,9 @@ export function registerLabCommands(program: Command, setExitCode: SetExitCode):
   command('exec <lab> <member> [command...]', 'Run a command in a host, router, client or NAMESPACE/POD.')
     .passThroughOptions()
     .action(async (name: string, member: string, words: string[], flags: CommonFlags) => {
+      const given = words[0] === '--' ? words.slice(1) : words;
       const shell = process.env['SHELL'] ?? '/bin/sh';
-      setExitCode(await execute(find(name, flags), member, words.length === 0 ? [shell] : words));
+      setExitCode(await execute(find(name, flags), member, given.length === 0 ? [shell] : given));
     });
 
   command(

@@ -50,11 +50,14 @@ Exit status: 0 if every probe agrees, 1 if one does not, 2 if the suite could no
 
 async function conform(file: string, flags: ConformanceFlags): Promise<boolean> {
   const text = flags.output === 'text';
+  const interrupted = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupted.abort());
   const result = await runSuite(readSuite(file), {
     families: FAMILIES[flags.family],
     nodes: flags.nodes,
     ...(flags.only === undefined ? {} : { only: flags.only }),
     selfTest: flags.selfTest === true,
+    signal: interrupted.signal,
     labName: `conf-${process.pid}`,
     runDirectory: flags.runDir,
     agentLogLevel: flags.agentLogLevel,

@@ -283,6 +283,7 @@ const kubernetesFormat = once(() =>
     tests: z.array(
       z.looseObject({
         name: z.string(),
+        group: z.string().default('TCP'),
         pods: z.array(z.string()).min(1),
         protocols: z.array(z.enum(['tcp', 'udp', 'sctp'])),
         ports: z.array(field.portNumber()),
@@ -330,7 +331,8 @@ function kubernetesSuite({ tests }: z.output<ReturnType<typeof kubernetesFormat>
       return { name, namespace, pod, labels: { pod }, serviceAccount: 'default', ports };
     }),
     cases: tests.map((test) => ({
-      name: test.name,
+      // Three tests exist once for each protocol, under one name.
+      name: test.group === 'TCP' ? test.name : `${test.name} [${test.group}]`,
       ...(test.protocols.includes('sctp') ? { skip: SCTP } : {}),
       steps: kubernetesSteps(test),
     })),

@@ -35,6 +35,8 @@ export interface ConformanceOptions extends LabOptions {
   readonly selfTest: boolean;
   /** Name of the lab; its namespaces begin with `margay-` and it. */
   readonly labName: string;
+  /** Ends the run before its next case; the lab is removed all the same. */
+  readonly signal?: AbortSignal;
   /** Told of each case as it ends. */
   readonly report?: (result: CaseResult) => void;
 }
@@ -85,9 +87,10 @@ export class ConformanceError extends MargayError {}
 
 /** Runs the suite and removes its lab. Rejects when the lab or an agent does not work. */
 export async function runSuite(suite: Suite, options: ConformanceOptions): Promise<SuiteResult> {
-  const lab = await Lab.up(suiteTopology(suite, options), { ...options, servers: false, waitForBgp: false });
   const responder = new Responder();
   try {
+    const topology = suiteTopology(suite, options);
+    const lab = await Lab.up(topology, { ...options, servers: false, waitForBgp: false });
     for (const { name, networkNamespace, ports } of lab.plan.workloads) {
       await responder.serve({ name, namespace: networkNamespace, ports });
     }
@@ -95,6 +98,7 @@ export async function runSuite(suite: Suite, options: ConformanceOptions): Promi
     const cases: CaseResult[] = [];
     for (const [index, test] of suite.cases.entries()) {
       if (options.only !== undefined && !options.only.test(test.name)) continue;
+      if (options.signal?.aborted === true) throw new ConformanceError('lab.interrupted', 'interrupted');
       try {
         const result = await runner.run(test);
         cases.push(result);
@@ -113,7 +117,8 @@ export async function runSuite(suite: Suite, options: ConformanceOptions): Promi
     return { suite: suite.name, families, nodes, selfTest, cases };
   } finally {
     responder.close();
-    await lab.down();
+    // Also what a lab that did not come up has left.
+    if (Lab.exists(options.labName, options)) await Lab.find(options.labName, options).down();
   }
 }
 

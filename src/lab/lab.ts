@@ -111,6 +111,11 @@ export class Lab {
     });
   }
 
+  /** Whether anything of a lab of that name is there. */
+  static exists(name: string, options: Pick<LabOptions, 'runDirectory'> = {}): boolean {
+    return new LabDirectory(name, options.runDirectory ?? LAB_DIRECTORY).read() !== undefined;
+  }
+
   /** Opens a lab that is up. Throws a ConfigError if there is none of that name. */
   static find(name: string, options: LabOptions = {}): Lab {
     const directory = new LabDirectory(name, options.runDirectory ?? LAB_DIRECTORY);

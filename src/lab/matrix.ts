@@ -62,7 +62,8 @@ export function formatComparison(names: readonly string[], matrix: Matrix): stri
       return cell !== undefined && !agrees(cell);
     });
     const mark = wrong.length === 0 ? '' : `  ! ${wrong.join(', ')}`;
-    return `  ${source.padEnd(width)}  ${letters(row, 'expected').padEnd(column)}  ${letters(row, 'seen').padEnd(column)}${mark}`;
+    const sides = [letters(row, 'expected'), letters(row, 'seen')].map((side) => side.padEnd(column));
+    return `  ${source.padEnd(width)}  ${sides.join('  ')}${mark}`.trimEnd();
   });
   return [`  ${'from'.padEnd(width)}  ${'expected'.padEnd(column)}  seen`, ...lines].join('\n');
 }

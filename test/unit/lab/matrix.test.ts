@@ -22,11 +22,9 @@ describe('the table of who reaches whom', () => {
 
   it('shows expected against seen and names what differs', () => {
     expect(formatComparison(NAMES, matrix)).toBe(
-      [
-        '  from    expected  seen',
-        '  x/a     -X        -.        ! y/b',
-        '  y/b     X-        r-      ',
-      ].join('\n'),
+      ['  from    expected  seen', '  x/a     -X        -.        ! y/b', '  y/b     X-        r-'].join(
+        '\n',
+      ),
     );
   });
 
