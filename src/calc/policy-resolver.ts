@@ -46,11 +46,17 @@ export class PolicyResolver {
   ) {
     this.active = new ActiveRules(registry);
     this.profiles = new ProfileTable(registry, problems);
-    const changed = (policy: string, endpoint: string): void => {
-      this.dirtyPolicies.add(policy);
-      this.dirtyEndpoints.add(endpoint);
-    };
-    this.index = new LabelIndex({ started: changed, stopped: changed });
+    this.index = new LabelIndex({
+      started: (policy, endpoint) => {
+        // Only the first endpoint and the last make a difference to the policy itself.
+        if (this.index.itemsOf(policy).size === 1) this.dirtyPolicies.add(policy);
+        this.dirtyEndpoints.add(endpoint);
+      },
+      stopped: (policy, endpoint) => {
+        if (this.index.itemsOf(policy).size === 0) this.dirtyPolicies.add(policy);
+        this.dirtyEndpoints.add(endpoint);
+      },
+    });
   }
 
   /** Sets what a policy resource says; undefined: it is gone, or selects no workloads. */
