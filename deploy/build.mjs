@@ -30,10 +30,7 @@ const koffiBeside = {
       contents: `
         const { join } = require('node:path');
         let native;
-        module.exports = {
-          __esModule: true,
-          get default() { return (native ??= require('node:module').createRequire(__filename)(join(__dirname, 'koffi.node'))); },
-        };`,
+        module.exports = new Proxy({}, { get: (_, name) => (native ??= require('node:module').createRequire(__filename)(join(__dirname, 'koffi.node')))[name] });`,
       loader: 'js',
       resolveDir: root,
     }));

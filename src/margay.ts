@@ -7,12 +7,14 @@ import { describeError } from './base/errors.ts';
 import { VERSION } from './base/version.ts';
 import { runBgpWorker } from './bgp/worker.ts';
 import { registerLabCommands } from './lab/commands.ts';
+import { defineDemoCommand } from './lab/demo-command.ts';
 
 async function main(): Promise<number> {
   let exitCode = 0;
   const program = new Command('margay')
     .description('Margay: a BGP-based layer-3 network with policy for containers, VMs and hosts.')
     .version(VERSION)
+    .enablePositionalOptions()
     .exitOverride();
   program
     .command('agent')
@@ -44,9 +46,10 @@ Examples:
     .action(async (flags: AgentFlags) => {
       exitCode = await runAgent(flags, process.env, __filename);
     });
-  registerLabCommands(program, (code) => {
+  const setExitCode = (code: number): void => {
     exitCode = code;
-  });
+  };
+  defineDemoCommand(registerLabCommands(program, setExitCode), __filename, setExitCode);
   try {
     await program.parseAsync(process.argv);
     return exitCode;

@@ -1,6 +1,7 @@
 /** `margayctl create|apply|replace|delete`: changes to resources, reported in calicoctl's own sentences. */
 import { describeError } from '../base/errors.ts';
 import { AlreadyExistsError, ConflictError, type Datastore, NotFoundError } from '../datastore/datastore.ts';
+import { storedForm } from '../model/convert/namespace.ts';
 import { formatProblem } from '../model/problem.ts';
 import { kindDefinition } from '../model/registry.ts';
 import { type Resource, keyOf } from '../model/resource.ts';
@@ -51,7 +52,8 @@ export async function modify(
       continue;
     }
     try {
-      await ACTIONS[action](datastore, document.resource, options);
+      // A Namespace is stored as the profile that it means (design D19).
+      await ACTIONS[action](datastore, storedForm(document.resource), options);
       done.push(document.resource);
     } catch (error) {
       errors.push(

@@ -225,7 +225,11 @@ function addNode(program: Command, context: CtlContext): void {
   node
     .command('status')
     .description('Print the state of the agent and of its BGP sessions.')
-    .option('--node <name>', 'node name, when several agents run on this machine')
+    .option(
+      '--node <name>',
+      'node name, when several agents run on this machine (default: NODENAME)',
+      context.environment.variables['NODENAME'],
+    )
     .option(
       '--run-dir <directory>',
       "directory of the agent's socket",

@@ -26,10 +26,12 @@ describe('the plan of a lab', () => {
     expect(addresses('tor')).toEqual([
       'eth0 172.16.0.1/24',
       'eth0 fd16::1/64',
-      'eth1 192.0.2.1/24',
-      'eth1 2001:db8:2::1/64',
+      'eth1 198.51.100.1/24',
+      'eth1 2001:db8:51::1/64',
+      'eth2 203.0.113.1/24',
+      'eth2 2001:db8:113::1/64',
     ]);
-    expect(addresses('laptop')).toEqual(['eth0 192.0.2.101/24', 'eth0 2001:db8:2::101/64']);
+    expect(addresses('partner')).toEqual(['eth0 198.51.100.101/24', 'eth0 2001:db8:51::101/64']);
   });
 
   it('gives every host a default route in each family, because proxy ARP asks for one', () => {
@@ -49,13 +51,13 @@ hosts: { n1: { segments: [wire], addresses: { wire: [172.16.0.1] } } }
 `),
     );
     expect(alone.segments[0]!.addresses).toEqual([{ address: '172.16.0.2', prefixLength: 24 }]);
-    expect(machineOf(alone, 'n1').routes[0]!.gateway).toBe('172.16.0.2');
+    expect(machineOf(alone, 'n1').routes).toEqual([{ destination: '0.0.0.0/0', gateway: '172.16.0.2' }]);
   });
 
   it('gives every host a block of each pool, and workloads the next free address of it', () => {
     expect(machineOf(plan, 'n3').node!.blocks).toEqual(['10.65.0.128/26', 'fd65::80/122']);
-    const web = plan.workloads.find(({ name }) => name === 'bank/web')!;
-    expect(web.addresses).toEqual(['10.65.0.3', 'fd65::3']);
+    const monitor = plan.workloads.find(({ name }) => name === 'ops/monitor')!;
+    expect(monitor.addresses).toEqual(['10.65.0.3', 'fd65::3']);
     const next = planWorkload(plan, { namespace: 'shop', pod: 'new', host: 'n1' });
     expect(next.addresses).toEqual(['10.65.0.4', 'fd65::4']);
   });
@@ -85,8 +87,8 @@ hosts: { n1: { segments: [wire] } }
   });
 
   it('names the host’s interface of a pod as Calico does', () => {
-    // printf %s shop.web | sha1sum
-    expect(plan.workloads[0]).toMatchObject({ name: 'shop/web', hostInterface: 'cali551b05c3e54' });
+    // printf %s shop.frontend | sha1sum
+    expect(plan.workloads[0]).toMatchObject({ name: 'shop/frontend', hostInterface: 'cali1f52436dff8' });
   });
 
   it('writes routes to the blocks of others where there is no BGP', () => {
@@ -139,8 +141,8 @@ describe('the configuration of routers', () => {
   const tor = machineOf(plan, 'tor');
 
   it('announces the segments behind the router, and only those, of its own', () => {
-    expect(birdConfig(tor, tor.router!)).toContain('if net ~ [ 192.0.2.0/24 ] then accept;');
-    expect(frrBgpConfig(tor, tor.router!)).toContain('  network 2001:db8:2::/64');
+    expect(birdConfig(tor, tor.router!)).toContain('if net ~ [ 198.51.100.0/24, 203.0.113.0/24 ] then accept;');
+    expect(frrBgpConfig(tor, tor.router!)).toContain('  network 2001:db8:51::/64');
   });
 
   it('offers graceful restart exactly when asked', () => {

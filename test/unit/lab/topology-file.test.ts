@@ -26,7 +26,7 @@ describe('reading a topology', () => {
     const topology = parseTopology(readFileSync(file, 'utf8'), 'three-hosts.yaml');
     expect(Object.keys(topology.hosts)).toEqual(['n1', 'n2', 'n3']);
     expect(topology.routers['tor']).toMatchObject({ software: 'bird', sessions: 'per-family' });
-    expect(topology.workloads['shop/web']).toMatchObject({ serviceAccount: 'default', host: 'n1' });
+    expect(topology.workloads['shop/frontend']).toMatchObject({ serviceAccount: 'default', host: 'n1' });
   });
 
   it('takes a topology of one host and gives it BGP and the embedded datastore', () => {
