@@ -26,6 +26,8 @@ export interface ConnectionEvents {
 
 /** How long a closed connection may take to flush its last words, in milliseconds. */
 const LINGER = 2000;
+/** Milliseconds of reading before others are served. */
+const SLICE = 4;
 /** RFC 9687 §5: eight minutes, or twice the hold time if that is longer. */
 const SEND_HOLD_TIME = 480_000;
 
@@ -45,6 +47,8 @@ export class Connection {
   private readonly timers = new Map<ConnectionTimer, TimerHandle>();
   private wire: WireOptions = BASIC_WIRE;
   private open = true;
+  /** The next slice of messages that have arrived but are not read yet. */
+  private reading: NodeJS.Immediate | undefined;
   private sendHoldTime = SEND_HOLD_TIME;
   private sendHoldTimer: TimerHandle | undefined;
   /** Writes that the kernel has not taken yet. */
@@ -59,10 +63,10 @@ export class Connection {
     socket.setNoDelay(true);
     socket.on('data', (bytes: Uint8Array) => this.receive(bytes));
     socket.on('error', (error: NodeJS.ErrnoException) =>
-      this.fail(REASONS[error.code ?? ''] ?? error.message),
+      this.finish(REASONS[error.code ?? ''] ?? error.message),
     );
-    socket.on('end', () => this.fail('connection closed by peer'));
-    socket.on('close', () => this.fail('connection closed'));
+    socket.on('end', () => this.finish('connection closed by peer'));
+    socket.on('close', () => this.finish('connection closed'));
     socket.on('drain', () => {
       if (this.open) events.drained(this);
     });
@@ -141,14 +145,35 @@ export class Connection {
   private receive(bytes: Uint8Array): void {
     if (!this.open) return;
     this.framer.push(bytes);
-    for (;;) {
+    if (this.reading === undefined) this.read();
+  }
+
+  /** Reads messages for a slice of time; the rest waits, and so does the peer, while others are served. */
+  private read(): void {
+    this.reading = undefined;
+    const end = this.clock.now() + SLICE;
+    while (this.open) {
       const message = this.framer.next();
-      if (message === undefined) return;
+      if (message === undefined) {
+        this.socket.resume();
+        return;
+      }
       const received = message instanceof Uint8Array ? decodeMessage(message, this.wire) : message;
       this.events.received(this, received);
-      // A message may have ended the connection, and a stream that cannot be read has no next message.
-      if (!this.open || received.type === 'error') return;
+      // A stream that cannot be read has no next message.
+      if (received.type === 'error') return;
+      if (this.clock.now() >= end) {
+        this.socket.pause();
+        this.reading = setImmediate(() => this.read());
+        return;
+      }
     }
+  }
+
+  /** What has arrived is read before the end of the connection counts: it may be a NOTIFICATION that says why. */
+  private finish(reason: string): void {
+    if (this.open && this.reading !== undefined) setImmediate(() => this.finish(reason));
+    else this.fail(reason);
   }
 
   private fail(reason: string): void {
@@ -160,6 +185,7 @@ export class Connection {
 
   private shut(): void {
     this.open = false;
+    clearImmediate(this.reading);
     this.sendHoldTimer?.cancel();
     for (const timer of this.timers.values()) timer.cancel();
     this.timers.clear();

@@ -50,9 +50,12 @@ export interface FibOptions {
 }
 
 export class Fib {
-  private readonly tracker = new DeltaTracker<RouteId, OwnRoute>(
-    (a, b) => nextHopsText(a.nextHops) === nextHopsText(b.nextHops),
-  );
+  private readonly tracker = new DeltaTracker<RouteId, OwnRoute>(sameNextHops);
+  /** What may differ between desired and actual and is not being written yet. */
+  private readonly touched = new Set<RouteId>();
+  /** What is being written. */
+  private round: readonly RouteId[] = [];
+  private roundPosition = 0;
   private readonly table = new NextHopTable();
   private readonly learned = new Map<Prefix, readonly Address[]>();
   /** Prefixes by next hop, and how each is reached now. */
@@ -71,6 +74,7 @@ export class Fib {
   /** Events that came while the kernel was being read. */
   private replay: KernelEvent[] | undefined;
   private resyncNeeded = false;
+  private resyncAfterRound = false;
   private working: Promise<void> | undefined;
   /** Something was asked for while working. */
   private again = false;
@@ -99,7 +103,9 @@ export class Fib {
     const before = this.config.metric;
     this.config = { ...this.config, metric };
     for (const prefix of this.learned.keys()) {
-      this.tracker.deleteDesired(routeId(prefix, before[familyOf(prefix)]));
+      const id = routeId(prefix, before[familyOf(prefix)]);
+      this.tracker.deleteDesired(id);
+      this.touched.add(id);
       this.derive(prefix);
     }
     this.schedule();
@@ -138,6 +144,7 @@ export class Fib {
 
   release(family: Family): void {
     this.held.delete(family);
+    this.touchDifferences();
     this.schedule();
   }
 
@@ -150,6 +157,7 @@ export class Fib {
   async clear(): Promise<void> {
     for (const prefix of this.learned.keys()) this.delete(prefix);
     this.held.clear();
+    this.touchDifferences();
     this.schedule();
     await this.settled();
   }
@@ -164,7 +172,9 @@ export class Fib {
 
   status(): KernelStatus {
     let stale = 0;
-    for (const { key } of this.tracker.deletions()) if (this.isHeld(key)) stale++;
+    if (this.held.size > 0) {
+      for (const { key } of this.tracker.deletions()) if (this.isHeld(key)) stale++;
+    }
     return {
       installed: this.tracker.actual.size,
       stale,
@@ -193,6 +203,7 @@ export class Fib {
       for (const way of this.resolved.get(nextHop) ?? []) nextHops.set(nextHopText(way), way);
     }
     this.refused.delete(id);
+    this.touched.add(id);
     if (nextHops.size === 0) {
       this.tracker.deleteDesired(id);
       if (this.learned.has(prefix)) this.unresolved.add(prefix);
@@ -224,7 +235,7 @@ export class Fib {
   }
 
   private apply(event: KernelEvent): void {
-    if (event.type === 'overrun') this.requestResync();
+    if (event.type === 'overrun') this.overrun();
     else if (event.type === 'link' || event.type === 'link-deleted') {
       // The kernel takes IPv4 routes away with their link and does not say so.
       if (event.type === 'link-deleted' || !event.link.up || !event.link.carrier) this.requestResync();
@@ -239,15 +250,26 @@ export class Fib {
       const id = routeId(route.destination, route.metric);
       if (present) this.tracker.setActual(id, route);
       else this.tracker.deleteActual(id);
+      this.touched.add(id);
       this.schedule();
       return;
     }
     if (present) this.table.set(route);
     else this.table.delete(route);
-    this.refused.delete(routeId(route.destination, route.metric));
+    const id = routeId(route.destination, route.metric);
+    if (this.refused.delete(id)) this.touched.add(id);
     // One event does not always tell the whole change (IPv6 siblings, IPv4 replacements), so what matters is read.
     if (this.table.concerns(route.destination, this.users.keys())) this.requestResync();
     else this.schedule();
+  }
+
+  /**
+   * Mostly the echo of our own burst: what it hid is read when the burst is written, or the reading would only slow it
+   * down and see half of it.
+   */
+  private overrun(): void {
+    this.resyncAfterRound = true;
+    this.schedule();
   }
 
   private requestResync(): void {
@@ -267,28 +289,46 @@ export class Fib {
   }
 
   private async readKernel(): Promise<void> {
+    this.resyncNeeded = false;
+    this.resyncAfterRound = false;
     this.replay = [];
     try {
       if (this.monitor === undefined) this.openMonitor();
-      const routes = await this.options.kernel.routes({ table: this.config.table });
-      this.tracker.replaceActual(
-        routes
-          .filter((route) => this.isOwn(route))
-          .map((route) => [routeId(route.destination, route.metric), route] as const),
-      );
-      this.table.replaceAll(routes.filter((route) => !this.isOwn(route)));
+      await this.adopt(await this.options.kernel.routes({ table: this.config.table }));
     } finally {
       const events = this.replay;
       this.replay = undefined;
       for (const event of events) this.apply(event);
     }
     this.refused.clear();
+    this.touchDifferences();
     for (const [nextHop, before] of this.resolved) {
       const now = this.table.resolve(nextHop);
       if (nextHopsText(now ?? []) === nextHopsText(before ?? [])) continue;
       this.resolved.set(nextHop, now);
       for (const prefix of this.users.get(nextHop) ?? []) this.derive(prefix);
     }
+  }
+
+  /** Takes over what was read, in slices. */
+  private async adopt(routes: readonly Route[]): Promise<void> {
+    const seen = new Set<RouteId>();
+    for (let start = 0; start < routes.length; start += BATCH) {
+      for (const route of routes.slice(start, start + BATCH)) {
+        if (!this.isOwn(route)) continue;
+        const id = routeId(route.destination, route.metric);
+        seen.add(id);
+        this.tracker.setActual(id, route);
+      }
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    for (const id of this.tracker.actual.keys()) if (!seen.has(id)) this.tracker.deleteActual(id);
+    this.table.replaceAll(routes.filter((route) => !this.isOwn(route)));
+  }
+
+  private touchDifferences(): void {
+    for (const { key } of this.tracker.updates()) this.touched.add(key);
+    for (const { key } of this.tracker.deletions()) this.touched.add(key);
   }
 
   private schedule(): void {
@@ -310,12 +350,13 @@ export class Fib {
       await new Promise((resolve) => setImmediate(resolve));
       if (this.stopped) return;
       try {
-        if (this.resyncNeeded) {
-          this.resyncNeeded = false;
-          await this.readKernel();
-        }
+        if (this.resyncNeeded) await this.readKernel();
         const changes = this.nextChanges();
-        if (changes.length === 0) return;
+        if (changes.length === 0) {
+          if (!this.resyncAfterRound) return;
+          this.resyncNeeded = true;
+          continue;
+        }
         const { failures } = await this.options.kernel.changeRoutes(changes);
         this.settle(changes, failures);
       } catch (error) {
@@ -327,28 +368,45 @@ export class Fib {
     }
   }
 
+  /** The next batch; empty when the kernel has all that it will take. */
   private nextChanges(): RouteChange[] {
+    const changes = this.takeFromRound();
+    if (changes.length > 0) return changes;
+    // New and changed routes first, so that nothing goes before what takes its place has come.
+    const desired = [...this.touched].filter((id) => this.tracker.desired.has(id));
+    const others = [...this.touched].filter((id) => !this.tracker.desired.has(id));
+    this.touched.clear();
+    this.round = [...desired, ...others];
+    this.roundPosition = 0;
+    return this.takeFromRound();
+  }
+
+  private takeFromRound(): RouteChange[] {
     const changes: RouteChange[] = [];
-    const { protocol, table } = this.config;
-    for (const { key, desired, actual } of this.tracker.updates()) {
-      if (changes.length >= BATCH) return changes;
-      if (this.refused.has(key)) continue;
-      if (this.table.holds(desired.destination, desired.metric)) {
-        this.refuse(key, desired.destination, 'a route of another program has the same metric');
-        continue;
-      }
-      changes.push({
-        operation: actual === undefined ? 'add' : 'replace',
-        route: { ...desired, protocol, table },
-      });
-    }
-    for (const { key, actual } of this.tracker.deletions()) {
-      if (changes.length >= BATCH) return changes;
-      if (this.refused.has(key) || this.isHeld(key)) continue;
-      const { destination, metric } = actual;
-      changes.push({ operation: 'delete', route: { destination, metric, protocol, table } });
+    while (this.roundPosition < this.round.length && changes.length < BATCH) {
+      const change = this.changeOf(this.round[this.roundPosition++]!);
+      if (change !== undefined) changes.push(change);
     }
     return changes;
+  }
+
+  /** What to do about a route now; it may have changed since its round began. */
+  private changeOf(id: RouteId): RouteChange | undefined {
+    const desired = this.tracker.desired.get(id);
+    const actual = this.tracker.actual.get(id);
+    if (this.refused.has(id)) return undefined;
+    const { protocol, table } = this.config;
+    if (desired === undefined) {
+      if (actual === undefined || this.isHeld(id)) return undefined;
+      const { destination, metric } = actual;
+      return { operation: 'delete', route: { destination, metric, protocol, table } };
+    }
+    if (actual !== undefined && sameNextHops(desired, actual)) return undefined;
+    if (this.table.holds(desired.destination, desired.metric)) {
+      this.refuse(id, desired.destination, 'a route of another program has the same metric');
+      return undefined;
+    }
+    return { operation: actual === undefined ? 'add' : 'replace', route: { ...desired, protocol, table } };
   }
 
   private settle(changes: readonly RouteChange[], failures: readonly ChangeFailure<RouteChange>[]): void {
@@ -389,6 +447,13 @@ export class Fib {
   private isHeld(id: RouteId): boolean {
     return this.held.has(familyOf(id));
   }
+}
+
+function sameNextHops(a: OwnRoute, b: OwnRoute): boolean {
+  const [one] = a.nextHops;
+  const [two] = b.nextHops;
+  if (a.nextHops.length === 1 && b.nextHops.length === 1) return nextHopText(one!) === nextHopText(two!);
+  return nextHopsText(a.nextHops) === nextHopsText(b.nextHops);
 }
 
 function routeId(destination: Prefix, metric: number): RouteId {

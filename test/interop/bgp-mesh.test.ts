@@ -14,6 +14,16 @@ import { type RunningSpeaker, peerConfig, speakerConfig, startSpeaker } from './
 
 const EVENTUALLY = { timeout: 20_000, interval: 50 };
 
+/** The same session over IPv6. */
+function peerOver6(host: number, other: number, fields: Partial<PeerConfig> = {}): PeerConfig {
+  return peerConfig(host, other, {
+    name: `Mesh_fd99__${other}`,
+    address: address(`fd99::${other}`),
+    sourceAddress: address(`fd99::${host}`),
+    ...fields,
+  });
+}
+
 describeKernel('speakers among themselves', () => {
   let fabric: Fabric;
   const running: (RunningSpeaker | undefined)[] = [];
@@ -137,6 +147,52 @@ describeKernel('speakers among themselves', () => {
       EVENTUALLY,
     );
     await hasNoRoute(2, '10.65.1.0/26');
+  });
+
+  it('carry both families over one IPv6 session, with the IPv4 address of the node as next hop', async () => {
+    fabric = await makeFabric(2);
+    await start(2, speakerConfig(2, [peerOver6(2, 1, { passive: true })]));
+    await start(1, speakerConfig(1, [peerOver6(1, 2)]));
+    await hasRoute(1, '10.65.2.0/26', '10.99.0.2');
+    await hasRoute(1, 'fd65::2:0/122', 'fd99::2');
+    await hasRoute(2, '10.65.1.0/26', '10.99.0.1');
+  });
+
+  it('carry each family in its own session where there is one each', async () => {
+    fabric = await makeFabric(2);
+    for (const [host, other] of [
+      [2, 1],
+      [1, 2],
+    ] as const) {
+      const passive = host === 2;
+      const peers = [
+        peerConfig(host, other, { families: [4], passive }),
+        peerOver6(host, other, { families: [6], passive }),
+      ];
+      await start(host, speakerConfig(host, peers));
+    }
+    await hasRoute(1, '10.65.2.0/26', '10.99.0.2');
+    await hasRoute(1, 'fd65::2:0/122', 'fd99::2');
+    expect([peer(1, 0).received, peer(1, 1).received]).toEqual([1, 1]);
+  });
+
+  it('need no IPv4 address at all, and listen on one address if told so (design D15)', async () => {
+    fabric = await makeFabric(2);
+    for (const [host, other] of [
+      [2, 1],
+      [1, 2],
+    ] as const) {
+      await fabric.ip(host, '-4', 'addr', 'flush', 'dev', 'eth0');
+      const own = address(`fd99::${host}`);
+      const config = speakerConfig(host, [peerOver6(host, other, { passive: host === 2 })], {
+        nodeAddresses: { 6: own },
+        listen: { port: 1790, addresses: [own] },
+      });
+      await start(host, { ...config, peers: config.peers.map((entry) => ({ ...entry, port: 1790 })) });
+    }
+    await hasRoute(1, 'fd65::2:0/122', 'fd99::2');
+    expect(peer(1)).toMatchObject({ received: 1, advertised: 1 });
+    expect(await fabric.ip(1, '-4', 'route', 'show')).toBe('');
   });
 
   it('say what to do about a taken port, route on without it, and take it when it is free', async () => {

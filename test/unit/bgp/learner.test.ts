@@ -1,0 +1,192 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { ManualClock } from '../../../src/base/clock.ts';
+import { silentLogger } from '../../../src/base/log.ts';
+import type { Negotiated } from '../../../src/bgp/fsm/negotiate.ts';
+import { Learner } from '../../../src/bgp/learner.ts';
+import type { ImportContext } from '../../../src/bgp/policy/import.ts';
+import { MapRib } from '../../../src/bgp/rib/map-rib.ts';
+import { BASIC_WIRE, type ReceivedUpdate } from '../../../src/bgp/wire/message.ts';
+import { type Family, address, familyOf } from '../../../src/net/address.ts';
+import { prefix } from '../../../src/net/prefix.ts';
+import { attributes, source, table } from './rib/make.ts';
+
+const BOTH: readonly Family[] = [4, 6];
+const peer = source('10.0.0.2');
+const PREFIXES = ['192.0.2.0/24', '198.51.100.0/24', '2001:db8::/48'].map(prefix);
+const context: ImportContext = {
+  external: true,
+  localAs: 64512,
+  routerId: address('10.0.0.1'),
+  clusterId: undefined,
+  allowedOwnAs: 0,
+  ownAddresses: [address('10.0.0.1')],
+};
+
+let rib: MapRib;
+let clock: ManualClock;
+let ended: Family[];
+let learner: Learner;
+
+beforeEach(() => {
+  rib = new MapRib();
+  clock = new ManualClock();
+  ended = [];
+  learner = new Learner({
+    rib,
+    routes: table,
+    clock,
+    log: silentLogger(),
+    changed: () => undefined,
+    endOfRib: (family) => ended.push(family),
+  });
+});
+
+/** `none`: no graceful restart at all. */
+function negotiated(forwarding: readonly Family[] | 'none'): Negotiated {
+  return {
+    wire: { ...BASIC_WIRE, families: BOTH },
+    peerAs: 65001,
+    peerIdentifier: peer.identifier,
+    holdTime: 90,
+    keepaliveTime: 30,
+    families: BOTH,
+    routeRefresh: true,
+    enhancedRouteRefresh: true,
+    gracefulRestart:
+      forwarding === 'none'
+        ? undefined
+        : {
+            restarting: true,
+            notification: false,
+            restartTime: 60,
+            families: BOTH.map((family) => ({ family, forwarding: forwarding.includes(family) })),
+          },
+    longLivedStale: [],
+  };
+}
+
+function update(fields: Partial<ReceivedUpdate>): ReceivedUpdate {
+  return { type: 'update', withdrawn: [], announced: [], treatAsWithdraw: [], faults: [], ...fields };
+}
+
+function tell(...prefixes: typeof PREFIXES): void {
+  for (const at of prefixes) {
+    const family = familyOf(at);
+    const nextHop = { address: address(family === 4 ? '10.0.0.2' : 'fd00::2') };
+    learner.update(update({ announced: [{ family, prefixes: [at], nextHop }], attributes: attributes() }));
+  }
+}
+
+function up(forwarding: readonly Family[] | 'none' = BOTH): void {
+  learner.established(peer, negotiated(forwarding), context);
+}
+
+describe('what a peer tells', () => {
+  it('enters the RIB, leaves it, and is refused when it cannot be used', () => {
+    up();
+    tell(...PREFIXES);
+    expect(learner.received).toBe(3);
+    learner.update(update({ withdrawn: [{ family: 4, prefixes: [PREFIXES[0]!] }] }));
+    learner.update(update({ treatAsWithdraw: [{ family: 6, prefixes: [PREFIXES[2]!] }] }));
+    expect(learner.received).toBe(1);
+    const looped = attributes({ asPath: [{ type: 'sequence', asNumbers: [65001, 64512] }] });
+    learner.update(
+      update({
+        announced: [{ family: 4, prefixes: [PREFIXES[1]!], nextHop: { address: address('10.0.0.2') } }],
+        attributes: looped,
+      }),
+    );
+    expect(learner.received).toBe(0);
+  });
+
+  it('goes with the session without graceful restart', () => {
+    up('none');
+    tell(...PREFIXES);
+    learner.lost([], 0);
+    expect(learner.received).toBe(0);
+  });
+});
+
+describe('the helper of a restarting peer (RFC 4724 §4.2)', () => {
+  beforeEach(() => {
+    up();
+    tell(...PREFIXES);
+    learner.lost(BOTH, 60);
+  });
+
+  it('keeps its routes as stale for the restart time, and no longer', () => {
+    clock.advance(59_999);
+    expect([learner.received, learner.stale]).toEqual([3, 3]);
+    clock.advance(1);
+    expect(learner.received).toBe(0);
+  });
+
+  it('keeps them past the restart time once it is back, until its end-of-RIB, family by family', () => {
+    clock.advance(30_000);
+    up();
+    clock.advance(100_000);
+    tell(PREFIXES[0]!);
+    expect([learner.received, learner.stale]).toEqual([3, 2]);
+    learner.update(update({ endOfRib: 4 }));
+    expect([learner.received, learner.stale]).toEqual([2, 1]);
+    learner.update(update({ endOfRib: 6 }));
+    expect([learner.received, learner.stale]).toEqual([1, 0]);
+    expect(ended).toEqual([4, 6]);
+  });
+
+  it('gives up a peer that is back but never ends its RIB', () => {
+    up();
+    tell(PREFIXES[0]!);
+    clock.advance(360_000);
+    expect([learner.received, learner.stale]).toEqual([1, 0]);
+  });
+
+  it('drops at once the family whose forwarding state was lost', () => {
+    up([6]);
+    expect([learner.received, learner.stale]).toEqual([1, 1]);
+  });
+
+  it('drops all if the peer comes back without graceful restart', () => {
+    up('none');
+    expect(learner.received).toBe(0);
+  });
+
+  it('drops what was stale already when the peer is lost again, and keeps the rest', () => {
+    up();
+    tell(PREFIXES[0]!);
+    learner.lost(BOTH, 60);
+    expect([learner.received, learner.stale]).toEqual([1, 1]);
+  });
+
+  it('keeps only the families that are to be retained', () => {
+    up();
+    tell(...PREFIXES);
+    learner.lost([4], 60);
+    expect([rib.count(peer, 4).received, rib.count(peer, 6).received]).toEqual([2, 0]);
+  });
+
+  it('forgets all of a peer that is no longer configured', () => {
+    learner.forget();
+    clock.advance(1_000_000);
+    expect(learner.received).toBe(0);
+  });
+});
+
+describe('a refresh between markers (RFC 7313 §4)', () => {
+  it('removes what was not told again', () => {
+    up('none');
+    tell(...PREFIXES);
+    learner.refreshMarker(4, 'begin');
+    tell(PREFIXES[0]!);
+    learner.refreshMarker(4, 'end');
+    expect(learner.received).toBe(2);
+  });
+
+  it('means nothing while the end-of-RIB of a restart is awaited', () => {
+    up();
+    tell(...PREFIXES);
+    learner.refreshMarker(4, 'begin');
+    learner.refreshMarker(4, 'end');
+    expect(learner.received).toBe(3);
+  });
+});
