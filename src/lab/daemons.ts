@@ -1,5 +1,5 @@
 /** Which programs a lab runs on which machine, and how to tell that they are ready. */
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chownSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { ConfigError, describeError } from '../base/errors.ts';
 import { requestLocal } from '../base/local-api.ts';
 import { type Address, familyOf } from '../net/address.ts';
@@ -17,6 +17,8 @@ import { waitUntil } from './wait.ts';
 const READY = 20_000;
 const ETCD_PORT = 2379;
 const FRR_DAEMONS = '/usr/lib/frr';
+/** FRR drops its privileges, and only this user is in the group that it gives its sockets to. */
+const FRR_USER = 'frr';
 /** The name of the process that answers for all workloads. */
 export const SERVERS = 'servers';
 
@@ -113,6 +115,8 @@ async function startBird(context: LabContext, machine: MachinePlan): Promise<voi
 async function startFrr(context: LabContext, machine: MachinePlan): Promise<void> {
   const folder = context.directory.file(`${machine.name}.frr`);
   mkdirSync(folder, { recursive: true, mode: 0o755 });
+  const { uid, gid } = userOf(FRR_USER);
+  chownSync(folder, uid, gid);
   const zserv = `${folder}/zserv.api`;
   const start = async (daemon: 'zebra' | 'bgpd', config: string, options: string[]): Promise<void> => {
     const name = daemon === 'bgpd' ? machine.name : `${machine.name}-${daemon}`;
@@ -125,8 +129,8 @@ async function startFrr(context: LabContext, machine: MachinePlan): Promise<void
         `--pid_file=${folder}/${daemon}.pid`,
         `--socket=${zserv}`,
         `--vty_socket=${folder}`,
-        '--user=root',
-        '--group=root',
+        `--user=${FRR_USER}`,
+        `--group=${FRR_USER}`,
         ...options,
       ],
       environment: environment(),
@@ -136,6 +140,18 @@ async function startFrr(context: LabContext, machine: MachinePlan): Promise<void
   await start('zebra', writeConfig(context, `${machine.name}.zebra.conf`, zebraConfig(machine)), []);
   const config = writeConfig(context, `${machine.name}.bgpd.conf`, frrBgpConfig(machine, machine.router!));
   await start('bgpd', config, ['-p', '179']);
+}
+
+/** The numbers of a user of this machine (passwd(5)). */
+function userOf(name: string): { uid: number; gid: number } {
+  const line = readFileSync('/etc/passwd', 'utf8')
+    .split('\n')
+    .find((entry) => entry.startsWith(`${name}:`));
+  if (line === undefined) {
+    throw new ConfigError('lab.no-user', `no user ${name}`, { fix: 'install frr from its package' });
+  }
+  const [, , uid, gid] = line.split(':');
+  return { uid: Number(uid), gid: Number(gid) };
 }
 
 async function startGobgp(context: LabContext, machine: MachinePlan): Promise<void> {

@@ -5,11 +5,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { MargayError } from '../base/errors.ts';
-import { keyOf, type Resource } from '../model/resource.ts';
-import { formatProblem } from '../model/problem.ts';
-import { parseResources } from '../model/yaml.ts';
-import { type PairResult, probePairs, seen } from './connectivity.ts';
 import {
   DEMO_DEAD,
   DEMO_MEMBERS,
@@ -18,10 +13,9 @@ import {
   DEMO_VICTIM,
   type DemoStep,
 } from './demo-script.ts';
-import { Lab, type LabEndpoint, type LabOptions } from './lab.ts';
-import { type Cell, type Matrix, agrees, formatComparison } from './matrix.ts';
-import type { LabPlan } from './plan.ts';
-import type { ProbeProtocol } from './responder.ts';
+import { DemoWalk } from './demo-walk.ts';
+import { Lab, type LabOptions } from './lab.ts';
+import { agrees, formatComparison } from './matrix.ts';
 import { parseTopology } from './topology-file.ts';
 import { type TrafficStream, startTrafficStream } from './traffic-stream.ts';
 
@@ -33,13 +27,6 @@ export interface DemoOptions extends LabOptions {
   /** Leave the lab up at the end. */
   readonly keep: boolean;
   readonly write: (text: string) => void;
-}
-
-/** Something was not as the demo says. */
-class DemoError extends MargayError {
-  constructor(message: string) {
-    super('lab.demo', message);
-  }
 }
 
 /** Runs the demo. Resolves with what differed from its words, nothing if all is well. Takes its lab down unless `keep`. */
@@ -60,11 +47,14 @@ export async function runDemo(options: DemoOptions): Promise<string[]> {
 
 class Demo {
   readonly differences: string[] = [];
+  private readonly walk: DemoWalk;
 
   constructor(
     private readonly lab: Lab,
     private readonly options: DemoOptions,
-  ) {}
+  ) {
+    this.walk = new DemoWalk(lab, join(options.files, 'policies'));
+  }
 
   async run(): Promise<void> {
     for (const step of DEMO_STEPS) await this.step(step);
@@ -87,63 +77,15 @@ class Demo {
   private async step(step: DemoStep): Promise<void> {
     const { write } = this.options;
     write(`\n== ${step.title}\n`);
-    const revision = await this.change(step);
-    if (revision !== undefined) {
-      const started = performance.now();
-      await this.lab.waitInForce(revision);
-      write(`   in force on every host ${(performance.now() - started).toFixed(1)} ms after the write\n`);
-    }
-    const matrix = await this.matrix(step.expected);
+    const took = await this.walk.change(step);
+    if (took !== undefined) write(`   in force on every host ${took.toFixed(1)} ms after the write\n`);
+    const matrix = await this.walk.matrix(step.expected);
     write(`${formatComparison(DEMO_MEMBERS, matrix)}\n`);
     for (const [source, row] of matrix) {
       for (const [destination, cell] of row) {
         if (!agrees(cell)) this.differ(`${step.title}: ${source} → ${destination} is ${cell.seen}`);
       }
     }
-  }
-
-  /** Returns the revision of the last change, if there was any. */
-  private async change({ remove = [], apply = [], label }: DemoStep): Promise<number | undefined> {
-    const client = await this.lab.open();
-    let revision: number | undefined;
-    for (const resource of remove.flatMap((name) => this.policies(name))) {
-      revision = (await client.remove(keyOf(resource))) ?? revision;
-    }
-    for (const resource of apply.flatMap((name) => this.policies(name)))
-      revision = await client.write(resource);
-    if (label !== undefined) revision = await this.lab.setWorkloadLabels(label.workload, label.labels);
-    return revision;
-  }
-
-  private policies(name: string): Resource[] {
-    const file = join(this.options.files, 'policies', name);
-    return parseResources(readFileSync(file, 'utf8'), { file }).map(({ resource, problems }) => {
-      if (resource === undefined) throw new DemoError(problems.map(formatProblem).join('\n'));
-      return resource;
-    });
-  }
-
-  /** Asks every member on its own port from every other, in both families; a cell is open if both are. */
-  private async matrix(expected: readonly string[]): Promise<Matrix> {
-    const members = DEMO_MEMBERS.map((name) => this.lab.endpoint(name));
-    const results = await Promise.all(
-      members.map((destination) =>
-        probePairs(members, [destination], servicePort(this.lab.plan, destination)),
-      ),
-    );
-    const matrix = new Map<string, Map<string, Cell>>(DEMO_MEMBERS.map((name) => [name, new Map()]));
-    for (const result of results.flat()) {
-      const row = matrix.get(result.source)!;
-      const letter =
-        expected[DEMO_MEMBERS.findIndex((name) => name === result.source)]?.[
-          DEMO_MEMBERS.findIndex((name) => name === result.destination)
-        ];
-      row.set(
-        result.destination,
-        both(row.get(result.destination), result, letter === '.' ? 'open' : 'closed'),
-      );
-    }
-    return matrix;
   }
 
   /** Shows what an operator would ask. */
@@ -198,25 +140,6 @@ class Demo {
     this.options.write(`   ${name}: ${sent} sent, ${received} answered, ${lost} lost\n`);
     if (received === 0 || lost > 0) this.differ(`${name}: ${lost} of ${sent} packets lost`);
   }
-}
-
-function both(before: Cell | undefined, result: PairResult, expected: 'open' | 'closed'): Cell {
-  const now = seen(result);
-  if (before === undefined || before.seen === now) return { seen: now, expected };
-  // The families disagree: show the one that is not as expected.
-  const earlier = { ...before, expected };
-  return agrees(earlier) ? { seen: now, expected } : earlier;
-}
-
-/** The first port that a member serves. */
-function servicePort(
-  plan: LabPlan,
-  { name }: LabEndpoint,
-): { readonly port: number; readonly protocol: ProbeProtocol; readonly families: readonly (4 | 6)[] } {
-  const member = [...plan.workloads, ...plan.machines].find((candidate) => candidate.name === name);
-  const [first] = member?.ports ?? [];
-  if (first === undefined) throw new DemoError(`${name} serves no port`);
-  return { port: first.port, protocol: first.protocol, families: [4, 6] };
 }
 
 function whatToTry({ name }: Lab): string {

@@ -113,7 +113,7 @@ export class Lab {
 
   /** Whether anything of a lab of that name is there. */
   static exists(name: string, options: Pick<LabOptions, 'runDirectory'> = {}): boolean {
-    return new LabDirectory(name, options.runDirectory ?? LAB_DIRECTORY).read() !== undefined;
+    return new LabDirectory(name, options.runDirectory ?? LAB_DIRECTORY).exists();
   }
 
   /** Opens a lab that is up. Throws a ConfigError if there is none of that name. */

@@ -2,8 +2,15 @@
  * From a topology to everything that a lab consists of: names, addresses and routes, all decided beforehand. Pure, so
  * that the same topology always gives the same lab, and a lab that broke can be compared with what it should be.
  */
-import { type Address, type Family, familyOf } from '../net/address.ts';
-import { type Prefix, addressAt, prefixContains, prefixLength } from '../net/prefix.ts';
+import { type Address, type Family, addressToInteger, familyOf } from '../net/address.ts';
+import {
+  type Prefix,
+  addressAt,
+  hostPrefix,
+  prefixContains,
+  prefixLength,
+  prefixRange,
+} from '../net/prefix.ts';
 import { defaultBlockSize } from '../model/kinds/ip-pool.ts';
 import { podInterfaceName } from '../model/workload-endpoint-name.ts';
 import { DATASTORE_MACHINE, type RouterSoftware, type Topology, type TopologyPort } from './topology.ts';
@@ -50,10 +57,11 @@ export interface InterfacePlan {
   readonly addresses: readonly PlannedAddress[];
 }
 
-export interface StaticRoute {
-  readonly destination: Prefix;
-  readonly gateway: Address;
-}
+/** A route by a gateway, or to something that is on the link itself. */
+export type StaticRoute = { readonly destination: Prefix } & (
+  | { readonly gateway: Address }
+  | { readonly interface: string }
+);
 
 export interface MachinePlan {
   readonly name: string;
@@ -256,11 +264,16 @@ class SegmentAddressing {
   }
 
   private next(subnet: Prefix, role: MachinePlan['role']): Address {
-    for (let ordinal = FIRST_ORDINAL[role]; ordinal < 1000; ordinal++) {
+    const { last } = prefixRange(subnet);
+    const start = FIRST_ORDINAL[role];
+    // From the role's own start, and in a subnet too small for that from the beginning.
+    for (let step = 0; step < 2000; step++) {
+      const ordinal = step < 1000 ? start + step : step - 999;
       const value = familyOf(subnet) === 4 ? BigInt(ordinal) : BigInt(`0x${ordinal}`);
       const candidate = addressAt(subnet, value);
-      if (candidate === undefined) break;
-      if (this.taken.has(candidate)) continue;
+      if (candidate === undefined || this.taken.has(candidate)) continue;
+      // The last address of an IPv4 subnet is its broadcast address.
+      if (addressToInteger(candidate) === last && familyOf(subnet) === 4) continue;
       this.taken.add(candidate);
       return candidate;
     }
@@ -376,6 +389,9 @@ function withRoutes(
       destination: everywhere[familyOf(gateway)],
       gateway,
     }));
+    if (machine.router !== undefined && machine.node !== undefined) {
+      routes.push(...clientRoutes(machine, machines));
+    }
     if (!topology.bgp && machine.role !== 'client') {
       for (const other of machines) {
         if (other === machine) continue;
@@ -387,6 +403,26 @@ function withRoutes(
     }
     return { ...machine, routes };
   });
+}
+
+/**
+ * Our agent answers for a block with a blackhole, so what is in use of a block that it announces for a segment needs
+ * routes of its own, as its workloads have.
+ */
+function clientRoutes({ interfaces, node }: MachinePlan, machines: readonly MachinePlan[]): StaticRoute[] {
+  const blocks = node?.blocks ?? [];
+  return machines
+    .filter(({ role }) => role === 'client')
+    .flatMap((client) => client.interfaces)
+    .flatMap(({ segment, addresses }) => {
+      const own = interfaces.find((wire) => wire.segment === segment);
+      const announced = addresses.filter(({ address }) =>
+        blocks.some((block) => prefixContains(block, address)),
+      );
+      return own === undefined
+        ? []
+        : announced.map(({ address }) => ({ destination: hostPrefix(address), interface: own.name }));
+    });
 }
 
 function shares(machine: MachinePlan, segment: string): boolean {

@@ -58,6 +58,11 @@ export class LabDirectory {
     return join(this.path, name);
   }
 
+  /** Whether a lab made the directory. */
+  exists(): boolean {
+    return existsSync(this.file(STATE_FILE));
+  }
+
   /** The state of the lab; undefined if there is none. Throws a ConfigError for a directory that is not a lab's. */
   read(): LabState | undefined {
     const file = this.file(STATE_FILE);

@@ -60,12 +60,18 @@ export async function wireMachine(plan: LabPlan, machine: MachinePlan): Promise<
     writeSysctl('net/ipv4/ip_forward', 1, machine.namespace);
     writeSysctl('net/ipv6/conf/all/forwarding', 1, machine.namespace);
   }
-  const routes = machine.routes.map((route): NewRoute => ({
-    destination: route.destination,
-    nextHops: [{ gateway: route.gateway }],
-    protocol: PROTOCOL_STATIC,
-  }));
-  await withKernel(machine.namespace, (kernel) => ensureRoutes(kernel, routes));
+  await withKernel(machine.namespace, async (kernel) => {
+    const routes: NewRoute[] = [];
+    for (const route of machine.routes) {
+      const { destination } = route;
+      const hop =
+        'gateway' in route
+          ? { gateway: route.gateway }
+          : { interface: (await linkNamed(kernel, route.interface)).index };
+      routes.push({ destination, nextHops: [hop], protocol: PROTOCOL_STATIC });
+    }
+    await ensureRoutes(kernel, routes);
+  });
 }
 
 async function wireInterface(plan: LabPlan, machine: MachinePlan, wire: InterfacePlan): Promise<void> {
