@@ -69,7 +69,7 @@ class LinuxNftables implements NftablesKernel {
   retries = 0;
   private readonly table: string;
   private readonly connection: NetlinkConnection;
-  private readonly watch: TableWatch;
+  private watch: TableWatch | undefined;
   /** The generation that the caller's knowledge is of; undefined before the first dump. */
   private generation: number | undefined;
   /** The outcome of a transaction was lost. */
@@ -78,51 +78,65 @@ class LinuxNftables implements NftablesKernel {
 
   constructor(private readonly options: LinuxNftablesOptions) {
     this.table = options.table;
-    const { namespace, events } = options;
-    const place = namespace === undefined ? {} : { namespace };
     this.connection = new NetlinkConnection({
       protocol: NETLINK_NETFILTER,
-      ...place,
+      ...this.place(),
       receiveBuffer: RECEIVE_BUFFER,
       sendBuffer: SEND_BUFFER,
       closed: (reason) => {
-        watch?.close();
-        events.closed(reason);
+        this.watch?.close();
+        options.events.closed(reason);
       },
     });
-    let watch: TableWatch | undefined;
-    try {
-      watch = new TableWatch({
-        table: options.table,
-        ...place,
-        ownPort: this.connection.portId,
-        foreignChange: events.foreignChange,
-        closed: (reason) => {
-          this.connection.close();
-          if (reason !== undefined) events.closed(reason);
-        },
-      });
-      this.watch = watch;
-    } catch (error) {
-      this.connection.close();
-      throw error;
-    }
+  }
+
+  private place(): { readonly namespace?: string } {
+    const { namespace } = this.options;
+    return namespace === undefined ? {} : { namespace };
+  }
+
+  /**
+   * Notifications are only asked for where others can change the table: with a listener the kernel describes every
+   * element of every commit, which more than doubles the time of a cold start.
+   */
+  private watching(): TableWatch {
+    this.watch ??= new TableWatch({
+      table: this.table,
+      ...this.place(),
+      ownPort: this.connection.portId,
+      foreignChange: this.options.events.foreignChange,
+      closed: (reason) => {
+        this.watch = undefined;
+        if (reason === undefined) return;
+        this.connection.close();
+        this.options.events.closed(reason);
+      },
+    });
+    return this.watch;
   }
 
   claim(): Promise<Ownership> {
     return this.exclusively(async () => {
       this.ownership = (await this.takeTable()) ? 'owned' : 'shared';
+      if (this.ownership === 'owned') this.watch?.close();
+      else this.watching();
       return this.ownership;
     });
   }
 
   dumpTable(): Promise<TableDump | undefined> {
     return this.exclusively(async () => {
-      for (let attempt = 0; attempt < DUMP_ATTEMPTS; attempt++) {
-        this.watch.forget();
+      if (this.ownership === 'owned') {
         const dump = await this.readTable();
-        const generation = await this.catchUp();
-        if (generation !== undefined && (this.ownership === 'owned' || !this.watch.touched)) {
+        this.outcomeUnknown = false;
+        return dump;
+      }
+      const watch = this.watching();
+      for (let attempt = 0; attempt < DUMP_ATTEMPTS; attempt++) {
+        watch.forget();
+        const dump = await this.readTable();
+        const generation = await this.catchUp(watch);
+        if (generation !== undefined && !watch.touched) {
           this.generation = generation;
           this.outcomeUnknown = false;
           return dump;
@@ -137,7 +151,7 @@ class LinuxNftables implements NftablesKernel {
   }
 
   close(): void {
-    this.watch.close();
+    this.watch?.close();
     this.connection.close();
   }
 
@@ -195,45 +209,49 @@ class LinuxNftables implements NftablesKernel {
   private async commit(operations: readonly Operation[]): Promise<number[]> {
     const backoff = new Backoff({ initial: 1, maximum: 50 });
     for (let attempt = 1; ; attempt++) {
-      this.refuseIfStale();
-      const outcome = await this.send(operations);
-      if (outcome !== 'restart') return outcome;
+      const generation = this.expectedGeneration();
+      const outcome = await this.send(operations, generation);
+      if (outcome !== 'restart') {
+        if (generation !== undefined) this.generation = nextGeneration(generation);
+        return outcome;
+      }
       this.retries++;
       if (attempt === MAXIMUM_ATTEMPTS) {
         throw new StaleError(`${attempt} transactions in a row met a change of another table`);
       }
       if (attempt > IMMEDIATE_ATTEMPTS) await sleep(backoff.delay());
-      const generation = await this.catchUp();
-      if (generation !== undefined) this.generation = generation;
+      const current = await this.catchUp(this.watching());
+      if (current !== undefined) this.generation = current;
     }
   }
 
-  private refuseIfStale(): void {
+  /**
+   * The generation that the caller planned against, moved on over strangers' commits that were seen to leave our table
+   * alone; undefined where it does not matter. Throws a StaleError if they did not.
+   */
+  private expectedGeneration(): number | undefined {
     if (this.outcomeUnknown) throw new StaleError('the outcome of the last transaction was lost');
     // Nobody else can change what we own.
-    if (this.ownership === 'shared' && this.watch.touched) {
-      throw new StaleError(`someone else changed table ${this.table}`);
+    if (this.ownership === 'owned' || this.watch === undefined) return undefined;
+    const { seen, touched } = this.watch;
+    if (touched) throw new StaleError(`someone else changed table ${this.table}`);
+    if (this.generation !== undefined && seen !== undefined && isAtLeast(seen, this.generation)) {
+      this.generation = seen;
     }
+    return this.generation;
   }
 
-  /** Strangers' commits that were seen to leave our table alone do not count. */
-  private moveOn(): void {
-    const { seen } = this.watch;
-    if (this.generation === undefined || seen === undefined || this.watch.touched) return;
-    if (isAtLeast(seen, this.generation)) this.generation = seen;
-  }
-
-  private async send(operations: readonly Operation[]): Promise<number[] | 'restart'> {
-    this.moveOn();
-    const shared = this.ownership === 'shared' && this.generation !== undefined;
+  private async send(
+    operations: readonly Operation[],
+    generation: number | undefined,
+  ): Promise<number[] | 'restart'> {
     const batch = encodeBatch(operations, {
       table: this.table,
       tableFlags: this.tableFlags(),
-      ...(shared ? { generation: this.generation! } : {}),
+      ...(generation === undefined ? {} : { generation }),
     });
     const { failures, replies } = await this.batch(batch);
     if (failures.length === 0) {
-      if (shared) this.generation = nextGeneration(this.generation!);
       return replies
         .filter(({ message }) => message.type === messageType(NFT_MSG.NEWRULE))
         .map(({ message }) => readRule(message.payload).handle);
@@ -255,14 +273,14 @@ class LinuxNftables implements NftablesKernel {
   }
 
   /** Waits until every notification up to now is seen. The current generation, or undefined if some were lost. */
-  private async catchUp(): Promise<number | undefined> {
+  private async catchUp(watch: TableWatch): Promise<number | undefined> {
     const replies = await this.connection.request({
       type: messageType(NFT_MSG.GETGEN),
       body: (writer) => writeHeader(writer, 0),
       operation: () => 'get the generation of the ruleset',
     });
     const generation = replies[0] === undefined ? 0 : readGeneration(replies[0].payload);
-    return (await this.watch.reached(generation)) ? generation : undefined;
+    return (await watch.reached(generation)) ? generation : undefined;
   }
 
   private async readTable(): Promise<TableDump | undefined> {

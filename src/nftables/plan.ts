@@ -45,6 +45,7 @@ export interface ActualRule {
 export class PlanBuilder {
   readonly start: Operation[] = [];
   private readonly newSets: NamedSet[] = [];
+  private readonly setCreations: Operation[] = [];
   private readonly newChains: Operation[] = [];
   private readonly elementChanges: Operation[] = [];
   private readonly ruleChanges: Operation[] = [];
@@ -56,8 +57,16 @@ export class PlanBuilder {
 
   constructor(private readonly fresh: boolean) {}
 
-  addSet(set: NamedSet): void {
+  /**
+   * A plain set is filled as soon as it is made: the kernel finds a set by walking a list, so later would cost more.
+   * A map's elements name chains, which come first.
+   */
+  addSet(set: NamedSet, elements: readonly Element[]): void {
     this.newSets.push(set);
+    this.setCreations.push({ kind: 'add-set', set });
+    if (elements.length === 0) return;
+    this.elements.push({ set: set.name, added: elements, removed: [] });
+    (set.verdicts ? this.elementChanges : this.setCreations).push({ kind: 'add-elements', set, elements });
   }
 
   removeSet(name: string): void {
@@ -116,7 +125,7 @@ export class PlanBuilder {
   build(): Plan {
     const operations: Operation[] = [
       ...this.start,
-      ...this.newSets.map((set): Operation => ({ kind: 'add-set', set })),
+      ...this.setCreations,
       ...this.newChains,
       ...this.elementChanges,
       ...this.ruleChanges,

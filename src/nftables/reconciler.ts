@@ -57,6 +57,8 @@ export class Reconciler implements DesiredTable {
   private readonly dirtyChains = new Set<string>();
   /** Keys to look at, by set; a set that appears or goes is here too. */
   private readonly dirtySets = new Map<string, Set<string>>();
+  /** Sets that the last plan makes: what changes in them from then on must be remembered. */
+  private readonly setsUnderWay = new Set<string>();
 
   setChain(chain: ChainValue): void {
     this.desiredChains.set(chain.name, chain);
@@ -79,29 +81,32 @@ export class Reconciler implements DesiredTable {
   }
 
   removeSet(name: string): void {
+    // All keys: it may be declared again, with other elements, before the next plan.
+    const dirty = this.trackedKeys(name);
+    if (dirty !== undefined) {
+      for (const key of this.actualSets.get(name)?.elements.keys() ?? []) dirty.add(key);
+      for (const key of this.desiredSets.get(name)?.elements.keys() ?? []) dirty.add(key);
+    }
     this.desiredSets.delete(name);
-    // All of them: it may be declared again, with other elements, before the next plan.
-    const dirty = this.dirtyKeys(name);
-    for (const key of this.actualSets.get(name)?.elements.keys() ?? []) dirty.add(key);
   }
 
   addElements(set: string, elements: Iterable<Element>): void {
     const desired = this.desiredSets.get(set);
     if (desired === undefined) throw new InternalError(`set ${set} is not declared`);
-    const dirty = this.dirtyKeys(set);
+    const dirty = this.trackedKeys(set);
     for (const element of elements) {
       desired.elements.set(element.key, element);
-      dirty.add(element.key);
+      dirty?.add(element.key);
     }
   }
 
   removeElements(set: string, keys: Iterable<string>): void {
     const desired = this.desiredSets.get(set);
     if (desired === undefined) throw new InternalError(`set ${set} is not declared`);
-    const dirty = this.dirtyKeys(set);
+    const dirty = this.trackedKeys(set);
     for (const key of keys) {
       desired.elements.delete(key);
-      dirty.add(key);
+      dirty?.add(key);
     }
   }
 
@@ -131,13 +136,15 @@ export class Reconciler implements DesiredTable {
     for (const name of [...this.actualChains.keys(), ...this.desiredChains.keys()])
       this.dirtyChains.add(name);
     for (const [name, { elements }] of [...this.actualSets, ...this.desiredSets]) {
-      const dirty = this.dirtyKeys(name);
-      for (const key of elements.keys()) dirty.add(key);
+      const dirty = this.trackedKeys(name);
+      if (dirty === undefined) continue;
+      for (const key of elements.keys()) if (!this.isDone(name, key)) dirty.add(key);
     }
   }
 
   /** The transaction that makes actual what is desired; without operations if it is. */
   plan(): Plan {
+    this.setsUnderWay.clear();
     if (!this.tableExists) return this.planFresh('make');
     if (this.misshapen()) return this.planFresh('replace');
     const plan = this.planChanges();
@@ -176,21 +183,24 @@ export class Reconciler implements DesiredTable {
       for (const element of added) elements.set(element.key, elementValue(element));
     }
     for (const name of outcome.removedSets) this.actualSets.delete(name);
+    this.setsUnderWay.clear();
     this.settleSets();
   }
 
-  /** Forgets what is no longer different. */
+  /** Forgets sets that are no longer different. */
   private settleSets(): void {
     for (const [name, keys] of this.dirtySets) {
-      const desired = this.desiredSets.get(name);
-      const actual = this.actualSets.get(name);
-      for (const key of keys) {
-        const wanted = desired?.elements.get(key);
-        if (actual?.elements.get(key) === (wanted === undefined ? undefined : elementValue(wanted)))
-          keys.delete(key);
-      }
-      if (keys.size === 0 && (desired === undefined) === (actual === undefined)) this.dirtySets.delete(name);
+      if (this.desiredSets.has(name) !== this.actualSets.has(name)) continue;
+      let done = true;
+      for (const key of keys) done &&= this.isDone(name, key);
+      if (done) this.dirtySets.delete(name);
     }
+  }
+
+  private isDone(set: string, key: string): boolean {
+    const wanted = this.desiredSets.get(set)?.elements.get(key);
+    const present = this.actualSets.get(set)?.elements.get(key);
+    return present === (wanted === undefined ? undefined : elementValue(wanted));
   }
 
   private chainIsDone(name: string): boolean {
@@ -210,6 +220,12 @@ export class Reconciler implements DesiredTable {
       this.dirtySets.set(set, keys);
     }
     return keys;
+  }
+
+  /** Like {@link dirtyKeys}, but undefined for a set that will be made anyway, with whatever is desired by then. */
+  private trackedKeys(set: string): Set<string> | undefined {
+    const keys = this.dirtyKeys(set);
+    return this.actualSets.has(set) || this.setsUnderWay.has(set) ? keys : undefined;
   }
 
   /** Whether something bears our name and is of another shape, which the kernel cannot change in place. */
@@ -233,8 +249,8 @@ export class Reconciler implements DesiredTable {
     if (how === 'replace') builder.start.push({ kind: 'delete-table' });
     builder.start.push({ kind: 'add-table' });
     for (const { set, elements } of this.desiredSets.values()) {
-      builder.addSet(set);
-      builder.changeElements(set, [...elements.values()], []);
+      this.setsUnderWay.add(set.name);
+      builder.addSet(set, [...elements.values()]);
     }
     for (const chain of this.desiredChains.values()) {
       builder.addChain(chain);
@@ -258,8 +274,8 @@ export class Reconciler implements DesiredTable {
       return;
     }
     if (actual === undefined) {
-      builder.addSet(desired.set);
-      builder.changeElements(desired.set, [...desired.elements.values()], []);
+      this.setsUnderWay.add(name);
+      builder.addSet(desired.set, [...desired.elements.values()]);
       return;
     }
     const added: Element[] = [];

@@ -90,14 +90,23 @@ describe('reconciliation', () => {
     reconciler.setSet(SET);
     reconciler.addElements('s', [{ key: '10.0.0.0/8' }]);
     reconciler.setChain({ name: 'c', rules: rules('a') });
+    const other = { ...SET, name: 'other' };
+    reconciler.setSet(other);
+    reconciler.addElements('other', [{ key: '10.0.0.0/8' }]);
     const plan = reconciler.plan();
+    reconciler.removeSet('other');
+    reconciler.setSet(other);
+    reconciler.addElements('other', [{ key: '12.0.0.0/8' }]);
     reconciler.removeElements('s', ['10.0.0.0/8']);
     reconciler.addElements('s', [{ key: '11.0.0.0/8' }]);
     reconciler.setChain({ name: 'c', rules: rules('a', 'b') });
     reconciler.committed(plan, await kernel.transaction(plan.operations));
     await apply(kernel, reconciler);
     const dump = (await kernel.dumpTable())!;
-    expect(dump.sets[0]!.elements.map(({ element }) => element.key)).toEqual(['11.0.0.0/8']);
+    expect(dump.sets.map(({ elements }) => elements.map(({ element }) => element.key))).toEqual([
+      ['11.0.0.0/8'],
+      ['12.0.0.0/8'],
+    ]);
     expect(dump.chains[0]!.rules.map(({ comment }) => comment)).toEqual(['a', 'b']);
   });
 
