@@ -456,7 +456,10 @@ function sessions(topology: Topology, machine: MachinePlan, other: MachinePlan):
     return address === undefined ? [] : [{ localAddress, address }];
   });
   const families = pairs.map(({ address }) => familyOf(address));
-  const one = [machine.name, other.name].some((name) => topology.routers[name]?.sessions === 'one');
+  const routers = [topology.routers[machine.name], topology.routers[other.name]];
+  // GoBGP gives every route a next hop of the session's own family.
+  const able = routers.every((router) => router?.software !== 'gobgp');
+  const one = able && routers.some((router) => router?.sessions === 'one');
   const asNumber = other.router?.asNumber ?? topology.asNumber;
   return pairs.slice(0, one ? 1 : pairs.length).map((pair) => ({
     ...pair,

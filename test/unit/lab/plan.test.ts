@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { machineOf, planLab, planWorkload } from '../../../src/lab/plan.ts';
 import { infrastructureResources, workloadResources } from '../../../src/lab/resources.ts';
@@ -7,7 +6,22 @@ import { parseTopology } from '../../../src/lab/topology-file.ts';
 import { storedForm } from '../../../src/model/convert/namespace.ts';
 import { validateResource } from '../../../src/model/decode.ts';
 
-const EXAMPLE = readFileSync(new URL('../../../examples/three-hosts.yaml', import.meta.url), 'utf8');
+const EXAMPLE = `name: example
+datastore: etcd
+bgp: true
+pools: [{ cidr: 10.65.0.0/16 }, { cidr: fd65::/112 }]
+segments:
+  rack: { subnets: [172.16.0.0/24, "fd16::/64"] }
+  office: { subnets: [192.0.2.0/24, "2001:db8:2::/64"] }
+hosts: { n1: { segments: [rack] }, n2: { segments: [rack] }, n3: { segments: [rack] } }
+routers: { tor: { software: bird, asNumber: 64601, segments: [rack, office], gracefulRestart: true } }
+clients: { laptop: { segments: [office] } }
+namespaces: { shop: {}, bank: {} }
+workloads:
+  shop/web: { host: n1, ports: [{ name: http, port: 80 }] }
+  shop/cart: { host: n2 }
+  bank/web: { host: n1, serviceAccount: teller }
+`;
 const plan = planLab(parseTopology(EXAMPLE));
 
 function addresses(machine: string): string[] {
@@ -26,12 +40,10 @@ describe('the plan of a lab', () => {
     expect(addresses('tor')).toEqual([
       'eth0 172.16.0.1/24',
       'eth0 fd16::1/64',
-      'eth1 198.51.100.1/24',
-      'eth1 2001:db8:51::1/64',
-      'eth2 203.0.113.1/24',
-      'eth2 2001:db8:113::1/64',
+      'eth1 192.0.2.1/24',
+      'eth1 2001:db8:2::1/64',
     ]);
-    expect(addresses('partner')).toEqual(['eth0 198.51.100.101/24', 'eth0 2001:db8:51::101/64']);
+    expect(addresses('laptop')).toEqual(['eth0 192.0.2.101/24', 'eth0 2001:db8:2::101/64']);
   });
 
   it('gives every host a default route in each family, because proxy ARP asks for one', () => {
@@ -56,8 +68,8 @@ hosts: { n1: { segments: [wire], addresses: { wire: [172.16.0.1] } } }
 
   it('gives every host a block of each pool, and workloads the next free address of it', () => {
     expect(machineOf(plan, 'n3').node!.blocks).toEqual(['10.65.0.128/26', 'fd65::80/122']);
-    const monitor = plan.workloads.find(({ name }) => name === 'ops/monitor')!;
-    expect(monitor.addresses).toEqual(['10.65.0.3', 'fd65::3']);
+    const teller = plan.workloads.find(({ name }) => name === 'bank/web')!;
+    expect(teller.addresses).toEqual(['10.65.0.3', 'fd65::3']);
     const next = planWorkload(plan, { namespace: 'shop', pod: 'new', host: 'n1' });
     expect(next.addresses).toEqual(['10.65.0.4', 'fd65::4']);
   });
@@ -87,8 +99,8 @@ hosts: { n1: { segments: [wire] } }
   });
 
   it('names the host’s interface of a pod as Calico does', () => {
-    // printf %s shop.frontend | sha1sum
-    expect(plan.workloads[0]).toMatchObject({ name: 'shop/frontend', hostInterface: 'cali1f52436dff8' });
+    // printf %s shop.web | sha1sum
+    expect(plan.workloads[0]).toMatchObject({ name: 'shop/web', hostInterface: 'cali551b05c3e54' });
   });
 
   it('writes routes to the blocks of others where there is no BGP', () => {
@@ -99,6 +111,14 @@ hosts: { n1: { segments: [wire] } }
     });
     expect(machineOf(still, 'tor').routes).toContainEqual({ destination: 'fd65::/122', gateway: 'fd16::11' });
     expect(infrastructureResources(still).filter(({ kind }) => kind === 'BGPPeer')).toEqual([]);
+  });
+
+  it('never carries both families in one session with GoBGP, whose next hops are of the session’s family', () => {
+    const topology = EXAMPLE.replace('software: bird', 'software: gobgp').replace(
+      'gracefulRestart: true',
+      'sessions: one',
+    );
+    expect(machineOf(planLab(parseTopology(topology)), 'tor').router!.neighbors).toHaveLength(6);
   });
 
   it('gives a router one session in each family with every host, or one with both', () => {
@@ -141,8 +161,8 @@ describe('the configuration of routers', () => {
   const tor = machineOf(plan, 'tor');
 
   it('announces the segments behind the router, and only those, of its own', () => {
-    expect(birdConfig(tor, tor.router!)).toContain('if net ~ [ 198.51.100.0/24, 203.0.113.0/24 ] then accept;');
-    expect(frrBgpConfig(tor, tor.router!)).toContain('  network 2001:db8:51::/64');
+    expect(birdConfig(tor, tor.router!)).toContain('if net ~ [ 192.0.2.0/24 ] then accept;');
+    expect(frrBgpConfig(tor, tor.router!)).toContain('  network 2001:db8:2::/64');
   });
 
   it('offers graceful restart exactly when asked', () => {
