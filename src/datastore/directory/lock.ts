@@ -35,6 +35,9 @@ const KEPT = 8;
 /** Milliseconds between looks at a lock that another process holds. */
 const POLL = { first: 1, last: 16 };
 
+/** Milliseconds that a holder waits at most for those who waited for it. */
+const LONGEST_COURTESY = 50;
+
 /** A socket that is older than this many milliseconds and was never finished is left over. */
 const ABANDONED_AFTER = 60_000;
 
@@ -47,7 +50,9 @@ export class DirectoryLock {
   private server: Promise<{ readonly server: Server; readonly path: string }> | undefined;
   private folder: number | undefined;
   private holding: number | undefined;
-  /** Those who wait for us to die. */
+  /** The generation that others waited for when we released it. */
+  private contested: number | undefined;
+  /** Connections of those who wait for us to release the lock, or to die. */
   private readonly visitors = new Set<Socket>();
 
   /** `path`: the folder of the lock, made if missing. `timeout`: milliseconds to wait for another holder. */
@@ -73,8 +78,11 @@ export class DirectoryLock {
     const generation = this.holding;
     if (generation === undefined) return;
     this.holding = undefined;
+    this.contested = this.visitors.size > 0 ? generation : undefined;
     try {
       renameSync(this.name(generation, true), this.name(generation, false));
+      // Wakes those who wait.
+      for (const visitor of this.visitors) visitor.destroy();
     } catch (error) {
       // Without its folder the lock protects nothing any more.
       if (errorCode(error) !== 'ENOENT') throw directoryError('unlock the datastore', this.path, error);
@@ -97,6 +105,7 @@ export class DirectoryLock {
 
   private async contend(ownPath: string): Promise<void> {
     const deadline = performance.now() + this.timeout;
+    await this.giveWay();
     let probe: Probe | undefined;
     let pause = POLL.first;
     try {
@@ -108,8 +117,7 @@ export class DirectoryLock {
             probe = new Probe(this.inFolder(`${generation}.held`), generation);
           }
           if (performance.now() > deadline) throw this.lockedError(generation);
-          const rest = sleep(pause * (0.5 + Math.random()));
-          await (probe.hasAnswered ? rest : Promise.race([probe.settled, rest]));
+          await Promise.race([probe.ended, sleep(pause * (0.5 + Math.random()))]);
           pause = Math.min(POLL.last, pause * 2);
           continue;
         }
@@ -117,6 +125,16 @@ export class DirectoryLock {
       }
     } finally {
       probe?.end();
+    }
+  }
+
+  /** Lets others go first who waited for the lock that we had last: else a busy writer would keep them out. */
+  private async giveWay(): Promise<void> {
+    const released = this.contested;
+    this.contested = undefined;
+    const deadline = performance.now() + LONGEST_COURTESY;
+    while (released !== undefined && this.top().generation === released && performance.now() < deadline) {
+      await sleep(1);
     }
   }
 
@@ -220,32 +238,35 @@ export class DirectoryLock {
 /** A connection to a holder's socket: as long as it stands the holder lives. */
 class Probe {
   private readonly socket: Socket;
-  hasAnswered = false;
   isDead = false;
   /** The connection ended: the holder did, or the entry was renamed. Only another probe can tell. */
   isOver = false;
-  /** Resolves when the holder has answered, or is known not to. */
+  /** Resolves when the owner is known to live, or not to. */
   readonly settled: Promise<void>;
+  /** Resolves when the connection has ended. */
+  readonly ended: Promise<void>;
 
   constructor(
     path: string,
     readonly generation: number,
   ) {
-    this.socket = connect({ path });
-    this.settled = new Promise((resolve) => {
-      const settle = (): void => {
-        this.hasAnswered = true;
-        resolve();
-      };
-      this.socket.on('connect', settle);
-      this.socket.on('error', (error) => {
-        this.isDead = errorCode(error) === 'ECONNREFUSED';
-      });
-      this.socket.on('close', () => {
+    const socket = connect({ path });
+    this.socket = socket;
+    socket.on('error', (error) => {
+      this.isDead = errorCode(error) === 'ECONNREFUSED';
+    });
+    this.ended = new Promise((resolve) => {
+      socket.on('close', () => {
         this.isOver = true;
-        settle();
+        resolve();
       });
     });
+    const connected = new Promise<void>((resolve) => {
+      socket.on('connect', resolve);
+    });
+    this.settled = Promise.race([connected, this.ended]);
+    // Without a reader the end of the connection would go unnoticed.
+    socket.resume();
   }
 
   end(): void {

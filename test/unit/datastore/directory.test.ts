@@ -81,12 +81,14 @@ describe('a directory datastore', () => {
     children.push(child);
     let output = '';
     let errors = '';
-    const said = new Promise<void>((resolve) => {
+    const said = new Promise<void>((resolve, reject) => {
       child.stdout!.on('data', (bytes: Buffer) => {
         output += bytes.toString();
         resolve();
       });
+      child.on('close', () => reject(new Error(`${args.join(' ')} said nothing: ${errors}`)));
     });
+    said.catch(() => {});
     child.stderr!.on('data', (bytes: Buffer) => {
       errors += bytes.toString();
     });
