@@ -41,6 +41,7 @@ export interface PeerOptions {
   readonly session: SessionConfig;
   readonly namespace?: string;
   readonly clock: Clock;
+  /** Names the peer already. */
   readonly log: Logger;
   readonly events: PeerEvents;
 }
@@ -63,7 +64,7 @@ export class Peer {
     this.config = options.config;
     this.session = createSession(options.session);
     this.sinceWall = options.clock.wall();
-    this.log = options.log.child({ peer: options.config.name });
+    this.log = options.log;
   }
 
   get state(): SessionState {

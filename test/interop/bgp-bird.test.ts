@@ -93,7 +93,9 @@ describeKernel('a session with BIRD', () => {
     });
     ours = await startSpeaker(fabric.hosts[0]!, speakerConfig(1, [peerConfig(1, 2, { asNumber: 65009 })]));
     await vi.waitFor(async () => {
-      expect(peer().info).toMatch(/OPEN Message Error, Bad Peer AS/);
+      expect(peer().info).toBe(
+        'Sent: OPEN Message Error, Bad Peer AS (the peer says AS 65002, configured is AS 65009)',
+      );
       expect(bird!.log).toMatch(/Received: Bad peer AS/);
     }, EVENTUALLY);
     expect(peer().state).not.toBe('Established');

@@ -30,6 +30,7 @@ import {
   FSM_UNEXPECTED_IN_ESTABLISHED,
   FSM_UNEXPECTED_IN_OPEN_CONFIRM,
   FSM_UNEXPECTED_IN_OPEN_SENT,
+  OPEN_BAD_PEER_AS,
 } from '../wire/iana.ts';
 import type { NotificationMessage } from '../wire/message.ts';
 import { cease, hardReset, notification, notificationOf } from '../wire/notification.ts';
@@ -168,7 +169,8 @@ const openReceived: NonNullable<Row['open-received']> = (turn, { message: open }
   const { config } = turn.session;
   const negotiated = negotiate(config, open);
   if ('type' in negotiated) {
-    refuse(turn, connection, negotiated);
+    const words = `the peer says AS ${open.asNumber}, configured is AS ${config.peerAs}`;
+    refuse(turn, connection, negotiated, negotiated.subcode === OPEN_BAD_PEER_AS ? words : undefined);
     return;
   }
   const collision = cease(CEASE_CONNECTION_COLLISION);
