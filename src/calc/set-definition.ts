@@ -1,17 +1,19 @@
-/** Sets by their meaning: equal meaning gives equal id, so that rules share them (design D6). */
-import { createHash } from 'node:crypto';
+/**
+ * Sets by their meaning: equal meaning gives equal id, so that rules share them (design D6). The id is the meaning
+ * itself, so that names in the kernel can be read.
+ */
 import { formatSelector, type Selector } from '../model/selector/selector.ts';
-import { selectorId } from '../model/selector/unique-id.ts';
 import type { NamedPortMatch } from './member-set.ts';
 import { matcherOf } from './selector-matcher.ts';
 import type { SetDefinition } from './set-registry.ts';
 
 /** The addresses of what a selector selects. */
 export function addressSet(selector: Selector): SetDefinition {
+  const canonical = formatSelector(selector);
   return {
-    id: selectorId(selector),
+    id: canonical,
     kind: 'addresses',
-    description: formatSelector(selector),
+    description: canonical,
     port: undefined,
     matcher: matcherOf(selector),
   };
@@ -21,9 +23,8 @@ export function addressSet(selector: Selector): SetDefinition {
 export function namedPortSet(selector: Selector, port: NamedPortMatch): SetDefinition {
   const protocol = port.protocol ?? 'any';
   const canonical = formatSelector(selector);
-  const digest = createHash('sha224').update(`n:${protocol},${port.name},${canonical}`).digest('base64url');
   return {
-    id: `n:${digest}`,
+    id: `${protocol}/${port.name} of ${canonical}`,
     kind: 'named-port',
     description: `port ${port.name} (protocol ${protocol}) of ${canonical}`,
     port,

@@ -25,9 +25,12 @@ export function commentText(text: string): string {
   return printable.length <= LIMIT ? printable : `${printable.slice(0, CUT)}~${shortHash(text)}`;
 }
 
-/** The name of a chain, set or map: `prefix` (our own, starts with a letter) and a readable text. */
+/**
+ * The name of a chain, set or map: `prefix` (our own, starts with a letter) and a readable text, in which runs of what
+ * nft cannot read become one `_`.
+ */
 export function objectName(prefix: string, text: string): string {
-  const fitting = text.replace(/[^A-Za-z0-9/_.-]/g, '_');
+  const fitting = text.replace(/[^A-Za-z0-9/_.-]+/g, '_').replace(/^_|_$/g, '');
   if (fitting === text && text.length <= LIMIT) return prefix + text;
   return `${prefix}${fitting.slice(0, CUT)}_${shortHash(text)}`;
 }
