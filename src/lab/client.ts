@@ -1,6 +1,6 @@
 /** A lab's datastore as the lab itself uses it, and the waiting for what was written to be in force. */
 import { isDeepStrictEqual } from 'node:util';
-import { LocalApiError, requestLocal } from '../base/local-api.ts';
+import { requestLocal } from '../base/local-api.ts';
 import { AlreadyExistsError, type Datastore, NotFoundError } from '../datastore/datastore.ts';
 import { openDatastore } from '../datastore/open.ts';
 import { storedForm } from '../model/convert/namespace.ts';
@@ -105,9 +105,4 @@ export async function waitInForce(
       requestLocal(agentSocket(context.directory, node), path, { timeout: timeout + 2_000 }),
     ),
   );
-}
-
-/** Whether a failed wait means that an agent lags, rather than that it is gone. */
-export function isLagging(error: unknown): boolean {
-  return error instanceof LocalApiError && error.status === 408;
 }

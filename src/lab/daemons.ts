@@ -229,6 +229,8 @@ export async function agentInSync(context: LabContext, node: string): Promise<vo
 export async function startServers(context: LabContext): Promise<void> {
   await context.ensureDaemon({
     name: SERVERS,
+    // It enters each pod's namespace for its sockets; being itself in one of the lab's, it cannot outlive the lab.
+    namespace: context.plan.segments[0]!.namespace,
     command: [...context.settings.program, 'lab', 'serve', context.directory.path],
     environment: environment(),
   });

@@ -55,6 +55,9 @@ function checkNames(topology: Topology, report: Report): void {
     owners.set(name, path.join('.'));
   };
   checkSyntax(topology.name, 'lab', ['name'], report);
+  for (const room of ['segments', 'hosts'] as const) {
+    if (Object.keys(topology[room]).length === 0) report([room], `a lab needs ${room}`);
+  }
   for (const name of Object.keys(topology.namespaces)) {
     checkSyntax(name, 'namespace', ['namespaces', name], report);
   }
