@@ -28,7 +28,7 @@ export type JsonValue =
   | readonly JsonValue[]
   | { readonly [key: string]: JsonValue };
 
-export interface DataType {
+interface DataType {
   /** `TYPE_*` of nft's datatype.h; a concatenation holds 6 bits of each. */
   readonly id: number;
   /** Bytes of a value. */
@@ -85,7 +85,7 @@ export function integerBytes(value: number, length: number, order: 'big' | 'host
 }
 
 /** The inverse of {@link integerBytes}. */
-export function bytesInteger(bytes: Uint8Array, order: 'big' | 'host'): number {
+function bytesInteger(bytes: Uint8Array, order: 'big' | 'host'): number {
   let value = 0;
   for (let index = 0; index < bytes.length; index++) {
     value = value * 256 + bytes[order === 'host' ? bytes.length - 1 - index : index]!;
@@ -146,7 +146,7 @@ export function typesOfId(id: number): DataTypeName[] | undefined {
 }
 
 /** Bytes of one field inside a key: fields of a concatenation are padded to registers of 4 bytes. */
-export function fieldLength(type: DataTypeName, concatenated: boolean): number {
+function fieldLength(type: DataTypeName, concatenated: boolean): number {
   const { length } = DATA_TYPES[type];
   return concatenated ? (length + 3) & ~3 : length;
 }

@@ -4,7 +4,7 @@
  */
 
 /** Positions of one key in both lists. */
-export interface KeptPair {
+interface KeptPair {
   readonly before: number;
   readonly after: number;
 }

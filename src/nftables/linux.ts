@@ -43,6 +43,8 @@ export interface LinuxNftablesOptions {
   /** `never` leaves the table open to others even where the kernel could protect it. */
   readonly ownership?: 'when-possible' | 'never';
   readonly events: NftablesEvents;
+  /** Bytes of notifications that may wait for us before some are lost and everything is read again. */
+  readonly notificationBuffer?: number;
 }
 
 /** A transaction that keeps meeting strangers' commits is given up after this many tries. */
@@ -56,6 +58,7 @@ const DUMP_ATTEMPTS = 10;
  * for each rule).
  */
 const RECEIVE_BUFFER = 128 << 20;
+const NOTIFICATION_BUFFER = 32 << 20;
 /** A whole cold start goes out in one piece. */
 const SEND_BUFFER = 256 << 20;
 
@@ -104,6 +107,7 @@ class LinuxNftables implements NftablesKernel {
       table: this.table,
       ...this.place(),
       ownPort: this.connection.portId,
+      receiveBuffer: this.options.notificationBuffer ?? NOTIFICATION_BUFFER,
       foreignChange: this.options.events.foreignChange,
       closed: (reason) => {
         this.watch = undefined;

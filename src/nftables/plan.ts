@@ -10,7 +10,7 @@ export interface Plan {
   readonly outcome: PlanOutcome;
 }
 
-export interface PlanOutcome {
+interface PlanOutcome {
   /** The table is made new: nothing that was in it stays. */
   readonly fresh: boolean;
   readonly chains: readonly PlannedChain[];
@@ -24,14 +24,14 @@ export interface PlanOutcome {
   }[];
 }
 
-export interface PlannedChain {
+interface PlannedChain {
   readonly name: string;
   readonly base: BaseChain | undefined;
   readonly rules: readonly PlannedRule[];
 }
 
 /** A rule that stays has its handle; a new one gets it from the kernel. */
-export interface PlannedRule {
+interface PlannedRule {
   readonly fingerprint: string;
   readonly handle: number | undefined;
 }

@@ -29,7 +29,7 @@ export interface Rule {
   readonly expr: readonly Statement[];
 }
 
-export type Meta = {
+type Meta = {
   readonly meta: { readonly key: 'iifname' | 'oifname' | 'nfproto' | 'l4proto' | 'mark' };
 };
 export type AddressPayload = {
@@ -41,7 +41,7 @@ export type PortPayload = {
     readonly field: 'sport' | 'dport';
   };
 };
-export type IcmpPayload = {
+type IcmpPayload = {
   readonly payload: { readonly protocol: 'icmp' | 'icmpv6'; readonly field: 'type' | 'code' };
 };
 

@@ -17,11 +17,12 @@ import {
 import { readBody, readGeneration } from './codec/objects.ts';
 import type { ForeignChange } from './kernel.ts';
 
-export interface TableWatchOptions {
+interface TableWatchOptions {
   readonly table: string;
   readonly namespace?: string;
   /** Port of the socket that makes our own changes. */
   readonly ownPort: number;
+  readonly receiveBuffer: number;
   readonly foreignChange: (change: ForeignChange) => void;
   readonly closed: (reason: KernelError | undefined) => void;
 }
@@ -42,7 +43,6 @@ const OBJECTS: ReadonlyMap<number, { readonly word: string; readonly attribute: 
 const TABLE_ATTRIBUTE = 1;
 const GENERATION_PROCESS_ID = 2;
 const GENERATION_PROCESS_NAME = 3;
-const RECEIVE_BUFFER = 32 << 20;
 /** A notification is in our socket before the commit returns; this only bounds a broken kernel. */
 const CATCH_UP_MILLISECONDS = 2000;
 
@@ -64,7 +64,7 @@ export class TableWatch {
     this.connection = new NetlinkConnection({
       protocol: NETLINK_NETFILTER,
       ...(namespace === undefined ? {} : { namespace }),
-      receiveBuffer: RECEIVE_BUFFER,
+      receiveBuffer: options.receiveBuffer,
       notification: (message) => this.receive(message),
       overrun: () => this.overrun(),
       closed: (reason) => {

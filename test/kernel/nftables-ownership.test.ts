@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import type { Operation } from '../../src/nftables/kernel.ts';
+import { type ForeignChange, type Operation, StaleError } from '../../src/nftables/kernel.ts';
 import { openNftables } from '../../src/nftables/linux.ts';
 import { spawnIn, terminate } from '../../src/sys/process.ts';
 import { nft, nftFile, openTable, testNamespace, until } from './nftables-support.ts';
@@ -71,6 +71,37 @@ describe('a table that we share', () => {
     await nft(namespace, ['flush', 'ruleset']);
     await until(() => foreignChanges.length > 1);
     expect(foreignChanges[1]).toMatchObject({ kind: 'table-deleted', processName: 'nft' });
+  });
+
+  it('says so when notifications were lost, and goes on once the table is read again', async () => {
+    const namespace = testNamespace();
+    const changes: ForeignChange[] = [];
+    const events = {
+      foreignChange: (change: ForeignChange) => changes.push(change),
+      closed: () => undefined,
+    };
+    const options = { table: 'margay', namespace, ownership: 'never' } as const;
+    const kernel = openNftables({ ...options, events, notificationBuffer: 1 });
+    const stranger = openNftables({
+      ...options,
+      events: { foreignChange: () => undefined, closed: () => undefined },
+    });
+    try {
+      await kernel.claim();
+      await kernel.dumpTable();
+      // One commit is one burst of notifications, sent before this process can read any.
+      const chains = Array.from({ length: 500 }, (_, index) => `c${index}`);
+      await stranger.transaction(chains.map((name) => ({ kind: 'add-chain', chain: { name } })));
+      await until(() => changes.length > 0);
+      expect(changes[0]).toMatchObject({ kind: 'overrun' });
+      await expect(kernel.transaction(CHAIN)).rejects.toBeInstanceOf(StaleError);
+      expect((await kernel.dumpTable())!.chains.length).toBe(500);
+      await kernel.transaction(CHAIN);
+      expect((await kernel.dumpTable())!.chains.length).toBe(501);
+    } finally {
+      stranger.close();
+      kernel.close();
+    }
   });
 
   it('sends again, once each, when a stranger committed to another table just before', async () => {

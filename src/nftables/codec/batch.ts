@@ -26,7 +26,7 @@ import { encodeElements, writeElementList, writeSet, writeSetName } from './sets
 
 const AF_UNSPEC = 0;
 
-export interface BatchOptions {
+interface BatchOptions {
   readonly table: string;
   /** Flags for tables that are made. */
   readonly tableFlags: number;

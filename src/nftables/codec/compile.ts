@@ -27,24 +27,15 @@ import type { CompareOperator, Instruction } from './instruction.ts';
 import { verdictToKernel } from './verdict.ts';
 
 /** Bits of `ct state` (linux/netfilter/nf_conntrack_common.h). */
-export const CONNTRACK_STATE_BITS: Readonly<Record<ConntrackState, number>> = {
+const CONNTRACK_STATE_BITS: Readonly<Record<ConntrackState, number>> = {
   invalid: 1,
   established: 2,
   related: 4,
   new: 8,
   untracked: 64,
 };
-export const LOG_LEVELS: readonly LogLevel[] = [
-  'emerg',
-  'alert',
-  'crit',
-  'err',
-  'warn',
-  'notice',
-  'info',
-  'debug',
-];
-export const LIMIT_SECONDS: Readonly<Record<LimitUnit, number>> = {
+const LOG_LEVELS: readonly LogLevel[] = ['emerg', 'alert', 'crit', 'err', 'warn', 'notice', 'info', 'debug'];
+const LIMIT_SECONDS: Readonly<Record<LimitUnit, number>> = {
   second: 1,
   minute: 60,
   hour: 3600,
@@ -52,25 +43,25 @@ export const LIMIT_SECONDS: Readonly<Record<LimitUnit, number>> = {
   week: 604_800,
 };
 /** `enum nft_reject_inet_code`. */
-export const ICMPX_CODES: readonly IcmpxCode[] = [
+const ICMPX_CODES: readonly IcmpxCode[] = [
   'no-route',
   'port-unreachable',
   'host-unreachable',
   'admin-prohibited',
 ];
-export const REJECT_TCP_RESET = 1;
-export const REJECT_ICMPX = 2;
+const REJECT_TCP_RESET = 1;
+const REJECT_ICMPX = 2;
 /** `enum nft_fib_flags`; the last makes the result a yes or no. */
-export const FIB_FLAG_BITS: Readonly<Record<FibFlag, number>> = {
+const FIB_FLAG_BITS: Readonly<Record<FibFlag, number>> = {
   saddr: 1,
   daddr: 2,
   mark: 4,
   iif: 8,
   oif: 16,
 };
-export const FIB_PRESENT = 32;
-export const FIB_RESULT_OIF = 1;
-export const CT_STATE = 0;
+const FIB_PRESENT = 32;
+const FIB_RESULT_OIF = 1;
+const CT_STATE = 0;
 
 const REGISTER = 1;
 
@@ -236,7 +227,7 @@ function loadKey(key: Key, context: Context): Instruction[] {
 }
 
 /** Register number at a 4-byte offset, as the kernel reports it: by its 16-byte name where there is one. */
-export function registerOfWord(word: number): number {
+function registerOfWord(word: number): number {
   return word % 4 === 0 ? 1 + word / 4 : 8 + word;
 }
 

@@ -1,4 +1,4 @@
-/** How each packet field is loaded into a register: the one table that compiling and decompiling share. */
+/** How each packet field is loaded into a register. */
 import type { Field } from '../ruleset.ts';
 import type { Instruction } from './instruction.ts';
 

@@ -375,10 +375,13 @@ export function readInstruction(bytes: Uint8Array): Instruction {
   const attributes = readAttributes(bytes);
   const kernelName = readString(attributes.get(NFTA_EXPR_NAME) ?? new Uint8Array());
   const data = attributes.get(NFTA_EXPR_DATA) ?? new Uint8Array();
-  const inner = readAttributes(data);
-  for (const decode of DECODERS.get(kernelName) ?? []) {
-    const instruction = decode(inner);
-    if (instruction !== undefined) return instruction;
+  const decoders = DECODERS.get(kernelName);
+  if (decoders !== undefined) {
+    const inner = readAttributes(data);
+    for (const decode of decoders) {
+      const instruction = decode(inner);
+      if (instruction !== undefined) return instruction;
+    }
   }
   return { name: 'raw', kernelName, data: Uint8Array.from(data) };
 }

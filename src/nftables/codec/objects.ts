@@ -18,7 +18,7 @@ import { type Instruction, decodeInstructions } from './instruction.ts';
 import { decodeChainComment, decodeRuleComment, encodeChainComment, encodeRuleComment } from './userdata.ts';
 
 /** `struct nfgenmsg`, which every payload starts with. */
-export const NFGENMSG_LENGTH = 4;
+const NFGENMSG_LENGTH = 4;
 
 /** Writes `struct nfgenmsg` for the inet family, or another. */
 export function writeHeader(writer: ByteWriter, family = NFPROTO_INET, resource = 0): void {
@@ -60,7 +60,7 @@ export function writeTableName(writer: ByteWriter, name: string): void {
   writeString(writer, TABLE.NAME, name);
 }
 
-export interface TableRecord {
+interface TableRecord {
   readonly family: number;
   readonly name: string;
   readonly flags: number;
@@ -111,7 +111,7 @@ export function writeChainName(writer: ByteWriter, table: string, name: string):
   writeString(writer, CHAIN.NAME, name);
 }
 
-export interface ChainRecord {
+interface ChainRecord {
   readonly family: number;
   readonly table: string;
   readonly handle: number;
@@ -153,7 +153,7 @@ function readBaseChain(attributes: ReadonlyMap<number, Uint8Array>): BaseChain |
 
 const RULE = { TABLE: 1, CHAIN: 2, HANDLE: 3, EXPRESSIONS: 4, POSITION: 6, USERDATA: 7 } as const;
 
-export interface RuleMessage {
+interface RuleMessage {
   readonly table: string;
   readonly chain: string;
   /** Content of NFTA_RULE_EXPRESSIONS. */
@@ -183,7 +183,7 @@ export function writeRuleReference(writer: ByteWriter, table: string, chain?: st
   if (handle !== undefined) writeU64(writer, RULE.HANDLE, BigInt(handle));
 }
 
-export interface RuleRecord {
+interface RuleRecord {
   readonly family: number;
   readonly table: string;
   readonly chain: string;

@@ -101,7 +101,7 @@ export function writeSetName(writer: ByteWriter, table: string, name: string): v
   writeString(writer, SET.NAME, name);
 }
 
-export interface SetRecord {
+interface SetRecord {
   readonly family: number;
   readonly table: string;
   readonly name: string;
@@ -243,19 +243,13 @@ export function writeElementListName(writer: ByteWriter, table: string, set: str
 }
 
 /** An element as the kernel reports it. */
-export interface RawElement {
+interface RawElement {
   readonly key: Uint8Array;
   readonly keyEnd: Uint8Array | undefined;
   readonly isEnd: boolean;
   readonly element: Omit<Element, 'key'>;
   /** Of its counter, if it has one. */
   readonly counted: { readonly packets: bigint; readonly bytes: bigint } | undefined;
-}
-
-/** Table and set of a NEWSETELEM or DELSETELEM. */
-export function readElementListName(payload: Uint8Array): { family: number; table: string; set: string } {
-  const attributes = readBody(payload);
-  return { family: payload[0]!, table: text(attributes, LIST.TABLE), set: text(attributes, LIST.SET) };
 }
 
 /** The elements of one NFT_MSG_NEWSETELEM. */
@@ -305,7 +299,7 @@ function readCounter(
   return undefined;
 }
 
-export interface ElementRecord {
+interface ElementRecord {
   readonly element: Element;
   readonly counted: { readonly packets: bigint; readonly bytes: bigint } | undefined;
 }

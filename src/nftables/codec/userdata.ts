@@ -15,7 +15,7 @@ const ELEMENT_INTERVAL_OPEN = 1;
 
 /** nft's `enum byteorder`. */
 const BYTE_ORDERS = { none: 0, host: 1, big: 2 } as const;
-export type ByteOrder = keyof typeof BYTE_ORDERS;
+type ByteOrder = keyof typeof BYTE_ORDERS;
 
 function join(parts: readonly (readonly [type: number, value: Uint8Array])[]): Uint8Array | undefined {
   if (parts.length === 0) return undefined;
@@ -70,7 +70,7 @@ export function decodeChainComment(bytes: Uint8Array | undefined): string | unde
   return comment(bytes, CHAIN_COMMENT);
 }
 
-export interface SetUserdata {
+interface SetUserdata {
   readonly keyOrder: ByteOrder;
   /** In maps only. */
   readonly dataOrder?: ByteOrder;
@@ -88,7 +88,7 @@ export function decodeSetComment(bytes: Uint8Array | undefined): string | undefi
   return comment(bytes, SET_COMMENT);
 }
 
-export interface ElementUserdata {
+interface ElementUserdata {
   readonly comment: string | undefined;
   /** The interval has no end: it reaches the highest key. */
   readonly open: boolean;

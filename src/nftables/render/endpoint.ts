@@ -20,7 +20,7 @@ export function tierChainName(direction: Direction, tier: EndpointTier): string 
 }
 
 /** The id, as rules have, of what happens when no policy of a tier decides. */
-export function endOfTierId(tier: string, direction: Direction): string {
+function endOfTierId(tier: string, direction: Direction): string {
   return `${tier}/${direction}/end-of-tier`;
 }
 

@@ -13,7 +13,7 @@ import type { AddressPayload, Field, Match, PortPayload, SetReference, SetValue,
 import { joinPorts, joinPrefixes, portListSet, prefixListSet } from './lists.ts';
 import { PORT_PROTOCOLS, PORT_PROTOCOL_SET, calculatedSetName, reference } from './set-names.ts';
 
-export interface RenderedMatches {
+interface RenderedMatches {
   /** The matches of each nft rule; with `disjoint`, no two match the same packet. */
   readonly alternatives: readonly (readonly Match[])[];
   /** Sets by content (and other fixed ones) that they use. */
