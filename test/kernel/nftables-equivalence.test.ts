@@ -30,6 +30,7 @@ describe('our netlink path against nft -j -f of the same value', () => {
   it('shows the same table with other options: reject, limited log, accept to host, two prefixes', async () => {
     const options: RenderOptions = {
       interfacePrefixes: ['cali', 'tap'],
+      families: [6],
       endpointToHostAction: 'Accept',
       denyAction: 'reject',
       dropInvalid: false,

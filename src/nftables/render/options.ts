@@ -1,9 +1,15 @@
 /** What the configuration says about rendering (FelixConfiguration names in brackets). */
+import type { Family } from '../../net/address.ts';
 import type { Limit } from '../ruleset.ts';
 
 export interface RenderOptions {
   /** Workload interfaces start with one of these [InterfacePrefix]. */
   readonly interfacePrefixes: readonly string[];
+  /**
+   * Families that workloads have addresses of [Ipv6Support]. Rules and sets about another family are left out, which
+   * halves a large table; its packets meet the rules that say nothing about addresses, and no workload may send them.
+   */
+  readonly families: readonly Family[];
   /** What becomes of packets from a workload to the host itself, after egress policy [DefaultEndpointToHostAction]. */
   readonly endpointToHostAction: 'Drop' | 'Accept' | 'Return';
   /** What a Deny does [NftablesFilterDenyAction]. */
@@ -21,6 +27,7 @@ export interface RenderOptions {
 /** Calico's defaults. */
 export const DEFAULT_RENDER_OPTIONS: RenderOptions = {
   interfacePrefixes: ['cali'],
+  families: [4, 6],
   endpointToHostAction: 'Drop',
   denyAction: 'drop',
   dropInvalid: true,

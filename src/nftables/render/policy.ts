@@ -46,7 +46,7 @@ export function renderPolicy(
   }
   const sets = new Map<string, SetValue>();
   const rules = policy[direction].flatMap((rule) => {
-    const rendered = renderMatches(rule, rule.action === 'log');
+    const rendered = renderMatches(rule, rule.action === 'log', options.families);
     for (const set of rendered.sets) sets.set(set.name, set);
     const ending = [{ counter: null }, ...actionStatements(rule, policy, role, options)] as const;
     return rendered.alternatives.map((matches): Rule => ({

@@ -125,7 +125,7 @@ export class PolicyRenderer {
 
   private changeSet(id: SetId, { kind, description, added, removed }: SetDelta): void {
     this.setKinds.set(id, kind);
-    for (const family of FAMILIES) {
+    for (const family of this.options.families) {
       const own = (members: readonly string[]): string[] =>
         members.filter((member) => familyOf(member) === family);
       const set = calculatedSet(kind, id, family, description);
@@ -142,7 +142,7 @@ export class PolicyRenderer {
     const kind = this.setKinds.get(id);
     if (kind === undefined) return;
     this.setKinds.delete(id);
-    for (const family of FAMILIES) this.desired.removeSet(calculatedSetName(kind, id, family));
+    for (const family of this.options.families) this.desired.removeSet(calculatedSetName(kind, id, family));
   }
 
   private changePolicies(role: PolicyRole, changes: ReadonlyMap<string, ActivePolicy | undefined>): void {

@@ -37,12 +37,16 @@ const SIDES = [
 type Side = (typeof SIDES)[number];
 
 /**
- * What a rule matches. `disjoint` keeps alternatives from matching the same packet twice, for actions after which
+ * What a rule matches in `families`. `disjoint` keeps alternatives from matching the same packet twice, for actions after which
  * evaluation goes on.
  */
-export function renderMatches(rule: CompiledRule, disjoint: boolean): RenderedMatches {
+export function renderMatches(
+  rule: CompiledRule,
+  disjoint: boolean,
+  families: readonly Family[],
+): RenderedMatches {
   const sets = new Map<string, SetValue>();
-  const alternatives = familiesOf(rule).flatMap((family) =>
+  const alternatives = familiesOf(rule, families).flatMap((family) =>
     new RuleMatches(rule, family, disjoint, sets).alternatives(),
   );
   const used = new Set(alternatives.flat().map(({ right }) => right));
@@ -50,14 +54,14 @@ export function renderMatches(rule: CompiledRule, disjoint: boolean): RenderedMa
 }
 
 /** The families a rule must be written for; undefined is one rule for both. */
-function familiesOf(rule: CompiledRule): readonly (Family | undefined)[] {
-  if (rule.ipVersion !== undefined) return [rule.ipVersion];
+function familiesOf(rule: CompiledRule, families: readonly Family[]): readonly (Family | undefined)[] {
+  if (rule.ipVersion !== undefined) return families.filter((family) => family === rule.ipVersion);
   const aboutAddresses = [rule.source, rule.destination].some((peer) =>
     [peer.nets, peer.notNets, peer.sets, peer.notSets, peer.namedPortSets, peer.notNamedPortSets].some(
       (list) => list.length > 0,
     ),
   );
-  return aboutAddresses || rule.icmp !== undefined || rule.notIcmp !== undefined ? [4, 6] : [undefined];
+  return aboutAddresses || rule.icmp !== undefined || rule.notIcmp !== undefined ? families : [undefined];
 }
 
 /** A factor that no packet passes. */

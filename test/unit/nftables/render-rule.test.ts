@@ -111,7 +111,7 @@ describe('a rendered rule', () => {
         arbitraryRule,
         fc.array(arbitraryPacket, { minLength: 20, maxLength: 20 }),
         (one, packets) => {
-          const { alternatives, sets } = renderMatches(one, false);
+          const { alternatives, sets } = renderMatches(one, false, [4, 6]);
           for (const packet of packets) {
             const expected = ruleMatches(one, packet, MEMBERS);
             if (expected) matched++;
@@ -127,13 +127,30 @@ describe('a rendered rule', () => {
     expect(matched).toBeGreaterThan(500);
   });
 
+  it('leaves out a family that no workload has, and matches the other as before', () => {
+    fc.assert(
+      fc.property(arbitraryRule, fc.constantFrom<(4 | 6)[]>(4, 6), (one, family) => {
+        const all = renderMatches(one, false, [4, 6]).alternatives;
+        const some = renderMatches(one, false, [family]).alternatives;
+        expect(all).toEqual(expect.arrayContaining([...some]));
+        const other: unknown[] = family === 4 ? ['ip6', 'icmpv6', 10] : ['ip', 'icmp', 2];
+        const fields = some.flat().flatMap(({ left, right }) => {
+          if ('payload' in left) return [left.payload.protocol];
+          return 'meta' in left && left.meta.key === 'nfproto' ? [right] : [];
+        });
+        expect(fields.filter((field) => other.includes(field))).toEqual([]);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
   it('matches no packet twice when it is to be logged', () => {
     fc.assert(
       fc.property(
         arbitraryRule,
         fc.array(arbitraryPacket, { minLength: 20, maxLength: 20 }),
         (one, packets) => {
-          const { alternatives, sets } = renderMatches(one, true);
+          const { alternatives, sets } = renderMatches(one, true, [4, 6]);
           for (const packet of packets) {
             const hits = alternatives.filter((matches) =>
               matchesHold(matches, packet, [...sets, ...CALCULATED]),
@@ -165,12 +182,12 @@ describe('a rendered rule', () => {
     ['an ICMP type of TCP', rule({ protocol: 6, icmp: { type: 8 } })],
     ['an ICMPv6 type under IPv4', rule({ protocol: 58, ipVersion: 4, icmp: { type: 128 } })],
   ])('is left out when it can match no packet: %s', (_, one) => {
-    expect(renderMatches(one, false)).toEqual({ alternatives: [], sets: [] });
+    expect(renderMatches(one, false, [4, 6])).toEqual({ alternatives: [], sets: [] });
   });
 
   it('stays one rule for both families when it says nothing about addresses', () => {
     for (const shape of ['no match at all', 'tcp', 'a port', 'several ports', 'a port without a protocol']) {
-      expect(renderMatches(RULE_SHAPES[shape]!, false).alternatives.length).toBe(1);
+      expect(renderMatches(RULE_SHAPES[shape]!, false, [4, 6]).alternatives.length).toBe(1);
     }
   });
 
@@ -180,7 +197,7 @@ describe('a rendered rule', () => {
       { first: 443, last: 443 },
     ];
     const list = (order: readonly PortRange[]): SetValue[] => [
-      ...renderMatches(rule({ protocol: 6, destination: peer({ ports: order }) }), false).sets,
+      ...renderMatches(rule({ protocol: 6, destination: peer({ ports: order }) }), false, [4, 6]).sets,
     ];
     expect(list(ports)).toEqual(list(ports.toReversed()));
     expect(list(ports).map(({ elements }) => elements)).toEqual([[{ key: '80' }, { key: '443' }]]);

@@ -221,6 +221,14 @@ describe('the renderer', () => {
     expect(sources.elements).toEqual([{ key: 'cali1,10.0.0.9' }]);
   });
 
+  it('has no sets of a family that no workload has', () => {
+    const reconciler = new Reconciler();
+    new PolicyRenderer({ ...DEFAULT_RENDER_OPTIONS, families: [4] }, reconciler).apply(wholeDelta());
+    const { sets } = reconciler.ruleset('margay');
+    expect(sets.filter(({ type }) => type[0] === 'ipv6_addr')).toEqual([]);
+    expect(sets.filter(({ type }) => type[0] === 'ipv4_addr').length).toBeGreaterThan(3);
+  });
+
   it('writes the log prefix with its specifiers (LogPrefix %t %k %n %p)', () => {
     const reconciler = new Reconciler();
     const options = { ...DEFAULT_RENDER_OPTIONS, logPrefix: 'x %t %k %n %p' };
