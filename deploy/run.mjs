@@ -14,7 +14,11 @@ const bin = (name) => join(root, 'node_modules', '.bin', name);
 const [command, ...args] = process.argv.slice(2);
 
 function run(program, programArgs, env = {}) {
-  const result = spawnSync(program, programArgs, { cwd: root, stdio: 'inherit', env: { ...process.env, ...env } });
+  const result = spawnSync(program, programArgs, {
+    cwd: root,
+    stdio: 'inherit',
+    env: { ...process.env, ...env },
+  });
   if (result.error !== undefined) console.error(`${program}: ${result.error.message}`);
   return result.status ?? 1;
 }
@@ -32,10 +36,17 @@ function vitest(project, extra) {
   const folder = mkdtempSync(join(tmpdir(), 'margay-report-'));
   const report = join(folder, 'report.json');
   console.log(`\n== ${project}`);
-  const status = run(
-    bin('vitest'),
-    ['run', '--config', 'test/vitest.config.ts', '--project', project, '--reporter=default', '--reporter=json', `--outputFile.json=${report}`, ...extra],
-  );
+  const status = run(bin('vitest'), [
+    'run',
+    '--config',
+    'test/vitest.config.ts',
+    '--project',
+    project,
+    '--reporter=default',
+    '--reporter=json',
+    `--outputFile.json=${report}`,
+    ...extra,
+  ]);
   const counts = { passed: 0, failed: 0, skipped: 0 };
   if (existsSync(report)) {
     const parsed = JSON.parse(readFileSync(report, 'utf8'));

@@ -32,7 +32,9 @@ function run(command, args, options = {}) {
 
 /** Installs the lockfile's packages unless node_modules already holds exactly them. */
 export function ensureNpmPackages(root) {
-  const lock = createHash('sha256').update(readFileSync(join(root, 'package-lock.json'))).digest('hex');
+  const lock = createHash('sha256')
+    .update(readFileSync(join(root, 'package-lock.json')))
+    .digest('hex');
   const marker = join(root, 'node_modules', '.margay-lock');
   if (existsSync(marker) && readFileSync(marker, 'utf8') === lock) return;
   console.log('Installing the npm packages of package-lock.json');
@@ -47,10 +49,14 @@ export function ensureDebianPackages(names) {
   const missing = names.filter((name) => !existsSync(DEBIAN_PACKAGES[name]));
   if (missing.length === 0) return;
   const command = `apt-get install -y --no-install-recommends ${missing.join(' ')}`;
-  if (process.getuid?.() !== 0) refuse(`These Debian packages are missing: ${missing.join(' ')}.`, `sudo ${command}`);
+  if (process.getuid?.() !== 0)
+    refuse(`These Debian packages are missing: ${missing.join(' ')}.`, `sudo ${command}`);
   if (!existsSync('/usr/bin/apt-get')) refuse(`These programs are missing: ${missing.join(' ')}.`, command);
   console.log(`Installing the Debian packages ${missing.join(' ')}`);
-  const quiet = { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }, stdio: ['ignore', 'ignore', 'inherit'] };
+  const quiet = {
+    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+    stdio: ['ignore', 'ignore', 'inherit'],
+  };
   const install = ['install', '-y', '-qq', '--no-install-recommends', ...missing];
   const installed = withoutServiceStarts(() => {
     if (run('apt-get', install, quiet)) return true;
@@ -77,6 +83,9 @@ function withoutServiceStarts(action) {
 /** Everything here changes network namespaces, so it needs root. */
 export function requireRoot(what) {
   if (process.getuid?.() !== 0) {
-    refuse(`${what} makes network namespaces and must run as root.`, `sudo ${process.argv.slice(0, 2).join(' ')} ${process.argv.slice(2).join(' ')}`);
+    refuse(
+      `${what} makes network namespaces and must run as root.`,
+      `sudo ${process.argv.slice(0, 2).join(' ')} ${process.argv.slice(2).join(' ')}`,
+    );
   }
 }

@@ -1,6 +1,6 @@
 /** From what the calculation wants of BGP to what a speaker is told: pure. */
 import { createHash } from 'node:crypto';
-import { DEFAULT_GRACEFUL_RESTART, type PeerConfig, type SpeakerConfig } from '../bgp/config.ts';
+import { DEFAULT_GRACEFUL_RESTART, type SpeakerConfig } from '../bgp/config.ts';
 import type { RoutingPlan } from '../calc/output.ts';
 import { type Address, formatAddress } from '../net/address.ts';
 import { TABLE_MAIN } from '../netlink/kernel.ts';

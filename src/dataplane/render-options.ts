@@ -7,6 +7,7 @@ import type { Limit, LimitUnit } from '../nftables/ruleset.ts';
 export function renderOptions(felix: FelixParameters): RenderOptions {
   return {
     interfacePrefixes: felix.interfacePrefixes,
+    families: felix.ipv6Support ? [4, 6] : [4],
     endpointToHostAction: felix.defaultEndpointToHostAction,
     denyAction: felix.nftablesFilterDenyAction === 'Reject' ? 'reject' : 'drop',
     dropInvalid: !felix.disableConntrackInvalidCheck,

@@ -12,6 +12,7 @@ import { type Prefix, hostPrefix } from '../net/prefix.ts';
 import {
   type KernelEvent,
   type NewRoute,
+  PROTOCOL_KERNEL,
   type Route,
   type RouteChange,
   type RouteKernel,
@@ -110,13 +111,16 @@ export class WorkloadRoutes {
         });
       }
     }
-    for (const { key, desired } of this.routes.updates()) {
-      changes.push({ operation: 'replace', route: this.newRoute(key, desired) });
+    for (const { key, desired, actual } of this.routes.updates()) {
+      // Replacing would also take over a stranger's route of the same key, such as a connected one.
+      const operation = actual === undefined ? 'add' : 'replace';
+      changes.push({ operation, route: this.newRoute(key, desired) });
     }
     if (changes.length === 0) return [];
     const result = await this.kernel.changeRoutes(changes);
     const failed = new Map(result.failures.map((failure) => [failure.change, failure.error]));
     const problems: string[] = [];
+    const taken: Prefix[] = [];
     for (const change of changes) {
       const { destination } = change.route;
       const error = failed.get(change);
@@ -126,11 +130,41 @@ export class WorkloadRoutes {
         else problems.push(`route ${destination}: ${error.message}`);
       } else if (error === undefined) {
         this.routes.setActual(destination, this.routes.desired.get(destination) ?? 'blackhole');
+      } else if (error.errno === 'EEXIST') {
+        taken.push(destination);
       } else {
         problems.push(`route ${destination}: ${error.message}`);
       }
     }
+    problems.push(...(await this.takeOver(taken)));
     this.log.debug({ changes: changes.length, failures: result.failures.length }, 'routes written');
+    return problems;
+  }
+
+  /**
+   * Somebody else has a route of ours: what a CNI plugin or an administrator made for the workload is taken over, as
+   * Calico does; the kernel's own routes, which come with an address, stay, and the clash is told.
+   */
+  private async takeOver(destinations: readonly Prefix[]): Promise<string[]> {
+    if (destinations.length === 0) return [];
+    const holders = new Map(
+      (await this.kernel.routes({ table: TABLE_MAIN }))
+        .filter(({ destination, metric }) => metric === METRIC[familyOf(destination)])
+        .map((route) => [route.destination, route]),
+    );
+    const problems: string[] = [];
+    for (const destination of destinations) {
+      const desired = this.routes.desired.get(destination);
+      if (desired === undefined) continue;
+      if (holders.get(destination)?.protocol === PROTOCOL_KERNEL) {
+        problems.push(`route ${destination}: an address of this host has it already`);
+        continue;
+      }
+      const route = this.newRoute(destination, desired);
+      const { failures } = await this.kernel.changeRoutes([{ operation: 'replace', route }]);
+      if (failures.length === 0) this.routes.setActual(destination, desired);
+      else problems.push(`route ${destination}: ${failures[0]!.error.message}`);
+    }
     return problems;
   }
 

@@ -1,11 +1,15 @@
 import { execFileSync } from 'node:child_process';
 import { describe, expect, it, vi } from 'vitest';
+import { Wakeup } from '../../src/base/wakeup.ts';
 import { silentLogger } from '../../src/base/log.ts';
 import { CalcGraph } from '../../src/calc/graph.ts';
 import { Dataplane } from '../../src/dataplane/dataplane.ts';
 import { keyOf } from '../../src/model/resource.ts';
 import { parseResources } from '../../src/model/yaml.ts';
 import { openLinuxKernel } from '../../src/netlink/linux.ts';
+import { address } from '../../src/net/address.ts';
+import { prefix } from '../../src/net/prefix.ts';
+import { PROTOCOL_KERNEL, PROTOCOL_STATIC, TABLE_MAIN } from '../../src/netlink/kernel.ts';
 import type { Route, RouteKernel } from '../../src/netlink/kernel.ts';
 import { inNamespace } from '../../src/sys/netns.ts';
 import { readSysctl } from '../../src/sys/sysctl.ts';
@@ -83,6 +87,26 @@ async function withDataplane(
   }
 }
 
+/** Runs `body` while every disturbance is followed by an apply, one at a time, as in an agent. */
+async function whileRepairing(dataplane: Dataplane, body: () => Promise<void>): Promise<void> {
+  const wakeup = new Wakeup();
+  let stopped = false;
+  dataplane.onDisturbance = () => wakeup.raise();
+  const loop = (async () => {
+    while (!stopped) {
+      await wakeup.wait();
+      await dataplane.apply();
+    }
+  })();
+  try {
+    await body();
+  } finally {
+    stopped = true;
+    wakeup.raise();
+    await loop;
+  }
+}
+
 async function makeInterface(kernel: RouteKernel, peerNamespace: string): Promise<number> {
   await kernel.createLink({
     kind: 'veth',
@@ -156,19 +180,20 @@ describeKernel('the dataplane', () => {
       const kernel = openLinuxKernel({ namespace: host! });
       try {
         await withDataplane(host!, true, async (dataplane) => {
-          dataplane.onDisturbance = () => void dataplane.apply();
           dataplane.update(graphOf(WORLD).flush());
           await dataplane.apply();
-          for (let round = 0; round < 2; round++) {
-            const index = await makeInterface(kernel, pod!);
-            await vi.waitFor(async () => {
-              const destinations = (await ownRoutes(kernel)).map((route) => route.destination);
-              expect(destinations).toContain('10.65.0.2/32');
-              expect(destinations).toContain('fd65::2/128');
-            });
-            expect(readSysctl('net/ipv4/conf/cali1/proxy_arp', host)).toBe('1');
-            await kernel.deleteLink(index);
-          }
+          await whileRepairing(dataplane, async () => {
+            for (let round = 0; round < 2; round++) {
+              const index = await makeInterface(kernel, pod!);
+              await vi.waitFor(async () => {
+                const destinations = (await ownRoutes(kernel)).map((route) => route.destination);
+                expect(destinations).toContain('10.65.0.2/32');
+                expect(destinations).toContain('fd65::2/128');
+              });
+              expect(readSysctl('net/ipv4/conf/cali1/proxy_arp', host)).toBe('1');
+              await kernel.deleteLink(index);
+            }
+          });
         });
       } finally {
         kernel.close();
@@ -182,15 +207,65 @@ describeKernel('the dataplane', () => {
       try {
         await makeInterface(kernel, pod!);
         await withDataplane(host!, true, async (dataplane) => {
-          dataplane.onDisturbance = () => void dataplane.apply();
           dataplane.update(graphOf(WORLD).flush());
           await dataplane.apply();
           const before = await ownRoutes(kernel);
-          for (const { destination } of before) {
-            await kernel.changeRoutes([{ operation: 'delete', route: { destination, protocol: 80 } }]);
-          }
-          await vi.waitFor(async () => expect(await ownRoutes(kernel)).toEqual(before));
+          await whileRepairing(dataplane, async () => {
+            for (const { destination } of before) {
+              await kernel.changeRoutes([{ operation: 'delete', route: { destination, protocol: 80 } }]);
+            }
+            await vi.waitFor(async () => expect(await ownRoutes(kernel)).toEqual(before));
+          });
         });
+      } finally {
+        kernel.close();
+      }
+    });
+  });
+
+  it('takes over the route that a CNI plugin left for a workload', async () => {
+    await withNamespaces(2, async ([host, pod]) => {
+      const kernel = openLinuxKernel({ namespace: host! });
+      try {
+        const index = await makeInterface(kernel, pod!);
+        const destination = prefix('10.65.0.2/32');
+        await kernel.changeRoutes([
+          {
+            operation: 'add',
+            route: { destination, protocol: PROTOCOL_STATIC, nextHops: [{ interface: index }] },
+          },
+        ]);
+        await withDataplane(host!, true, async (dataplane) => {
+          dataplane.update(graphOf(WORLD).flush());
+          await dataplane.apply();
+          expect(dataplane.status().problems).toEqual([]);
+        });
+        const routes = (await kernel.routes()).filter((route) => route.destination === destination);
+        expect(routes.map(({ protocol }) => protocol)).toEqual([80]);
+      } finally {
+        kernel.close();
+      }
+    });
+  });
+
+  it('leaves a connected route alone that is equal to a block, and says so', async () => {
+    await withNamespaces(2, async ([host, pod]) => {
+      const kernel = openLinuxKernel({ namespace: host! });
+      try {
+        const index = await makeInterface(kernel, pod!);
+        await kernel.changeLink(index, { name: 'wire' });
+        await kernel.addAddress({ interface: index, address: address('10.65.0.1'), prefixLength: 26 });
+        await withDataplane(host!, true, async (dataplane) => {
+          dataplane.update(graphOf(WORLD).flush());
+          await dataplane.apply();
+          expect(dataplane.status().problems).toEqual([
+            'route 10.65.0.0/26: an address of this host has it already',
+          ]);
+        });
+        const routes = (await kernel.routes({ table: TABLE_MAIN })).filter(
+          (route) => route.destination === '10.65.0.0/26',
+        );
+        expect(routes.map(({ type, protocol }) => [type, protocol])).toEqual([['unicast', PROTOCOL_KERNEL]]);
       } finally {
         kernel.close();
       }
@@ -214,13 +289,14 @@ describeKernel('the dataplane', () => {
     it('repairs the table after a flush where it is shared, and counts the repair', async () => {
       await withNamespaces(1, async ([host]) => {
         await withDataplane(host!, false, async (dataplane) => {
-          dataplane.onDisturbance = () => void dataplane.apply();
           dataplane.update(graphOf(WORLD).flush());
           await dataplane.apply();
           expect(dataplane.status().ownsTable).toBe(false);
           const before = nft(host!, 'list', 'table', 'inet', 'margay');
-          nft(host!, 'flush', 'ruleset');
-          await vi.waitFor(() => expect(dataplane.status().repairs).toBe(1));
+          await whileRepairing(dataplane, async () => {
+            nft(host!, 'flush', 'ruleset');
+            await vi.waitFor(() => expect(dataplane.status().repairs).toBe(1));
+          });
           expect(nft(host!, 'list', 'table', 'inet', 'margay')).toBe(before);
         });
       });

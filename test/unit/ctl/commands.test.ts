@@ -104,9 +104,7 @@ describe('margayctl on a datastore', () => {
       'NAME       TIER      \nbackend    default   \nfrontend   default   \n\n',
     );
     const wide = await get(datastore, kindNamed('np'), { ...OPTIONS, format: 'wide', allNamespaces: true });
-    expect(wide.output.split('\n')[0]).toBe(
-      'NAMESPACE   NAME       TIER      ORDER   SELECTOR            ',
-    );
+    expect(wide.output.split('\n')[0]).toBe('NAMESPACE   NAME       TIER      ORDER   SELECTOR            ');
   });
 
   it('prints YAML that it reads back', async () => {
