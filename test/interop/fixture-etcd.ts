@@ -25,7 +25,9 @@ export interface EtcdServerOptions {
   readonly address?: string;
   readonly clientPort?: number;
   readonly peerPort?: number;
-  /** More flags, `--auth-token-ttl=5` for one. */
+  /** `name:password` that {@link EtcdServer.control} gives once authentication is enabled. */
+  readonly user?: string;
+  /** More flags. */
   readonly flags?: readonly string[];
   /** PEM files: the client port then speaks TLS only, and wants client certificates of that CA. */
   readonly tls?: { readonly ca: string; readonly cert: string; readonly key: string };
@@ -33,6 +35,7 @@ export interface EtcdServerOptions {
 
 export class EtcdServer {
   private child: ChildProcess | undefined;
+  private authenticates = false;
 
   private constructor(
     private readonly folder: string,
@@ -126,10 +129,24 @@ export class EtcdServer {
 
   /** Runs etcdctl against it and returns what it prints. */
   control(...args: readonly string[]): Promise<string> {
-    const { tls, namespace } = this.options;
-    const flags = tls === undefined ? [] : [`--cacert=${tls.ca}`, `--cert=${tls.cert}`, `--key=${tls.key}`];
+    const { tls, namespace, user } = this.options;
+    const flags = [
+      ...(tls === undefined ? [] : [`--cacert=${tls.ca}`, `--cert=${tls.cert}`, `--key=${tls.key}`]),
+      ...(this.authenticates ? [`--user=${user!}`] : []),
+    ];
+    if (args.join(' ') === 'auth enable') this.authenticates = true;
     return runChecked('/usr/bin/etcdctl', [`--endpoints=${this.endpoint}`, ...flags, ...args], {
       env: { ...process.env, ETCDCTL_API: '3' },
+      ...(namespace === undefined ? {} : { namespace }),
+    });
+  }
+
+  /** Carries out puts (as etcdctl's `txn` reads them) in one revision. */
+  async transaction(puts: readonly string[]): Promise<void> {
+    const { namespace } = this.options;
+    await runChecked('/usr/bin/etcdctl', [`--endpoints=${this.endpoint}`, 'txn'], {
+      env: { ...process.env, ETCDCTL_API: '3' },
+      input: `\n${puts.join('\n')}\n\n\n`,
       ...(namespace === undefined ? {} : { namespace }),
     });
   }

@@ -90,10 +90,10 @@ export class EtcdTransport {
     return this.call<ITxnResponse>('KV', 'txn', request);
   }
 
-  /** Opens a watch stream on a connection of its own, to the next member in turn. Rejects with an EtcdCallError. */
+  /** Opens a watch stream on a connection of its own, to the member in use. Rejects with an EtcdCallError. */
   async openWatch(): Promise<OpenWatch> {
     this.mustBeOpen();
-    const endpoint = this.nextMember();
+    const endpoint = this.config.endpoints[this.member]!;
     const pool = await this.makePool(endpoint);
     try {
       const token = await this.currentToken(endpoint);
@@ -124,6 +124,13 @@ export class EtcdTransport {
     } catch (error) {
       pool.close();
       throw error instanceof DatastoreError ? error : callErrorOf(error, endpoint);
+    }
+  }
+
+  /** Call when a watch failed: what comes next asks another member, if there is one. */
+  leave(endpoint: string): void {
+    if (this.config.endpoints[this.member] === endpoint) {
+      this.member = (this.member + 1) % this.config.endpoints.length;
     }
   }
 
@@ -176,7 +183,7 @@ export class EtcdTransport {
       if (failure.isCompacted) throw failure;
       if (!failure.isTransient) throw this.describe(failure);
       repeated ||= failure.isAmbiguous;
-      this.nextMember();
+      this.leave(endpoint);
       // A whole round of members is tried at once; after that there is a pause.
       const pause = tried % this.config.endpoints.length === 0 ? backoff.delay() : 0;
       if (Date.now() + pause >= deadline) throw this.describe(failure);
@@ -288,11 +295,6 @@ export class EtcdTransport {
     );
     // Without a CA the system's are used; the type of etcd3 is narrower than what it hands on.
     return { rootCertificate, certChain, privateKey } as NonNullable<IOptions['credentials']>;
-  }
-
-  private nextMember(): string {
-    this.member = (this.member + 1) % this.config.endpoints.length;
-    return this.config.endpoints[this.member]!;
   }
 
   private mustBeOpen(): void {

@@ -16,6 +16,7 @@ import type { OpenWatch } from './transport.ts';
 export interface WatchTransport {
   range(request: IRangeRequest): Promise<IRangeResponse>;
   openWatch(): Promise<OpenWatch>;
+  leave(endpoint: string): void;
   forgetToken(): void;
   describe(error: EtcdCallError): DatastoreError;
 }
@@ -58,6 +59,7 @@ export async function* watchEtcd(
       if (error instanceof CompactedError || error instanceof ClosedError) throw error;
       if (error instanceof EtcdCallError) {
         if (error.wantsToken) transport.forgetToken();
+        else transport.leave(error.endpoint);
         options.onProblem?.(transport.describe(error));
       } else if (error instanceof DatastoreError) {
         options.onProblem?.(error);
