@@ -140,10 +140,10 @@ export class Listener {
   private fail(address: Address, config: ListenConfig, cause: unknown): void {
     if (config !== this.config) return;
     const { clock, log } = this.options;
-    const error = listenError(address, config.port, cause);
-    // Said once, not at every attempt.
-    if (!this.problems.has(address)) log.error({ reason: describeError(error) }, 'bgp cannot listen');
-    this.problems.set(address, describeError(error));
+    const reason = describeError(listenError(address, config.port, cause));
+    // Said once, not at every attempt, and not for each family.
+    if (![...this.problems.values()].includes(reason)) log.error({ reason }, 'bgp cannot listen');
+    this.problems.set(address, reason);
     this.retryTimer ??= clock.after(this.backoff.delay(), () => {
       this.retryTimer = undefined;
       this.openAll();
