@@ -22,12 +22,7 @@ export function forwardObstacles(
       return [{ chain: place, fix: `${zone} && firewall-cmd --reload` }];
     }
     if (policy !== 'drop') return [];
-    if (chain === 'FORWARD' && table === 'filter') {
-      const tool = family === 'ip6' ? 'ip6tables' : 'iptables';
-      const insert = (direction: string): string =>
-        `${tool} -I FORWARD ${direction} ${interfacePrefix}+ -j ACCEPT`;
-      return [{ chain: place, fix: `${insert('-i')} && ${insert('-o')}` }];
-    }
+    // iptables shows such a rule as one of its own (`-i cali+ -j ACCEPT`) and can delete it.
     const insert = (field: string): string =>
       `nft insert rule ${family} ${table} ${chain} ${field} "${interfacePrefix}*" accept`;
     return [{ chain: place, fix: `${insert('iifname')} && ${insert('oifname')}` }];
