@@ -2,7 +2,7 @@
  * `npm run build`: bundles each entry into one CommonJS file in dist/ (CommonJS starts 5 ms sooner than ESM) with
  * koffi's native module beside it. A bundle copied alone into an empty folder with that one file runs.
  */
-import { chmod, copyFile, mkdir, rm } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -37,12 +37,13 @@ const koffiBeside = {
   },
 };
 
-await rm(dist, { recursive: true, force: true });
+// Built aside and moved in file by file: agents and tests that run from dist/ keep the files they have open.
 await mkdir(dist, { recursive: true });
+const fresh = await mkdtemp(join(dist, '.fresh-'));
 for (const { entry, bundle, budget } of ENTRIES) {
   const result = await build({
     entryPoints: [join(root, 'src', entry)],
-    outfile: join(dist, bundle),
+    outfile: join(fresh, bundle),
     bundle: true,
     platform: 'node',
     target: 'node20',
@@ -58,12 +59,14 @@ for (const { entry, bundle, budget } of ENTRIES) {
   const file = Object.keys(result.metafile.outputs).find((name) => name.endsWith(bundle));
   const size = Math.round(result.metafile.outputs[file].bytes / 1024);
   if (size > budget) throw new Error(`${bundle} has ${size} KiB, more than its budget of ${budget} KiB`);
-  await chmod(join(dist, bundle), 0o755);
+  await chmod(join(fresh, bundle), 0o755);
   console.log(`dist/${bundle}  ${size} KiB`);
 }
 const koffi = dirname(createRequire(import.meta.url).resolve('koffi'));
 await copyFile(
   join(koffi, '..', '@koromix', `koffi-linux-${process.arch}`, `linux_${process.arch}`, 'koffi.node'),
-  join(dist, 'koffi.node'),
+  join(fresh, 'koffi.node'),
 );
+for (const name of await readdir(fresh)) await rename(join(fresh, name), join(dist, name));
+await rm(fresh, { recursive: true });
 console.log('dist/koffi.node');

@@ -1,38 +1,23 @@
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { beforeAll, expect, it } from 'vitest';
 import { DEMO_MEMBERS, DEMO_STEPS } from '../../src/lab/demo-script.ts';
 import { DemoWalk } from '../../src/lab/demo-walk.ts';
-import { Lab } from '../../src/lab/lab.ts';
-import { parseTopology } from '../../src/lab/topology-file.ts';
-import { listNamespaces } from '../../src/sys/netns.ts';
 import { describeKernel } from '../kernel/fixture-namespace.ts';
+import { useLabs } from '../kernel/lab-fixture.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
-const BUNDLE = join(ROOT, 'dist/margay.cjs');
 
 describeKernel('the ready-made policies on three hosts', () => {
-  let folder: string;
-  let lab: Lab;
+  const bench = useLabs();
   let walk: DemoWalk;
 
   beforeAll(async () => {
-    if (!existsSync(BUNDLE)) throw new Error('dist/margay.cjs is missing: npm run build');
-    folder = mkdtempSync(join(tmpdir(), 'margay-policies-'));
-    const file = join(ROOT, 'examples/three-hosts.yaml');
-    const topology = parseTopology(readFileSync(file, 'utf8'), file);
-    lab = await Lab.up(
-      { ...topology, name: `p${process.pid}`, datastore: 'directory' },
-      { runDirectory: folder, program: [process.execPath, BUNDLE] },
+    const text = readFileSync(join(ROOT, 'examples/three-hosts.yaml'), 'utf8');
+    const lab = await bench.up(
+      text.replace('name: three-hosts', 'name: NAME').replace('datastore: etcd', 'datastore: directory'),
     );
     walk = new DemoWalk(lab, join(ROOT, 'policies'));
-  });
-
-  afterAll(async () => {
-    await lab.down();
-    rmSync(folder, { recursive: true });
-    expect(listNamespaces().filter((name) => name.startsWith(`margay-p${process.pid}-`))).toEqual([]);
   });
 
   it.each(DEMO_STEPS)('$title', async (step) => {
