@@ -111,7 +111,7 @@ if (!(command in COMMANDS)) {
   console.error(`usage: node deploy/run.mjs ${Object.keys(COMMANDS).join('|')}`);
   process.exit(2);
 }
-requireRoot(`npm run ${command}`);
+requireRoot(command);
 ensureNpmPackages(root);
 ensureDebianPackages(Object.keys(DEBIAN_PACKAGES));
 process.exit(COMMANDS[command]());

@@ -80,12 +80,8 @@ function withoutServiceStarts(action) {
   }
 }
 
-/** Everything here changes network namespaces, so it needs root. */
-export function requireRoot(what) {
-  if (process.getuid?.() !== 0) {
-    refuse(
-      `${what} makes network namespaces and must run as root.`,
-      `sudo ${process.argv.slice(0, 2).join(' ')} ${process.argv.slice(2).join(' ')}`,
-    );
-  }
+/** Everything here changes network namespaces, so it needs root. `command` is the name of an npm script. */
+export function requireRoot(command) {
+  if (process.getuid?.() === 0) return;
+  refuse(`npm run ${command} makes network namespaces and must run as root.`, `sudo npm run ${command}`);
 }
