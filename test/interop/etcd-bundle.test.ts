@@ -2,9 +2,9 @@ import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Plugin, build } from 'esbuild';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { runChecked } from '../../src/sys/process.ts';
-import { EtcdServer, useOwnNetwork } from './fixture-etcd.ts';
+import { EtcdServer, describeEtcd, useOwnNetwork } from './fixture-etcd.ts';
 
 const PROGRAM = `
   import { openDatastore } from ${JSON.stringify(new URL('../../src/datastore/open.ts', import.meta.url).pathname)};
@@ -20,7 +20,7 @@ const PROGRAM = `
   await datastore.close();
 `;
 
-describe('the etcd client', () => {
+describeEtcd('the etcd client', () => {
   useOwnNetwork();
   let server: EtcdServer;
   let folder: string;

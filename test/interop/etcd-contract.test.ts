@@ -1,10 +1,10 @@
-import { afterAll, beforeAll, describe } from 'vitest';
+import { afterAll, beforeAll } from 'vitest';
 import { EtcdDatastore } from '../../src/datastore/etcd/etcd.ts';
 import { etcdKey } from '../../src/model/keys.ts';
 import { networkSet, testDatastoreContract } from '../datastore-contract.ts';
-import { EtcdServer, useOwnNetwork } from './fixture-etcd.ts';
+import { EtcdServer, describeEtcd, useOwnNetwork } from './fixture-etcd.ts';
 
-describe('etcd', () => {
+describeEtcd('etcd', () => {
   useOwnNetwork();
   let server: EtcdServer;
   beforeAll(async () => {

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import {
   CompactedError,
   ConflictError,
@@ -12,12 +12,12 @@ import { Syncer } from '../../src/datastore/syncer.ts';
 import type { Resource } from '../../src/model/resource.ts';
 import { etcdKey } from '../../src/model/keys.ts';
 import { collect, networkSet, networkSetKey, tier } from '../datastore-contract.ts';
-import { EtcdServer, useOwnNetwork } from './fixture-etcd.ts';
+import { EtcdServer, describeEtcd, useOwnNetwork } from './fixture-etcd.ts';
 
 /** The shortest probes that etcd allows. */
 const impatient: EtcdOptions = { timeouts: { keepalive: 5_000, keepaliveAnswer: 1_000 } };
 
-describe('the etcd datastore', () => {
+describeEtcd('the etcd datastore', () => {
   useOwnNetwork();
   let server: EtcdServer;
   const opened: Datastore[] = [];

@@ -8,7 +8,7 @@ import { type Datastore, DatastoreError, type WatchEvent } from '../../src/datas
 import { EtcdDatastore } from '../../src/datastore/etcd/etcd.ts';
 import { runChecked } from '../../src/sys/process.ts';
 import { collect, networkSet } from '../datastore-contract.ts';
-import { EtcdServer, useOwnNetwork } from './fixture-etcd.ts';
+import { EtcdServer, describeEtcd, useOwnNetwork } from './fixture-etcd.ts';
 
 const openssl = (...args: string[]): Promise<string> => runChecked('openssl', args);
 
@@ -21,7 +21,7 @@ async function failure(call: Promise<unknown>): Promise<DatastoreError> {
   return error as DatastoreError;
 }
 
-describe('the etcd datastore', () => {
+describeEtcd('the etcd datastore', () => {
   useOwnNetwork();
   let folder: string;
   let server: EtcdServer;

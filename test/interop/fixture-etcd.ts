@@ -7,15 +7,25 @@ import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll } from 'vitest';
+import { afterAll, beforeAll, describe } from 'vitest';
 import { setNetworkNamespace } from '../../src/sys/libc.ts';
 import { openNamespace } from '../../src/sys/netns.ts';
 import { runChecked, spawnIn, terminate } from '../../src/sys/process.ts';
-import { useNamespaces } from '../kernel/fixture-namespace.ts';
+import { describeKernel, useNamespaces } from '../kernel/fixture-namespace.ts';
 
-/** Why etcd tests cannot run here, or undefined when they can. */
-export function missingEtcd(): string | undefined {
-  return existsSync('/usr/bin/etcd') ? undefined : 'needs etcd (apt-get install etcd-server etcd-client)';
+/**
+ * `describe` for tests that need a real etcd and a network namespace: runs it where there are both; else prints why
+ * it is skipped, or throws when CI=true.
+ */
+export function describeEtcd(name: string, define: () => void): void {
+  if (existsSync('/usr/bin/etcd')) {
+    describeKernel(name, define);
+    return;
+  }
+  const missing = `${name}: needs etcd (apt-get install etcd-server etcd-client)`;
+  if (process.env['CI'] === 'true') throw new Error(missing);
+  console.warn(`skipped: ${missing}`);
+  describe.skip(name, define);
 }
 
 export interface EtcdServerOptions {
