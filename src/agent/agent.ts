@@ -10,7 +10,7 @@
  */
 import { join } from 'node:path';
 import { Backoff } from '../base/backoff.ts';
-import { systemClock } from '../base/clock.ts';
+import { pause, systemClock } from '../base/clock.ts';
 import { describeError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import { TaskGroup } from '../base/task-group.ts';
@@ -19,7 +19,7 @@ import { Wakeup } from '../base/wakeup.ts';
 import { CalcGraph } from '../calc/graph.ts';
 import type { RoutingPlan } from '../calc/output.ts';
 import { ensureDefaults } from '../datastore/bootstrap.ts';
-import type { Datastore, DatastoreError, WatchEvent } from '../datastore/datastore.ts';
+import { type Datastore, DatastoreError, type WatchEvent } from '../datastore/datastore.ts';
 import { Syncer } from '../datastore/syncer.ts';
 import { Dataplane } from '../dataplane/dataplane.ts';
 import type { AgentStatus } from '../model/agent-status.ts';
@@ -28,7 +28,7 @@ import { LocalRequestError, LocalServer } from './local-server.ts';
 import type { AgentOptions } from './options.ts';
 import { SpeakerControl } from './speaker-control.ts';
 
-/** After this many milliseconds an agent that waits for its datastore says so once more. */
+/** Milliseconds between tries while the datastore cannot be reached at the first start. */
 const RETRY = { initial: 200, maximum: 5_000 };
 
 const DEFAULT_WAIT = 10_000;
@@ -126,10 +126,12 @@ export class Agent {
     while (!signal.aborted) {
       try {
         await ensureDefaults(this.datastore);
+        this.datastoreAway(undefined);
         break;
       } catch (error) {
-        this.datastoreAway(error as DatastoreError);
-        await new Promise<void>((resolve) => void systemClock.after(backoff.delay(), resolve));
+        if (!(error instanceof DatastoreError)) throw error;
+        this.datastoreAway(error);
+        await pause(systemClock, backoff.delay(), signal);
       }
     }
     const syncer = new Syncer(this.datastore, {

@@ -24,6 +24,19 @@ export const systemClock: Clock = {
   },
 };
 
+/** Waits so many milliseconds, but no longer than until `signal` aborts. */
+export function pause(clock: Clock, milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      timer.cancel();
+      signal.removeEventListener('abort', done);
+      resolve();
+    };
+    const timer = clock.after(milliseconds, done);
+    signal.addEventListener('abort', done);
+  });
+}
+
 /** A clock that moves only when told; callbacks fire in order of their due time, then of their making. */
 export class ManualClock implements Clock {
   private time = 0;

@@ -1,6 +1,7 @@
 /** `margayctl create|apply|replace|delete`: changes to resources, reported in calicoctl's own sentences. */
 import { describeError } from '../base/errors.ts';
-import { AlreadyExistsError, ConflictError, type Datastore, NotFoundError } from '../datastore/datastore.ts';
+import { applyResource } from '../datastore/apply.ts';
+import { AlreadyExistsError, type Datastore, NotFoundError } from '../datastore/datastore.ts';
 import { storedForm } from '../model/convert/namespace.ts';
 import { formatProblem } from '../model/problem.ts';
 import { kindDefinition } from '../model/registry.ts';
@@ -29,9 +30,6 @@ const PAST: Readonly<Record<Action, string>> = {
   replace: 'replaced',
   delete: 'deleted',
 };
-
-/** Tries this often when others write the same resource at the same time. */
-const CONFLICT_TRIES = 10;
 
 /**
  * Carries out the action for each document that is valid, in order; a document with errors changes nothing, and the
@@ -88,19 +86,7 @@ const ACTIONS: Readonly<
     }
   },
   async apply(datastore, resource) {
-    for (let tries = 1; ; tries++) {
-      try {
-        if (!(await exists(datastore, resource))) await datastore.create(resource);
-        else await datastore.update(resource);
-        return;
-      } catch (error) {
-        const raced =
-          (error instanceof ConflictError && resource.metadata.resourceVersion === undefined) ||
-          error instanceof AlreadyExistsError ||
-          error instanceof NotFoundError;
-        if (!raced || tries === CONFLICT_TRIES) throw error;
-      }
-    }
+    await applyResource(datastore, resource);
   },
   async replace(datastore, resource) {
     await datastore.update(resource);
@@ -113,16 +99,6 @@ const ACTIONS: Readonly<
     }
   },
 };
-
-async function exists(datastore: Datastore, resource: Resource): Promise<boolean> {
-  try {
-    await datastore.get(keyOf(resource));
-    return true;
-  } catch (error) {
-    if (error instanceof NotFoundError) return false;
-    throw error;
-  }
-}
 
 /** A kind as users write it. */
 export function userKind(kind: string): string {

@@ -3,7 +3,7 @@
  * emit only the differences, deletions included. While the datastore is away the consumer keeps its last state.
  */
 import { Backoff, type BackoffOptions } from '../base/backoff.ts';
-import { type Clock, systemClock } from '../base/clock.ts';
+import { type Clock, pause, systemClock } from '../base/clock.ts';
 import { type Resource, keyOf, keyText, type ResourceKey } from '../model/resource.ts';
 import {
   CompactedError,
@@ -87,7 +87,7 @@ export class Syncer {
         if (this.clock.now() - since > STABLE_AFTER) this.backoff.reset();
         // Compaction is no trouble of the datastore: the next list mends it.
         if (!(error instanceof CompactedError)) this.report(error);
-        await this.pause(this.backoff.delay(), signal);
+        await pause(this.clock, this.backoff.delay(), signal);
       }
     }
   }
@@ -177,18 +177,6 @@ export class Syncer {
     } catch (error) {
       throw new ConsumerFailure(error);
     }
-  }
-
-  private async pause(milliseconds: number, signal: AbortSignal): Promise<void> {
-    await new Promise<void>((resolve) => {
-      const done = (): void => {
-        timer.cancel();
-        signal.removeEventListener('abort', done);
-        resolve();
-      };
-      const timer = this.clock.after(milliseconds, done);
-      signal.addEventListener('abort', done);
-    });
   }
 }
 

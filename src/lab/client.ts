@@ -1,11 +1,10 @@
 /** A lab's datastore as the lab itself uses it, and the waiting for what was written to be in force. */
-import { isDeepStrictEqual } from 'node:util';
 import { requestLocal } from '../base/local-api.ts';
-import { AlreadyExistsError, type Datastore, NotFoundError } from '../datastore/datastore.ts';
+import { applyResource } from '../datastore/apply.ts';
+import { type Datastore, NotFoundError } from '../datastore/datastore.ts';
 import { openDatastore } from '../datastore/open.ts';
 import { storedForm } from '../model/convert/namespace.ts';
-import { validateResource } from '../model/decode.ts';
-import { type Resource, type ResourceKey, keyOf } from '../model/resource.ts';
+import type { Resource, ResourceKey } from '../model/resource.ts';
 import type { LabContext } from './context.ts';
 import { agentSocket, datastorePath, etcdAddress } from './daemons.ts';
 import { openRelay } from './relay.ts';
@@ -47,15 +46,8 @@ export class LabClient {
    * already in just this form is left alone: then the revision is that of its last change.
    */
   async write(resource: Resource): Promise<number> {
-    const wanted = validateResource(storedForm(resource));
-    try {
-      return revisionOf(await this.datastore.create(wanted));
-    } catch (error) {
-      if (!(error instanceof AlreadyExistsError)) throw error;
-    }
-    const current = await this.datastore.get(keyOf(wanted));
-    if (isDeepStrictEqual(essence(current), essence(wanted))) return revisionOf(current);
-    return revisionOf(await this.datastore.update(wanted));
+    const applied = await applyResource(this.datastore, storedForm(resource));
+    return Number(applied.resource.metadata.resourceVersion);
   }
 
   /** Deletes a resource; undefined if there was none. */
@@ -77,16 +69,6 @@ export class LabClient {
       throw error;
     }
   }
-}
-
-function revisionOf(resource: Resource): number {
-  return Number(resource.metadata.resourceVersion);
-}
-
-/** What a user decides of a resource, in a form that compares. */
-function essence(resource: Resource): unknown {
-  const { labels = {}, annotations = {} } = resource.metadata;
-  return JSON.parse(JSON.stringify({ labels, annotations, spec: resource.spec })) as unknown;
 }
 
 /**
