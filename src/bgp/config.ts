@@ -22,7 +22,7 @@ export interface PeerConfig {
   readonly sourceAddress?: Address;
   /** Address families carried in the one session (design D10). */
   readonly families: readonly Family[];
-  /** Wait for the peer to connect. */
+  /** Wait for the peer to connect, but for one attempt at the start. */
   readonly passive: boolean;
   /** Whether we reflect to this peer as a client (RFC 4456). */
   readonly reflectorClient: boolean;

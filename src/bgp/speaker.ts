@@ -29,8 +29,12 @@ import {
 } from './wire/iana.ts';
 import type { RouteRefreshMessage } from './wire/message.ts';
 
-/** Milliseconds; Calico's `connect retry 5` and `error wait 5,30`, but for a faster first try. */
-const CONNECT_RETRY_TIME = 5000;
+/**
+ * Milliseconds; Calico's `connect retry 5` and `error wait 5,30`, but for faster first tries: of two nodes that start
+ * together one is late by moments.
+ */
+const CONNECT_TIMEOUT = 5000;
+const CONNECT_RETRY_TIMES = [250, 500, 1000, 2000, 5000] as const;
 const IDLE_HOLD_TIME = { initial: 1000, maximum: 30_000 };
 /** RFC 4724 §3: twelve bits. */
 const MAXIMUM_RESTART_TIME = 4095;
@@ -269,7 +273,8 @@ export class Speaker {
       passive: peer.passive,
       holdTime: peer.holdTime ?? DEFAULT_HOLD_TIME,
       keepaliveTime: peer.keepaliveTime,
-      connectRetryTime: CONNECT_RETRY_TIME,
+      connectTimeout: CONNECT_TIMEOUT,
+      connectRetryTimes: CONNECT_RETRY_TIMES,
       idleHoldTime: IDLE_HOLD_TIME,
       extendedMessages: true,
       extendedNextHop: false,

@@ -16,14 +16,22 @@ export interface SessionConfig {
   readonly peerAs?: number | undefined;
   /** Families offered. */
   readonly families: readonly Family[];
-  /** Never open a connection, wait for the peer's. */
+  /**
+   * Wait for the peer to connect, but for one attempt at the start: a peer that was there first and whose own next
+   * attempt is seconds away learns at once that we are here.
+   */
   readonly passive: boolean;
   /** Proposed hold time in seconds: 0 (none) or at least 3. */
   readonly holdTime: number;
   /** Seconds between KEEPALIVEs at most; absent: a third of the hold time agreed. */
   readonly keepaliveTime?: number | undefined;
-  /** Milliseconds between attempts to connect, before jitter. */
-  readonly connectRetryTime: number;
+  /** Milliseconds that an attempt to connect may take, before jitter (the ConnectRetryTimer in Connect). */
+  readonly connectTimeout: number;
+  /**
+   * Milliseconds before the first, second … further attempt to connect, before jitter (the ConnectRetryTimer in
+   * Active); the last counts for all that follow. A session that comes up begins anew.
+   */
+  readonly connectRetryTimes: readonly [number, ...number[]];
   /** Milliseconds in Idle after an error: doubles from the first to the second (DampPeerOscillations). */
   readonly idleHoldTime: { readonly initial: number; readonly maximum: number };
   readonly gracefulRestart?: GracefulRestartConfig | undefined;
@@ -70,6 +78,8 @@ export interface Session {
   readonly connections: readonly SessionConnection[];
   /** Errors since the session was last stable; drives the idle hold time. */
   readonly failures: number;
+  /** Attempts to connect that failed since the session was last up; chooses the wait before the next. */
+  readonly attempts: number;
   /** Connections opened so far; names the next. */
   readonly opened: number;
   /** The last error or NOTIFICATION, sent or received, in words; empty if none. */
@@ -78,7 +88,16 @@ export interface Session {
 
 /** A session that has not been started. */
 export function createSession(config: SessionConfig): Session {
-  return { config, enabled: false, state: 'Idle', connections: [], failures: 0, opened: 0, info: '' };
+  return {
+    config,
+    enabled: false,
+    state: 'Idle',
+    connections: [],
+    failures: 0,
+    attempts: 0,
+    opened: 0,
+    info: '',
+  };
 }
 
 /** The same session under a new configuration, which counts from the next OPEN on. */

@@ -161,7 +161,7 @@ const sendKeepalive: NonNullable<Row['keepalive-timer-expires']> = (turn, _event
 const retryConnect: NonNullable<Row['connect-retry-timer-expires']> = (turn) => {
   const dialling = turn.session.connections.find(({ state }) => state === 'Connect');
   if (dialling !== undefined) turn.drop(dialling, { words: 'Connection timed out' });
-  if (turn.session.connections.length === 0) turn.dial();
+  if (turn.session.connections.length === 0) turn.dialUnlessPassive();
 };
 
 /** Event 19 in OpenSent. */
@@ -185,10 +185,14 @@ const openReceived: NonNullable<Row['open-received']> = (turn, { message: open }
       turn.drop(other, { words: 'The peer has restarted' });
       continue;
     }
-    const keep = resolveCollision(
-      { asNumber: config.localAs, identifier: config.routerId },
-      { asNumber: open.asNumber, identifier: open.identifier },
-    );
+    // A passive session's own attempt that nobody has answered yet must not cost the peer's connection.
+    const unanswered = config.passive && other.outgoing && other.state === 'OpenSent';
+    const keep = unanswered
+      ? 'incoming'
+      : resolveCollision(
+          { asNumber: config.localAs, identifier: config.routerId },
+          { asNumber: open.asNumber, identifier: open.identifier },
+        );
     if (connection.outgoing !== (keep === 'outgoing')) {
       turn.drop(connection, { sent: collision });
       return;
@@ -212,7 +216,7 @@ const establish: NonNullable<Row['keepalive-received']> = (turn, _event, connect
   }
   turn.stop('connect-retry');
   turn.put({ ...connection, state: 'Established' });
-  turn.session = { ...turn.session, info: '' };
+  turn.session = { ...turn.session, attempts: 0, info: '' };
   turn.heard(connection);
   const { negotiated } = connection;
   if (negotiated !== undefined) {
@@ -238,7 +242,7 @@ const TABLE: Readonly<Record<SessionState, Row>> = {
     'manual-start': start,
     'manual-stop': stop,
     'idle-hold-timer-expires': (turn) => {
-      if (turn.session.enabled) turn.dial();
+      if (turn.session.enabled) turn.dialUnlessPassive();
     },
     'tcp-accepted': reject,
   },

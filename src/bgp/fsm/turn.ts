@@ -39,24 +39,26 @@ export class Turn {
   }
 
   /** Opens a connection, unless the peer is to. */
+  dialUnlessPassive(): void {
+    if (this.session.config.passive) this.become([], 'Active');
+    else this.dial();
+  }
+
+  /** Opens a connection. */
   dial(): void {
-    if (this.session.config.passive) {
-      this.become([], 'Active');
-      return;
-    }
     const opened = this.session.opened + 1;
     const id = `out-${opened}`;
     this.session = { ...this.session, opened };
     this.become([...this.session.connections, { id, outgoing: true, state: 'Connect' }], 'Active');
     this.actions.push({ type: 'connect', connection: id });
-    this.startConnectRetry();
+    this.startConnectRetry(this.session.config.connectTimeout);
   }
 
-  startConnectRetry(): void {
+  private startConnectRetry(milliseconds: number): void {
     this.actions.push({
       type: 'start-timer',
       timer: 'connect-retry',
-      milliseconds: this.jitter(this.session.config.connectRetryTime),
+      milliseconds: this.jitter(milliseconds),
     });
   }
 
@@ -124,11 +126,15 @@ export class Turn {
     if (this.session.state !== 'Established') this.session = { ...this.session, info: reason };
   }
 
-  /** After a drop: opens or awaits another connection after the connect retry time. */
+  /** After a drop: opens another connection after the connect retry time, or awaits the peer's. */
   retry(): void {
     if (this.session.connections.length > 0) return;
     this.become([], 'Active');
-    if (!this.session.config.passive) this.startConnectRetry();
+    const { passive, connectRetryTimes } = this.session.config;
+    if (passive) return;
+    const { attempts } = this.session;
+    this.session = { ...this.session, attempts: attempts + 1 };
+    this.startConnectRetry(connectRetryTimes[Math.min(attempts, connectRetryTimes.length - 1)]!);
   }
 
   /** After a drop for an error: Idle for a time that doubles with every error (DampPeerOscillations, RFC 4271 §8.1.1). */
