@@ -4,6 +4,7 @@
  * passed on denies everything in its place.
  */
 import { MargayError } from '../base/errors.ts';
+import { type Family, familyOf } from '../net/address.ts';
 import { netPrefix, parsePort, protocolNumber } from '../model/fields.ts';
 import { entitySelectors } from '../model/convert/rewrite.ts';
 import type { EntityRule } from '../model/entity-rule.ts';
@@ -78,6 +79,7 @@ function compileRule(
 ): { rule: CompiledRule; sets: readonly SetDefinition[] } {
   if (rule.http !== undefined) throw unsupported('http', 'the kernel cannot match HTTP requests');
   const sets: SetDefinition[] = [];
+  const ipVersion = familyOfRule(rule);
   const protocol = rule.protocol === undefined ? undefined : protocolNumber(rule.protocol);
   const icmp = icmpMatch(rule.icmp);
   const notIcmp = icmpMatch(rule.notICMP);
@@ -85,7 +87,7 @@ function compileRule(
     rule: {
       id,
       action: actions[rule.action],
-      ...(rule.ipVersion === undefined ? {} : { ipVersion: rule.ipVersion }),
+      ...(ipVersion === undefined ? {} : { ipVersion }),
       ...(protocol === undefined ? {} : { protocol }),
       ...(rule.notProtocol === undefined ? {} : { notProtocol: protocolNumber(rule.notProtocol) }),
       ...(icmp === undefined ? {} : { icmp }),
@@ -95,6 +97,16 @@ function compileRule(
     },
     sets,
   };
+}
+
+/**
+ * The one family that the rule is about. CIDRs tell it too, and the model lets a rule have those of one family only:
+ * a rule that merely excludes an IPv4 CIDR would otherwise match all of IPv6 (felix `rules.FilterRuleToIPVersion`).
+ */
+function familyOfRule({ ipVersion, source, destination }: Rule): Family | undefined {
+  if (ipVersion !== undefined) return ipVersion;
+  const [net] = [source, destination].flatMap((side) => [...(side?.nets ?? []), ...(side?.notNets ?? [])]);
+  return net === undefined ? undefined : familyOf(net);
 }
 
 function compilePeer(

@@ -75,6 +75,13 @@ describe('compileRules', () => {
     ]);
   });
 
+  it('is about the family of its CIDRs, also where it only excludes some', () => {
+    const v4 = compileOne({ action: 'Allow', source: { notNets: ['10.0.0.0/8'] as never } });
+    const v6 = compileOne({ action: 'Allow', destination: { nets: ['fd00::1'] as never } });
+    const both = compileOne({ action: 'Allow', source: { selector: 'all()' } });
+    expect([v4, v6, both].map(({ rule }) => rule.ipVersion)).toEqual([4, 6, undefined]);
+  });
+
   it('shares a set between rules that mean the same, however they are written', () => {
     const { sets } = compileRules(
       [
