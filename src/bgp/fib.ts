@@ -111,6 +111,11 @@ export class Fib {
     this.schedule();
   }
 
+  /** The networks of the link that a host is on; none if it is not on a link of ours. */
+  networksOf(host: Address): readonly Prefix[] {
+    return this.table.networksOf(host);
+  }
+
   /** Wants a route by all of these next hops that can be reached. */
   set(prefix: Prefix, nextHops: readonly Address[]): void {
     const before = this.learned.get(prefix);

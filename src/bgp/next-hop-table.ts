@@ -51,6 +51,23 @@ export class NextHopTable {
     }));
   }
 
+  /**
+   * The networks of the link that a host is on, or none if it is not on a link of ours: whoever has an address in one
+   * of them can be reached by that host without us.
+   */
+  networksOf(host: Address): readonly Prefix[] {
+    const link = directLink(this.covering(host));
+    if (link === undefined) return [];
+    const networks: Prefix[] = [];
+    for (const [destination, entries] of this.routes) {
+      const length = prefixLength(destination);
+      if (length === 32 && familyOf(destination) === 4) continue;
+      if (length === 128) continue;
+      for (const route of entries.values()) if (directLink(route) === link) networks.push(destination);
+    }
+    return networks;
+  }
+
   /** Whether a route to `destination` could change how any of these is reached. */
   concerns(destination: Prefix, hosts: Iterable<Address>): boolean {
     for (const host of hosts) if (prefixContains(destination, host)) return true;
@@ -74,4 +91,11 @@ export class NextHopTable {
     const length = prefixLength(destination);
     lengths[length] = (lengths[length] ?? 0) + change;
   }
+}
+
+/** The only interface of a connected route; undefined for any other. */
+function directLink(route: Route | undefined): number | undefined {
+  if (route?.type !== 'unicast' || route.nextHops.length !== 1) return undefined;
+  const [nextHop] = route.nextHops;
+  return nextHop!.gateway === undefined ? nextHop!.interface : undefined;
 }

@@ -379,6 +379,7 @@ export class Speaker {
       clusterId: this.config.clusterId,
       nextHopMode: peer.config.nextHopMode,
       ownAddresses: this.ownAddresses(peer),
+      sharedNetworks: this.fib.networksOf(peer.config.address),
       ownLocalPref: { 4: localPrefOfMetric(metric[4]), 6: localPrefOfMetric(metric[6]) },
     };
   }

@@ -3,6 +3,7 @@
  * and with which attributes (RFC 4271 §5.1, RFC 4456 §8). The prefix itself is judged in prefix-filter.ts.
  */
 import type { Address, Family } from '../../net/address.ts';
+import { type Prefix, prefixContains } from '../../net/prefix.ts';
 import { DEFAULT_LOCAL_PREF, type Path, type Route, type RouteTable, type Source } from '../rib/route.ts';
 import type { AsPathSegment, NextHop, PathAttributes } from '../wire/message.ts';
 
@@ -16,6 +17,8 @@ export interface ExportContext {
   readonly nextHopMode: 'auto' | 'self' | 'keep';
   /** Our address as next hop, per family; a family without one is not advertised where that is needed. */
   readonly ownAddresses: Readonly<Partial<Record<Family, Address>>>;
+  /** Networks of the link that we share with the peer; empty if it is further away. */
+  readonly sharedNetworks: readonly Prefix[];
   /** LOCAL_PREF of own routes towards our own AS. */
   readonly ownLocalPref: Readonly<Record<Family, number>>;
 }
@@ -68,12 +71,16 @@ export function exportRoute(
 }
 
 function exportedNextHop(path: Path, family: Family, context: ExportContext): NextHop | undefined {
-  const { peer, nextHopMode, ownAddresses } = context;
-  const learned = path.source === undefined ? undefined : path.route.nextHop;
-  const keep = nextHopMode === 'keep' || (nextHopMode === 'auto' && !peer.external);
-  if (keep && learned !== undefined) return { address: learned.address };
-  const own = ownAddresses[family];
+  const learned = path.source === undefined ? undefined : path.route.nextHop?.address;
+  if (learned !== undefined && keepsNextHop(learned, context)) return { address: learned };
+  const own = context.ownAddresses[family];
   return own === undefined ? undefined : { address: own };
+}
+
+/** Auto keeps the next hop inside our AS, and a third party's that the peer reaches without us (RFC 4271 §5.1.3). */
+function keepsNextHop(learned: Address, { peer, nextHopMode, sharedNetworks }: ExportContext): boolean {
+  if (nextHopMode !== 'auto') return nextHopMode === 'keep';
+  return !peer.external || sharedNetworks.some((network) => prefixContains(network, learned));
 }
 
 function toExternal(path: Path, { localAs }: ExportContext): PathAttributes {

@@ -18,6 +18,7 @@ const context: ExportContext = {
   clusterId: undefined,
   nextHopMode: 'auto',
   ownAddresses: { 4: address('10.0.0.1'), 6: address('fd00::1') },
+  sharedNetworks: [],
   ownLocalPref: { 4: 100, 6: 100 },
 };
 const P4 = prefix('10.65.1.0/26');

@@ -27,6 +27,23 @@ function table(...routes: Route[]): NextHopTable {
   return made;
 }
 
+describe('the link of a host', () => {
+  it('is all its networks, without host routes and those of other links', () => {
+    const made = table(
+      connected,
+      byDefault,
+      route('10.0.1.0/24', [{ interface: 2 }]),
+      route('fd00::/64', [{ interface: 2 }]),
+      route('10.0.2.0/24', [{ interface: 3 }]),
+      route('10.0.3.0/24', [{ gateway, interface: 2 }]),
+      route('10.65.0.7/32', [{ interface: 2 }]),
+    );
+    expect(made.networksOf(address('10.0.0.9'))).toEqual(['10.0.0.0/24', '10.0.1.0/24', 'fd00::/64']);
+    expect(made.networksOf(address('10.9.0.7'))).toEqual([]);
+    expect(made.networksOf(address('fd01::7'))).toEqual([]);
+  });
+});
+
 describe('resolution of next hops', () => {
   it('takes a next hop on the link as its own gateway', () => {
     expect(table(connected, byDefault).resolve(address('10.0.0.7'))).toEqual([

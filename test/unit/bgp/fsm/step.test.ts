@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { address } from '../../../../src/net/address.ts';
 import type { SessionEvent } from '../../../../src/bgp/fsm/event.ts';
-import type { Session, SessionConfig, SessionState } from '../../../../src/bgp/fsm/session.ts';
+import type { SessionConfig, SessionState } from '../../../../src/bgp/fsm/session.ts';
 import { step } from '../../../../src/bgp/fsm/step.ts';
 import { cease, hardReset, notification } from '../../../../src/bgp/wire/notification.ts';
 import { CONFIG, GRACEFUL, UPDATE, at, peerOpen, run } from './sessions.ts';
@@ -24,9 +23,6 @@ const malformed = {
   data: new Uint8Array(0),
   reason: 'the lists do not fit',
 } as const;
-/** The connection that is being opened. */
-const dialled = (session: Session): string =>
-  session.connections.find(({ state }) => state === 'Connect')!.id;
 const TO_IDLE = ['stop connect-retry', 'start idle-hold 1000'];
 const fsmError = (subcode: number): string[] => [
   `send out-1 Finite State Machine Error, Receive Unexpected Message in ${['OpenSent', 'OpenConfirm', 'Established'][subcode - 1]} State`,
@@ -359,42 +355,6 @@ describe('the state machine (RFC 4271 §8.2.2)', () => {
       expect(after.did).toEqual(actions);
     });
   }
-
-  it('prefers the connection of the peer to an attempt of a passive session that is not answered (§6.8)', () => {
-    for (const passive of [false, true]) {
-      const { session, did } = run(
-        { ...at('OpenSent'), config: { ...CONFIG, passive, routerId: address('10.0.0.9') } },
-        { type: 'tcp-accepted', connection: 'in-1' },
-        { type: 'open-received', connection: 'in-1', message: peerOpen() },
-      );
-      expect(session.connections.map(({ id }) => id)).toEqual([passive ? 'in-1' : 'out-1']);
-      expect(did).toContain(`close ${passive ? 'out-1' : 'in-1'}`);
-    }
-  });
-
-  it('waits longer after each attempt that fails, and begins anew once a session was up', () => {
-    const waits = (session: Session, count: number): string[] =>
-      Array.from({ length: count }, () => {
-        const failed = run(session, {
-          type: 'tcp-failed',
-          connection: dialled(session),
-          reason: 'ECONNREFUSED',
-        });
-        session = run(failed.session, { type: 'connect-retry-timer-expires' }).session;
-        return failed.did.at(-1)!;
-      });
-    expect(waits(at('Connect'), 5)).toEqual(
-      [1000, 2000, 3000, 3000, 3000].map((wait) => `start connect-retry ${wait}`),
-    );
-    const up = { ...at('OpenConfirm'), attempts: 5 };
-    const { session } = run(
-      up,
-      { type: 'keepalive-received', ...on },
-      { type: 'tcp-failed', ...on, reason: 'reset' },
-      { type: 'connect-retry-timer-expires' },
-    );
-    expect(waits(session, 1)).toEqual(['start connect-retry 2000']);
-  });
 
   it('ignores events of connections that it has closed or never had', () => {
     for (const state of ['Idle', 'Connect', 'Active', 'OpenSent', 'OpenConfirm', 'Established'] as const) {

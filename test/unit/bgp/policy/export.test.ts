@@ -9,7 +9,9 @@ import {
   mayAdvertise,
   prependAs,
 } from '../../../../src/bgp/policy/export.ts';
+import type { Path } from '../../../../src/bgp/rib/route.ts';
 import { address } from '../../../../src/net/address.ts';
+import { prefix } from '../../../../src/net/prefix.ts';
 import { path, source, table } from '../rib/make.ts';
 
 const external = source('10.0.0.1');
@@ -26,6 +28,7 @@ function towards(peer = external, fields: Partial<ExportContext> = {}): ExportCo
     clusterId: undefined,
     nextHopMode: 'auto',
     ownAddresses: { 4: address('10.0.0.9'), 6: address('fd00::9') },
+    sharedNetworks: [],
     ownLocalPref: { 4: localPrefOfMetric(1024), 6: localPrefOfMetric(2048) },
     ...fields,
   };
@@ -111,6 +114,21 @@ describe('attributes towards another AS', () => {
     expect(exported(from, towards(external))!.nextHop).toBe('10.0.0.9');
     expect(exported(from, towards(external, { nextHopMode: 'self' }))!.nextHop).toBe('10.0.0.9');
     expect(exported(from, towards(external, { nextHopMode: 'keep' }))!.nextHop).toBe('10.0.0.3');
+  });
+
+  it('keeps the next hop of a third party on the network shared with the peer (§5.1.3)', () => {
+    const sharedNetworks = [prefix('10.1.0.0/24'), prefix('10.0.0.0/29')];
+    const nextHop = (from: Path, fields: Partial<ExportContext> = {}) =>
+      exported(from, towards(external, { sharedNetworks, ...fields }))!.nextHop;
+    expect(nextHop(path(interior))).toBe('10.0.0.3');
+    expect(nextHop(path(otherExternal))).toBe('10.0.0.2');
+    expect(nextHop(path(source('10.0.0.8', { external: false })))).toBe('10.0.0.9');
+    expect(nextHop(own)).toBe('10.0.0.9');
+    expect(nextHop(path(interior), { nextHopMode: 'self' })).toBe('10.0.0.9');
+    expect(
+      exported(path(interior), towards(otherInterior, { clusterId: address('1.1.1.1'), sharedNetworks: [] }))!
+        .nextHop,
+    ).toBe('10.0.0.3');
   });
 
   it('starts a new segment when the first is full or a set (§5.1.2)', () => {

@@ -1,0 +1,88 @@
+/** Debian's FRR in a network namespace: zebra and bgpd, asked with vtysh. */
+import type { ChildProcess } from 'node:child_process';
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { vi } from 'vitest';
+import { run, runChecked, spawnIn, terminate } from '../../src/sys/process.ts';
+
+const DAEMONS = '/usr/lib/frr';
+const READY = { timeout: 15_000, interval: 50 };
+
+export interface FrrOptions {
+  readonly namespace: string;
+  /** What bgpd reads. */
+  readonly config: string;
+}
+
+export class Frr {
+  private readonly children: ChildProcess[] = [];
+  private text = '';
+
+  private constructor(
+    private readonly directory: string,
+    private readonly namespace: string,
+  ) {}
+
+  /** Starts both daemons and waits until bgpd answers. Call {@link stop} in the end. */
+  static async start({ namespace, config }: FrrOptions): Promise<Frr> {
+    const directory = await mkdtemp(join(tmpdir(), 'margay-frr-'));
+    const frr = new Frr(directory, namespace);
+    try {
+      // The daemons give up root and write their sockets here.
+      await chmod(directory, 0o755);
+      await runChecked('chown', ['frr:frr', directory]);
+      await writeFile(join(directory, 'zebra.conf'), 'log stdout\n');
+      await writeFile(join(directory, 'bgpd.conf'), config);
+      await frr.launch('zebra', []);
+      await frr.launch('bgpd', ['-p', '179']);
+    } catch (error) {
+      await frr.stop();
+      throw error;
+    }
+    return frr;
+  }
+
+  /** What vtysh prints for a command of bgpd. */
+  async ask(command: string): Promise<string> {
+    const { stdout, stderr } = await run('vtysh', [
+      '--vty_socket',
+      this.directory,
+      '-d',
+      'bgpd',
+      '-c',
+      command,
+    ]);
+    return stdout + stderr;
+  }
+
+  async stop(): Promise<void> {
+    for (const child of this.children.splice(0).toReversed()) await terminate(child);
+    await rm(this.directory, { recursive: true, force: true });
+  }
+
+  private async launch(daemon: 'zebra' | 'bgpd', flags: readonly string[]): Promise<void> {
+    const child = spawnIn(
+      join(DAEMONS, daemon),
+      [
+        ...['-f', join(this.directory, `${daemon}.conf`)],
+        ...['-i', join(this.directory, `${daemon}.pid`)],
+        ...['-z', join(this.directory, 'zserv.api')],
+        ...['--vty_socket', this.directory, '-P', '0', '-u', 'frr', '-g', 'frr'],
+        ...flags,
+      ],
+      { namespace: this.namespace, stdio: ['ignore', 'pipe', 'pipe'] },
+    );
+    this.children.push(child);
+    for (const stream of [child.stdout!, child.stderr!]) {
+      stream.on('data', (chunk: Buffer) => {
+        this.text += chunk.toString('utf8');
+      });
+    }
+    await vi.waitFor(async () => {
+      const args = ['--vty_socket', this.directory, '-d', daemon, '-c', 'show version'];
+      const { stdout } = await run('vtysh', args);
+      if (!stdout.includes('FRRouting')) throw new Error(`${daemon} does not answer: ${this.text}`);
+    }, READY);
+  }
+}
