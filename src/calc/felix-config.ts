@@ -3,10 +3,11 @@
  * (by name), then `node.NAME`; a later one wins field by field (Calico `felix/config`, reference §1.10).
  */
 import { isDeepStrictEqual } from 'node:util';
-import type { Address, Family } from '../net/address.ts';
-import { parseDuration } from '../model/fields.ts';
+import { type Address, type Family, familyOf } from '../net/address.ts';
+import { parseDuration, parsePort } from '../model/fields.ts';
 import type { FelixConfiguration } from '../model/kinds/felix-configuration.ts';
 import type { Labels } from './label-index.ts';
+import type { PortRange } from './output.ts';
 import { matcherOfText } from './selector-matcher.ts';
 
 /** Parameters that the dataplane acts on. Names are FelixConfiguration's; intervals are milliseconds. */
@@ -33,6 +34,12 @@ export interface FelixParameters {
   readonly allowIPIPPacketsFromWorkloads: boolean;
   readonly workloadSourceSpoofing: 'Disabled' | 'Any';
   readonly vxlanPort: number;
+  /** Instead of the address of the interface that a masqueraded packet leaves by. */
+  readonly natOutgoingAddress: Readonly<Partial<Record<Family, Address>>>;
+  readonly natPortRange?: PortRange;
+  readonly natOutgoingExclusions: 'IPPoolsOnly' | 'IPPoolsAndHostIPs';
+  /** Only what leaves by such an interface is masqueraded; `+` or `*` at its end is any text, empty is any interface. */
+  readonly iptablesNATOutgoingInterfaceFilter: string;
   readonly logPrefix: string;
   /** `N/second`, `N/minute`, …; empty for no limit. */
   readonly logActionRateLimit: string;
@@ -73,10 +80,23 @@ function withDefaults(spec: Spec): FelixParameters {
     allowIPIPPacketsFromWorkloads: spec.allowIPIPPacketsFromWorkloads ?? false,
     workloadSourceSpoofing: spec.workloadSourceSpoofing ?? 'Disabled',
     vxlanPort: spec.vxlanPort ?? 4789,
+    natOutgoingAddress:
+      spec.natOutgoingAddress === undefined
+        ? {}
+        : { [familyOf(spec.natOutgoingAddress)]: spec.natOutgoingAddress },
+    ...natPortRange(spec),
+    natOutgoingExclusions: spec.natOutgoingExclusions ?? 'IPPoolsOnly',
+    iptablesNATOutgoingInterfaceFilter: spec.iptablesNATOutgoingInterfaceFilter ?? '',
     logPrefix: spec.logPrefix ?? 'calico-packet',
     logActionRateLimit: spec.logActionRateLimit ?? '',
     logActionRateLimitBurst: spec.logActionRateLimitBurst ?? 5,
   };
+}
+
+/** A name would be no range of source ports: it is as if nothing were said. */
+function natPortRange({ natPortRange: text }: Spec): Pick<FelixParameters, 'natPortRange'> {
+  const range = text === undefined ? undefined : parsePort(text);
+  return range === undefined || 'name' in range ? {} : { natPortRange: range };
 }
 
 /** Zero and absence mean the default interval; the kernel's events do the work in between. */

@@ -10,6 +10,7 @@
  *   Network policies, Tier ─────────────┘                                              profiles, endpoints
  *
  *   Node, BGPPeer, BGPConfiguration, BlockAffinity, IPPool, local endpoints ──► RoutingCalculator ──► routing
+ *   IPPool, Node ──► NatOutgoing ──► nat, sets
  *   FelixConfiguration, labels of this node ──► FelixConfig ──► felix
  */
 import { MargayError } from '../base/errors.ts';
@@ -29,6 +30,7 @@ import {
   workloadName,
 } from './endpoint-facts.ts';
 import { FelixConfig } from './felix-config.ts';
+import { NatOutgoing } from './nat-outgoing.ts';
 import type { CalcDelta } from './output.ts';
 import { definePolicy, type PolicyResource } from './policy-definition.ts';
 import { PolicyResolver } from './policy-resolver.ts';
@@ -58,6 +60,7 @@ export class CalcGraph {
   private readonly resolver: PolicyResolver;
   private readonly routing: RoutingCalculator;
   private readonly felix: FelixConfig;
+  private readonly natOutgoing = new NatOutgoing();
 
   constructor(options: CalcGraphOptions) {
     this.nodeName = options.nodeName;
@@ -91,6 +94,7 @@ export class CalcGraph {
     const { policies, profiles, endpoints } = this.resolver.flush();
     // After the policies: only then is it known which sets are in use.
     const sets = this.sets.flush();
+    const nat = this.natOutgoing.flush(sets);
     const routing = this.routing.flush();
     const felix = this.felix.flush();
     return {
@@ -100,6 +104,7 @@ export class CalcGraph {
       endpoints,
       ...(routing === undefined ? {} : { routing }),
       ...(felix === undefined ? {} : { felix }),
+      ...(nat === undefined ? {} : { nat }),
       problems: this.problems.flush(),
     };
   }
@@ -130,6 +135,7 @@ export class CalcGraph {
     },
     Node: (key, resource) => {
       this.routing.setNode(key.name, resource);
+      this.natOutgoing.setNode(key.name, resource);
       if (key.name === this.nodeName) {
         this.felix.setNodeLabels(new Map(Object.entries(resource?.metadata.labels ?? {})));
       }
@@ -139,7 +145,10 @@ export class CalcGraph {
       this.problems.report(keyText(key), 'unsupported', resource && unsupportedPeerFields(resource.spec));
     },
     BGPConfiguration: (key, resource) => this.routing.setConfiguration(key.name, resource?.spec),
-    IPPool: (key, resource) => this.routing.setPool(key.name, resource?.spec),
+    IPPool: (key, resource) => {
+      this.routing.setPool(key.name, resource?.spec);
+      this.natOutgoing.setPool(key.name, resource?.spec);
+    },
     BlockAffinity: (key, resource) => this.routing.setAffinity(key.name, resource?.spec),
     FelixConfiguration: (key, resource) => this.felix.setObject(key.name, resource?.spec),
   };

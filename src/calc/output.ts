@@ -104,6 +104,21 @@ export interface SetDelta {
   readonly removed: readonly string[];
 }
 
+/** Sets that NAT outgoing looks up. */
+export interface NatOutgoingSets {
+  /** Pools with natOutgoing: whose sources are translated. */
+  readonly masqueraded: SetId;
+  /** All pools, and all nodes: destinations that may be left alone. */
+  readonly pools: SetId;
+  readonly nodes: SetId;
+}
+
+/** What is translated on the way out. */
+export interface NatPlan {
+  /** Undefined while no pool asks for it; then its sets do not exist. */
+  readonly outgoing: NatOutgoingSets | undefined;
+}
+
 /** Everything that changed since the last flush. `undefined` as a value means gone. */
 export interface CalcDelta {
   readonly sets: ReadonlyMap<SetId, SetDelta | undefined>;
@@ -114,6 +129,8 @@ export interface CalcDelta {
   readonly routing?: RoutingPlan;
   /** Present when anything in it changed. */
   readonly felix?: FelixParameters;
+  /** Present when anything in it changed; nothing is translated before the first. */
+  readonly nat?: NatPlan;
   /** Problems of single resources by `keyText`; `undefined` when mended. */
   readonly problems: ReadonlyMap<string, string | undefined>;
 }

@@ -14,6 +14,13 @@ export function renderOptions(felix: FelixParameters): RenderOptions {
     passMark: (felix.nftablesMarkMask & -felix.nftablesMarkMask) >>> 0,
     logPrefix: felix.logPrefix,
     logLimit: logLimit(felix),
+    natOutgoing: {
+      addresses: felix.natOutgoingAddress,
+      ports: felix.natPortRange,
+      excludeNodes: felix.natOutgoingExclusions === 'IPPoolsAndHostIPs',
+      // iptables writes `+` for what nft writes `*`.
+      outputInterface: felix.iptablesNATOutgoingInterfaceFilter.replace(/\+$/, '*') || undefined,
+    },
   };
 }
 

@@ -106,8 +106,18 @@ export type Statement =
   | { readonly limit: Limit }
   | { readonly reject: { readonly type: 'icmpx'; readonly expr: IcmpxCode } }
   | { readonly reject: { readonly type: 'tcp reset' } }
-  | { readonly masquerade: null }
+  | { readonly masquerade: { readonly port: PortMapping } | null }
+  | {
+      readonly snat: {
+        readonly family: 'ip' | 'ip6';
+        readonly addr: string;
+        readonly port?: PortMapping;
+      };
+    }
   | Verdict;
+
+/** Ports to translate to; only after a match of the protocol they belong to. */
+type PortMapping = { readonly range: readonly [number, number] };
 
 /** A named set, or a verdict map if `verdicts`. */
 export interface NamedSet {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { address } from '../../src/net/address.ts';
 import { Reconciler } from '../../src/nftables/reconciler.ts';
 import { DEFAULT_RENDER_OPTIONS, type RenderOptions } from '../../src/nftables/render/options.ts';
 import { PolicyRenderer } from '../../src/nftables/render/renderer.ts';
@@ -37,6 +38,12 @@ describe('our netlink path against nft -j -f of the same value', () => {
       passMark: 0x80000000,
       logPrefix: '%t %k %n %p',
       logLimit: { rate: 10, per: 'minute', burst: 5 },
+      natOutgoing: {
+        addresses: { 6: address('2001:db8::1') },
+        ports: { first: 2000, last: 3000 },
+        excludeNodes: true,
+        outputInterface: 'eth*',
+      },
     };
     const reconciler = new Reconciler();
     new PolicyRenderer(options, reconciler).apply(wholeDelta());

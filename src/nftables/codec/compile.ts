@@ -22,6 +22,7 @@ import type {
   Statement,
   Value,
 } from '../ruleset.ts';
+import { NFPROTO_IPV4, NFPROTO_IPV6 } from './constants.ts';
 import { type FieldLayout, META_KEYS, fieldLayout } from './field.ts';
 import type { CompareOperator, Instruction } from './instruction.ts';
 import { verdictToKernel } from './verdict.ts';
@@ -103,8 +104,37 @@ function compileStatement(statement: Statement, context: Context): Instruction[]
       ? [{ name: 'reject', type: REJECT_TCP_RESET, code: 0 }]
       : [{ name: 'reject', type: REJECT_ICMPX, code: ICMPX_CODES.indexOf(reject.expr) }];
   }
-  if ('masquerade' in statement) return [{ name: 'masq' }];
+  if ('masquerade' in statement) return masquerade(statement.masquerade);
+  if ('snat' in statement) return sourceTranslation(statement.snat);
   return [{ name: 'verdict', verdict: verdictToKernel(statement) }];
+}
+
+type StatementOf<Name extends string> = Extract<Statement, Readonly<Record<Name, unknown>>>;
+
+function masquerade(to: StatementOf<'masquerade'>['masquerade']): Instruction[] {
+  return to === null
+    ? [{ name: 'masq' }]
+    : [...loadPorts(to.port.range, 1), { name: 'masq', ports: { first: 1, last: 2 } }];
+}
+
+function sourceTranslation({ family, addr, port }: StatementOf<'snat'>['snat']): Instruction[] {
+  const address: Instruction = { name: 'immediate', dreg: 1, data: addressBytes(addr as Address) };
+  const nfproto = family === 'ip' ? NFPROTO_IPV4 : NFPROTO_IPV6;
+  return port === undefined
+    ? [address, { name: 'snat', family: nfproto, address: 1 }]
+    : [
+        address,
+        ...loadPorts(port.range, 2),
+        { name: 'snat', family: nfproto, address: 1, ports: { first: 2, last: 3 } },
+      ];
+}
+
+function loadPorts(range: readonly [number, number], register: number): Instruction[] {
+  return range.map((port, index): Instruction => ({
+    name: 'immediate',
+    dreg: register + index,
+    data: integerBytes(port, 2, 'big'),
+  }));
 }
 
 function setMark(value: MaskedMark | MarkWithBits | number): Instruction[] {

@@ -72,8 +72,27 @@ export type Instruction =
     }
   | { readonly name: 'reject'; readonly type: number; readonly code: number }
   | { readonly name: 'fib'; readonly dreg: number; readonly result: number; readonly flags: number }
-  | { readonly name: 'masq' }
+  | { readonly name: 'masq'; readonly ports?: RegisterRange }
+  | {
+      /** Source translation to the address in one register. */
+      readonly name: 'snat';
+      readonly family: number;
+      readonly address: number;
+      readonly ports?: RegisterRange;
+    }
   | { readonly name: 'raw'; readonly kernelName: string; readonly data: Uint8Array };
+
+/** Registers that hold the first and the last port of a range. */
+interface RegisterRange {
+  readonly first: number;
+  readonly last: number;
+}
+
+/** Flags of a translation (`NF_NAT_RANGE_*`, linux/netfilter/nf_nat.h). */
+const NAT_RANGE_MAP_IPS = 1;
+const NAT_RANGE_PROTO_SPECIFIED = 2;
+/** NFT_NAT_SNAT. */
+const NAT_SNAT = 0;
 
 type InstructionOf<Name extends Instruction['name']> = Extract<Instruction, { name: Name }>;
 type Attributes = ReadonlyMap<number, Uint8Array>;
@@ -103,6 +122,16 @@ function number(attributes: Attributes, type: number): number | undefined {
 /** An attribute that every kernel sends for this expression. */
 function required(attributes: Attributes, type: number): number {
   return number(attributes, type) ?? 0;
+}
+
+function registerRange(attributes: Attributes, type: number): RegisterRange | undefined {
+  const first = number(attributes, type);
+  const last = number(attributes, type + 1);
+  return first === undefined || last === undefined ? undefined : { first, last };
+}
+
+function snatFlags(ports: RegisterRange | undefined): number {
+  return NAT_RANGE_MAP_IPS | (ports === undefined ? 0 : NAT_RANGE_PROTO_SPECIFIED);
 }
 
 const CODECS: { readonly [Name in Exclude<Instruction['name'], 'raw'>]: Codec<InstructionOf<Name>> } = {
@@ -341,8 +370,43 @@ const CODECS: { readonly [Name in Exclude<Instruction['name'], 'raw'>]: Codec<In
   },
   masq: {
     kernelName: 'masq',
-    encode: () => undefined,
-    decode: (attributes) => (attributes.size === 0 ? { name: 'masq' } : undefined),
+    encode(writer, { ports }) {
+      if (ports === undefined) return;
+      writeU32(writer, 1, NAT_RANGE_PROTO_SPECIFIED);
+      writeU32(writer, 2, ports.first);
+      writeU32(writer, 3, ports.last);
+    },
+    decode(attributes) {
+      const ports = registerRange(attributes, 2);
+      if (required(attributes, 1) !== (ports === undefined ? 0 : NAT_RANGE_PROTO_SPECIFIED)) return undefined;
+      return { name: 'masq', ...(ports === undefined ? {} : { ports }) };
+    },
+  },
+  snat: {
+    kernelName: 'nat',
+    encode(writer, { family, address, ports }) {
+      writeU32(writer, 1, NAT_SNAT);
+      writeU32(writer, 2, family);
+      writeU32(writer, 3, address);
+      writeU32(writer, 4, address);
+      if (ports !== undefined) {
+        writeU32(writer, 5, ports.first);
+        writeU32(writer, 6, ports.last);
+      }
+      writeU32(writer, 7, snatFlags(ports));
+    },
+    decode(attributes) {
+      const address = number(attributes, 3);
+      const ports = registerRange(attributes, 5);
+      if (required(attributes, 1) !== NAT_SNAT || address === undefined) return undefined;
+      if (number(attributes, 4) !== address || required(attributes, 7) !== snatFlags(ports)) return undefined;
+      return {
+        name: 'snat',
+        family: required(attributes, 2),
+        address,
+        ...(ports === undefined ? {} : { ports }),
+      };
+    },
   },
 };
 

@@ -1,5 +1,6 @@
 /** What the configuration says about rendering (FelixConfiguration names in brackets). */
-import type { Family } from '../../net/address.ts';
+import type { PortRange } from '../../calc/output.ts';
+import type { Address, Family } from '../../net/address.ts';
 import type { Limit } from '../ruleset.ts';
 
 export interface RenderOptions {
@@ -22,6 +23,19 @@ export interface RenderOptions {
   readonly logPrefix: string;
   /** Bounds the lines of each Log rule [LogActionRateLimit, LogActionRateLimitBurst]. */
   readonly logLimit: Limit | undefined;
+  readonly natOutgoing: NatOutgoingOptions;
+}
+
+/** How packets of pools with natOutgoing are translated. */
+export interface NatOutgoingOptions {
+  /** Source address; that of the interface they leave by where there is none [NATOutgoingAddress]. */
+  readonly addresses: Readonly<Partial<Record<Family, Address>>>;
+  /** Source ports [NATPortRange]. */
+  readonly ports: PortRange | undefined;
+  /** Whether packets to nodes keep their source, as those to pools do [NATOutgoingExclusions]. */
+  readonly excludeNodes: boolean;
+  /** Only what leaves by it; may end in `*` [IptablesNATOutgoingInterfaceFilter]. */
+  readonly outputInterface: string | undefined;
 }
 
 /** Calico's defaults. */
@@ -34,4 +48,5 @@ export const DEFAULT_RENDER_OPTIONS: RenderOptions = {
   passMark: 0x10000,
   logPrefix: 'calico-packet',
   logLimit: undefined,
+  natOutgoing: { addresses: {}, ports: undefined, excludeNodes: false, outputInterface: undefined },
 };

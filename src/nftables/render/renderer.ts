@@ -11,6 +11,7 @@ import type {
   Direction,
   EndpointTier,
   LocalEndpoint,
+  NatOutgoingSets,
   SetDelta,
   SetId,
 } from '../../calc/output.ts';
@@ -19,6 +20,7 @@ import { commentText } from '../names.ts';
 import type { DesiredTable } from '../reconciler.ts';
 import { fixedChains, fixedSets } from './base-chains.ts';
 import { endpointChainName, renderEndpoint, renderTier, tierChainName, tiersIn } from './endpoint.ts';
+import { NAT_CHAIN, natChain } from './nat.ts';
 import type { RenderOptions } from './options.ts';
 import {
   type PolicyRole,
@@ -58,6 +60,7 @@ export class PolicyRenderer {
   private readonly policyChains = new Users<PolicyChain>();
   private readonly tierChains = new Users<TierChain>();
   private readonly sharedSets: SharedSets;
+  private natOutgoing: NatOutgoingSets | undefined;
   private readonly quarantined = new Map<string, string>();
 
   /** Writes the chains and sets that every table has. */
@@ -77,6 +80,7 @@ export class PolicyRenderer {
   setOptions(options: RenderOptions): void {
     this.options = options;
     for (const chain of fixedChains(options)) this.desired.setChain(chain);
+    this.setNatChain();
     for (const [name, chain] of this.policyChains.all()) this.setPolicyChain(name, chain);
     for (const [, chain] of this.tierChains.all()) this.setTierChain(chain);
   }
@@ -85,6 +89,10 @@ export class PolicyRenderer {
   apply(delta: CalcDelta): void {
     for (const [id, change] of delta.sets) {
       if (change !== undefined) this.changeSet(id, change);
+    }
+    if (delta.nat !== undefined) {
+      this.natOutgoing = delta.nat.outgoing;
+      this.setNatChain();
     }
     this.changePolicies('policy', delta.policies);
     this.changePolicies('profile', delta.profiles);
@@ -121,6 +129,11 @@ export class PolicyRenderer {
     }
     const chains = this.sharedSets.usersOf(object.set);
     return [...new Set(chains.flatMap((chain) => this.policiesOf({ chain })))];
+  }
+
+  private setNatChain(): void {
+    if (this.natOutgoing === undefined) this.desired.removeChain(NAT_CHAIN);
+    else this.desired.setChain(natChain(this.natOutgoing, this.options));
   }
 
   private changeSet(id: SetId, { kind, description, added, removed }: SetDelta): void {

@@ -7,6 +7,7 @@ import type {
   CalcDelta,
   CompiledPeer,
   LocalEndpoint,
+  NatPlan,
   RoutingPlan,
   SetDelta,
 } from '../../../src/calc/output.ts';
@@ -25,6 +26,7 @@ export class Consumer {
   readonly problems = new Map<string, string>();
   routing: RoutingPlan | undefined;
   felix: FelixParameters | undefined;
+  nat: NatPlan = { outgoing: undefined };
   /** Everything that deltas carried so far, to see how much a change costs. */
   volume = 0;
 
@@ -44,6 +46,11 @@ export class Consumer {
       this.felix = delta.felix;
       this.volume++;
     }
+    if (delta.nat !== undefined) {
+      expect(isDeepStrictEqual(delta.nat, this.nat), 'nat came unchanged').toBe(false);
+      this.nat = delta.nat;
+      this.volume++;
+    }
     this.checkReferences();
   }
 
@@ -57,6 +64,7 @@ export class Consumer {
       problems: sorted(this.problems),
       routing: this.routing,
       felix: this.felix,
+      nat: this.nat,
     };
   }
 
@@ -97,7 +105,7 @@ export class Consumer {
 
   /** Nothing refers to what is not there, and nothing is there that nobody refers to. */
   private checkReferences(): void {
-    const sets = new Set<string>();
+    const sets = new Set<string>(Object.values(this.nat.outgoing ?? {}));
     for (const { ingress, egress } of [...this.policies.values(), ...this.profiles.values()]) {
       for (const rule of [...ingress, ...egress]) {
         for (const peer of [rule.source, rule.destination]) for (const id of setsOf(peer)) sets.add(id);

@@ -130,7 +130,8 @@ const router = put('BGPPeer', 'router', {
   nodeSelector: "rack == 'a'",
 });
 const mesh = put('BGPConfiguration', 'default', { nodeToNodeMeshEnabled: false, asNumber: 64600 });
-const pool = put('IPPool', 'pool', { cidr: '10.0.0.0/16' });
+const pool = put('IPPool', 'pool', { cidr: '10.0.0.0/16', natOutgoing: true });
+const poolWithoutNat = put('IPPool', 'pool', { cidr: '10.0.0.0/16' });
 const felix = put('FelixConfiguration', 'node.one', { defaultEndpointToHostAction: 'ACCEPT' });
 
 const withWeb = withPut(empty, 'a pod', namespaceRed, web);
@@ -147,6 +148,7 @@ const withChanges = withPut(
   toWebNarrowed,
   securityLast,
   mesh,
+  poolWithoutNat,
 );
 const withRename = withPut(withChanges, 'a pod relabelled', webRenamed);
 const withMove = withPut(withRename, 'a pod moved away', webElsewhere);

@@ -29,6 +29,7 @@ const register = fc.integer({ min: 1, max: 23 });
 const text = fc.constantFrom('a', 'nets4-0123456789', 'x'.repeat(60));
 const big = fc.bigInt({ min: 0n, max: 2n ** 63n });
 
+const ports = fc.record({ first: register, last: register });
 const arbitraryInstruction: fc.Arbitrary<Instruction> = fc.oneof(
   fc.record({ name: fc.constant('meta' as const), key: fc.nat(30), dreg: register }),
   fc.record({ name: fc.constant('meta-set' as const), key: fc.nat(30), sreg: register }),
@@ -94,7 +95,11 @@ const arbitraryInstruction: fc.Arbitrary<Instruction> = fc.oneof(
   }),
   fc.record({ name: fc.constant('reject' as const), type: fc.nat(2), code: fc.nat(255) }),
   fc.record({ name: fc.constant('fib' as const), dreg: register, result: fc.nat(3), flags: fc.nat(63) }),
-  fc.record({ name: fc.constant('masq' as const) }),
+  fc.record({ name: fc.constant('masq' as const), ports }, { requiredKeys: ['name'] }),
+  fc.record(
+    { name: fc.constant('snat' as const), family: fc.constantFrom(2, 10), address: register, ports },
+    { requiredKeys: ['name', 'family', 'address'] },
+  ),
   fc.record({ name: fc.constant('raw' as const), kernelName: fc.constant('quota'), data: bytes }),
 );
 

@@ -5,6 +5,7 @@ import type {
   CompiledPeer,
   CompiledRule,
   LocalEndpoint,
+  NatPlan,
   SetDelta,
 } from '../../../src/calc/output.ts';
 import { address } from '../../../src/net/address.ts';
@@ -76,6 +77,7 @@ export function endpoint(name: string, fields: Partial<LocalEndpoint> = {}): Loc
 
 export function delta(fields: {
   readonly sets?: Readonly<Record<string, SetDelta | undefined>>;
+  readonly nat?: NatPlan;
   readonly policies?: readonly ActivePolicy[];
   readonly profiles?: readonly ActivePolicy[];
   readonly endpoints?: readonly LocalEndpoint[];
@@ -93,9 +95,22 @@ export function delta(fields: {
       ...(fields.endpoints ?? []).map((one): [string, LocalEndpoint] => [one.key, one]),
       ...gone(fields.gone?.endpoints),
     ]),
+    ...(fields.nat === undefined ? {} : { nat: fields.nat }),
     problems: new Map(),
   };
 }
+
+export const NAT: NatPlan = {
+  outgoing: { masqueraded: 'IP pools with natOutgoing', pools: 'IP pools', nodes: 'nodes' },
+};
+
+/** The sets of {@link NAT}. */
+export const NAT_SETS: Readonly<Record<string, SetDelta>> = Object.fromEntries(
+  Object.values(NAT.outgoing!).map((id: string) => [
+    id,
+    { kind: 'addresses', description: id, added: ['10.65.0.0/16', 'fd65::/64'], removed: [] },
+  ]),
+);
 
 export const WEB_SET: SetDelta = {
   kind: 'addresses',
@@ -264,7 +279,9 @@ export function wholeDelta(): CalcDelta {
       's:web': WEB_SET,
       's:other': { ...WEB_SET, added: [], description: 'other' },
       'n:http': HTTP_SET,
+      ...NAT_SETS,
     },
+    nat: NAT,
     policies: [shapes, admin, broken],
     profiles: [kns],
     endpoints: [
