@@ -147,16 +147,29 @@ export class Agent {
     await syncer.run(signal);
   }
 
+  /** Milliseconds, or until the agent is told to stop. */
+  private async pause(milliseconds: number): Promise<void> {
+    const { signal } = this.stopping;
+    await new Promise<void>((resolve) => {
+      const timer = systemClock.after(milliseconds, resolve);
+      signal.addEventListener('abort', () => (timer.cancel(), resolve()), { once: true });
+    });
+  }
+
+  /** `undefined`: it can be read again. */
   private datastoreAway(error: DatastoreError | undefined): void {
-    if (error?.message === this.datastoreProblem?.message) return;
-    if (error === undefined) this.log.info('datastore is back');
-    else {
-      this.log.error(
-        { reason: describeError(error), fix: error.fix },
-        'datastore cannot be read; the last good state stays in force',
-      );
-    }
+    const before = this.datastoreProblem;
     this.datastoreProblem = error;
+    if (error === undefined) {
+      if (before !== undefined) this.log.info('datastore is back');
+      return;
+    }
+    // The words change from try to try (reset, refused, no answer); what is to be done does not.
+    const known = before !== undefined && error.code === before.code && error.fix === before.fix;
+    this.log[known ? 'debug' : 'error'](
+      { reason: describeError(error) },
+      'datastore cannot be read; the last good state stays in force',
+    );
   }
 
   private receive(batch: readonly WatchEvent[], revision: number): void {

@@ -195,5 +195,10 @@ function listenError(address: Address, port: number, cause: unknown): MargayErro
       },
     );
   }
+  if (errno === 'EACCES') {
+    return new MargayError('bgp.port-privileged', `cannot listen for BGP on ${at}: not allowed to`, {
+      fix: 'Run as root or with the capability CAP_NET_BIND_SERVICE, or set a listenPort above 1023 in BGPConfiguration.',
+    });
+  }
   return new MargayError('bgp.listen', `cannot listen for BGP on ${at}`, { cause });
 }

@@ -6,7 +6,7 @@
  * the first packet can reach it.
  */
 import { type Clock, systemClock } from '../base/clock.ts';
-import { describeError } from '../base/errors.ts';
+import { ConfigError, KernelError, describeError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import type { FelixParameters } from '../calc/felix-config.ts';
 import type { CalcDelta, LocalEndpoint } from '../calc/output.ts';
@@ -61,7 +61,7 @@ export class Dataplane {
     this.clock = options.clock ?? systemClock;
   }
 
-  /** Opens the kernel. Rejects with a KernelError and its fix when a privilege is missing. */
+  /** Opens the kernel. Rejects with a ConfigError that says what to do when a privilege is missing. */
   static async open(options: DataplaneOptions): Promise<Dataplane> {
     const kernel = openLinuxKernel(place(options));
     const dataplane = new Dataplane(kernel, options);
@@ -248,10 +248,19 @@ export class Dataplane {
         log.warn({ chain, fix }, 'a table of someone else drops forwarded packets, workloads included');
       }
     } catch (error) {
+      if (error instanceof KernelError && error.errno === 'EPERM') throw missingPrivilege(error);
       // The check is a courtesy: what really hinders us will be said when the table is claimed.
       log.warn({ reason: describeError(error) }, 'the tables of others cannot be read');
     }
   }
+}
+
+/** Nobody but an administrator of the network may even read the tables, so reading them tells. */
+function missingPrivilege(cause: KernelError): ConfigError {
+  return new ConfigError('dataplane.privilege', 'not allowed to change the policy and routes of this host', {
+    cause,
+    fix: 'run the agent as root, or with the capabilities CAP_NET_ADMIN and CAP_NET_BIND_SERVICE',
+  });
 }
 
 function place({ namespace }: DataplaneOptions): { readonly namespace?: string } {
