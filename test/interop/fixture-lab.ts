@@ -3,8 +3,10 @@ import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { LocalApiUnreachableError, requestLocal } from '../../src/base/local-api.ts';
 import type { Lab } from '../../src/lab/lab.ts';
 import { waitUntil } from '../../src/lab/wait.ts';
+import type { AgentStatus } from '../../src/model/agent-status.ts';
 import type { Resource } from '../../src/model/resource.ts';
 import { parseResources } from '../../src/model/yaml.ts';
 import type { Address } from '../../src/net/address.ts';
@@ -17,7 +19,8 @@ export const BUNDLES = resolve(
   process.env['MARGAY_BUNDLE'] ?? resolve(import.meta.dirname, '../../dist/margay.cjs'),
   '..',
 );
-const MARGAY = join(BUNDLES, 'margay.cjs');
+/** The agent and the lab. */
+export const MARGAY = join(BUNDLES, 'margay.cjs');
 
 /** Milliseconds that a condition may take when a test does not say otherwise. */
 const PATIENCE = 10_000;
@@ -46,6 +49,16 @@ export async function eventually(
 ): Promise<void> {
   if (!(await waitUntil(condition, milliseconds))) {
     throw new Error(`not within ${milliseconds} ms: ${explain()}`);
+  }
+}
+
+/** What an agent says of itself; undefined while it does not answer. */
+export async function askAgent(socket: string): Promise<AgentStatus | undefined> {
+  try {
+    return (await requestLocal(socket, '/status')) as AgentStatus;
+  } catch (error) {
+    if (error instanceof LocalApiUnreachableError) return undefined;
+    throw error;
   }
 }
 
