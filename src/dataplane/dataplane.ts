@@ -178,7 +178,9 @@ export class Dataplane {
 
   private updateEndpoint(key: string, endpoint: LocalEndpoint | undefined): void {
     const before = this.endpoints.get(key);
-    if (before !== undefined && before.interfaceName !== endpoint?.interfaceName) {
+    const left = before !== undefined && before.interfaceName !== endpoint?.interfaceName;
+    // In one delta another endpoint may have taken the interface over already.
+    if (left && this.interfaces.get(before.interfaceName) === key) {
       this.routes?.setInterface(before.interfaceName, []);
       this.interfaces.delete(before.interfaceName);
       this.unsettled.delete(before.interfaceName);

@@ -201,6 +201,31 @@ describeKernel('the dataplane', () => {
     });
   });
 
+  it('keeps the route of an interface that one endpoint takes over from another', async () => {
+    await withNamespaces(2, async ([host, pod]) => {
+      const kernel = openLinuxKernel({ namespace: host! });
+      try {
+        await makeInterface(kernel, pod!);
+        await withDataplane(host!, true, async (dataplane) => {
+          const graph = graphOf(WORLD);
+          dataplane.update(graph.flush());
+          await dataplane.apply();
+          const before = await ownRoutes(kernel);
+          const [old] = parseResources(WORLD).filter(({ resource }) => resource?.kind === 'WorkloadEndpoint');
+          const { resource } = old!;
+          const successor = { ...resource!, metadata: { ...resource!.metadata, namespace: 'stock' } };
+          graph.update(keyOf(successor), successor);
+          graph.update(keyOf(resource!), undefined);
+          dataplane.update(graph.flush());
+          await dataplane.apply();
+          expect(await ownRoutes(kernel)).toEqual(before);
+        });
+      } finally {
+        kernel.close();
+      }
+    });
+  });
+
   it('puts a route back that someone deletes', async () => {
     await withNamespaces(2, async ([host, pod]) => {
       const kernel = openLinuxKernel({ namespace: host! });
