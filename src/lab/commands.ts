@@ -156,12 +156,12 @@ function parseFamily(text: string): Family {
 }
 
 function parsePort(text: string): { port: number; protocol: ProbeProtocol } {
-  const match = /^([0-9]{1,5})(?:\/(tcp|udp))?$/i.exec(text);
+  const match = /^([0-9]{1,5})(?:\/(tcp|udp|sctp))?$/i.exec(text);
   const port = Number(match?.[1]);
   if (match === null || port < 1 || port > 65535) {
-    throw new ConfigError('lab.port', `not a port: ${text}`, { fix: 'write 80, 80/tcp or 53/udp' });
+    throw new ConfigError('lab.port', `not a port: ${text}`, { fix: 'write 80, 80/tcp, 53/udp or 80/sctp' });
   }
-  return { port, protocol: match[2]?.toLowerCase() === 'udp' ? 'UDP' : 'TCP' };
+  return { port, protocol: (match[2]?.toUpperCase() ?? 'TCP') as ProbeProtocol };
 }
 
 /** Runs a program to its end; its exit status, or 128 and the number of the signal that ended it. */

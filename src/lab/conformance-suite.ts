@@ -9,6 +9,7 @@ import { type Fault, faultsOf } from '../model/fault-report.ts';
 import * as field from '../model/fields.ts';
 import { once } from '../model/kinds/definition.ts';
 import { ValidationError } from '../model/problem.ts';
+import type { ProbeProtocol } from './responder.ts';
 import type { TopologyPort } from './topology.ts';
 
 export interface Suite {
@@ -34,7 +35,7 @@ export interface SuitePod {
 
 export interface SuiteCase {
   readonly name: string;
-  /** Why it cannot be judged, if so. */
+  /** Why it is not to be judged, if so. */
   readonly skip?: string;
   readonly steps: readonly SuiteStep[];
 }
@@ -66,12 +67,10 @@ export interface LabelChange {
 /** Every ordered pair of different `pods` is probed once; what `open` lists must answer, the rest must not. */
 export interface ProbeSet {
   readonly port: number;
-  readonly protocol: 'TCP' | 'UDP';
+  readonly protocol: ProbeProtocol;
   readonly pods: readonly string[];
   readonly open: ReadonlyMap<string, ReadonlySet<string>>;
 }
-
-const SCTP = 'needs SCTP probes, which there are not yet';
 
 /**
  * Reads a suite from parsed JSON. Throws a {@link ValidationError} that names what is wrong; `file` is what it calls
@@ -152,6 +151,7 @@ const ownFormat = once(() =>
       z.strictObject({
         name: z.string(),
         description: z.string().exactOptional(),
+        skip: z.string().exactOptional(),
         steps: z.array(
           z.strictObject({
             description: z.string().exactOptional(),
@@ -207,13 +207,11 @@ function ownSuite(document: OwnFormat, file: string): Suite {
       ...pod,
       name: `${pod.namespace}/${name}`,
       pod: name,
-      ports: ports.flatMap((port) =>
-        port.protocol === 'SCTP' ? [] : [{ ...port, protocol: port.protocol }],
-      ),
+      ports,
     })),
-    cases: document.cases.map(({ name, steps }) => ({
+    cases: document.cases.map(({ name, skip, steps }) => ({
       name,
-      ...(steps.some(({ probes }) => probes.some((set) => set.protocol === 'SCTP')) ? { skip: SCTP } : {}),
+      ...(skip === undefined ? {} : { skip }),
       steps: steps.map((step) => ({
         apply: step.apply,
         remove: step.delete.map((reference) => ({
@@ -227,18 +225,12 @@ function ownSuite(document: OwnFormat, file: string): Suite {
           labels: change.labels,
           add: false,
         })),
-        probes: step.probes.flatMap((set) =>
-          set.protocol === 'SCTP'
-            ? []
-            : [
-                {
-                  port: set.port,
-                  protocol: set.protocol,
-                  pods: names,
-                  open: new Map(Object.entries(set.open).map(([from, to]) => [from, new Set(to)])),
-                },
-              ],
-        ),
+        probes: step.probes.map((set) => ({
+          port: set.port,
+          protocol: set.protocol,
+          pods: names,
+          open: new Map(Object.entries(set.open).map(([from, to]) => [from, new Set(to)])),
+        })),
       })),
     })),
   };
@@ -309,17 +301,19 @@ const kubernetesFormat = once(() =>
   }),
 );
 
+const PROTOCOLS = { tcp: 'TCP', udp: 'UDP', sctp: 'SCTP' } as const;
+
 type KubernetesTest = z.output<ReturnType<typeof kubernetesFormat>>['tests'][number];
 
 function kubernetesSuite({ tests }: z.output<ReturnType<typeof kubernetesFormat>>, source: string): Suite {
   const names = [...new Set(tests.flatMap(({ pods }) => pods))].toSorted();
   const numbers = [...new Set(tests.flatMap(({ ports }) => ports))].toSorted((a, b) => a - b);
-  const protocols = [...new Set(tests.flatMap((test) => test.protocols))].filter((name) => name !== 'sctp');
+  const protocols = [...new Set(tests.flatMap((test) => test.protocols))];
   const ports = numbers.flatMap((port) =>
     protocols.map((name) => ({
       name: `serve-${port}-${name}`,
       port,
-      protocol: name === 'tcp' ? ('TCP' as const) : ('UDP' as const),
+      protocol: PROTOCOLS[name],
     })),
   );
   return {
@@ -333,7 +327,6 @@ function kubernetesSuite({ tests }: z.output<ReturnType<typeof kubernetesFormat>
     cases: tests.map((test) => ({
       // Three tests exist once for each protocol, under one name.
       name: test.group === 'TCP' ? test.name : `${test.name} [${test.group}]`,
-      ...(test.protocols.includes('sctp') ? { skip: SCTP } : {}),
       steps: kubernetesSteps(test),
     })),
   };
@@ -364,7 +357,7 @@ function kubernetesSteps(test: KubernetesTest): SuiteStep[] {
     ] as const) {
       if (change !== undefined) pending.labels.push({ kind, name: change[0], labels: change[1], add: true });
     }
-    if (step.check === undefined || step.check.proto === 'sctp') continue;
+    if (step.check === undefined) continue;
     steps.push({ ...pending, probes: [probeSet(test, step.check)] });
     pending = empty();
   }
@@ -377,7 +370,7 @@ function probeSet(
 ): ProbeSet {
   return {
     port,
-    protocol: proto === 'udp' ? 'UDP' : 'TCP',
+    protocol: PROTOCOLS[proto],
     pods,
     open: new Map(
       Object.entries(matrix).map(([from, row]) => [

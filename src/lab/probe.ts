@@ -5,6 +5,7 @@ import { KernelError } from '../base/errors.ts';
 import { type Address, familyOf } from '../net/address.ts';
 import { closeSocket, tcpSocket, udpSocket } from '../sys/socket.ts';
 import type { ProbeProtocol } from './responder.ts';
+import { initSctp } from './sctp-socket.ts';
 
 export interface Probe {
   /** Network namespace to send from, by name or path. */
@@ -44,7 +45,7 @@ export function probe(target: Probe, timeout = SILENCE): Promise<ProbeResult> {
     const fail = (error: unknown): void => finish(failure(error));
     const answer = (name: string): void => finish({ verdict: 'OPEN', name });
     try {
-      close = (target.protocol === 'TCP' ? probeTcp : probeUdp)(target, answer, fail);
+      close = SENDERS[target.protocol](target, answer, fail);
       if (finished) close();
     } catch (error) {
       fail(error);
@@ -101,9 +102,24 @@ const probeUdp: Send = ({ namespace, address, port }, answer, fail) => {
   };
 };
 
+/** Connection tracking remembers associations, too, so each has a port of its own. */
+const probeSctp: Send = ({ namespace, address, port }, answer, fail) =>
+  initSctp(
+    { namespace, address, port, sourcePort: nextPort() },
+    (name) => (name === undefined ? fail(refused()) : answer(name)),
+    fail,
+  );
+
+const SENDERS: Readonly<Record<ProbeProtocol, Send>> = { TCP: probeTcp, UDP: probeUdp, SCTP: probeSctp };
+
 const FIRST_PORT = 20_000;
 const LAST_PORT = 59_999;
 let lastPort = FIRST_PORT + Math.floor(Math.random() * (LAST_PORT - FIRST_PORT));
+
+function nextPort(): number {
+  lastPort = lastPort === LAST_PORT ? FIRST_PORT : lastPort + 1;
+  return lastPort;
+}
 
 /**
  * A UDP socket on a port that no probe before had. Connection tracking remembers a flow for minutes and lets it pass
@@ -111,13 +127,16 @@ let lastPort = FIRST_PORT + Math.floor(Math.random() * (LAST_PORT - FIRST_PORT))
  */
 function unusedUdpSocket(namespace: string, address: Address): number {
   for (let attempt = 1; ; attempt++) {
-    lastPort = lastPort === LAST_PORT ? FIRST_PORT : lastPort + 1;
     try {
-      return udpSocket({ namespace, address, port: lastPort });
+      return udpSocket({ namespace, address, port: nextPort() });
     } catch (error) {
       if (attempt === 10 || !(error instanceof KernelError) || error.errno !== 'EADDRINUSE') throw error;
     }
   }
+}
+
+function refused(): Error {
+  return Object.assign(new Error('the association was aborted'), { code: 'ECONNREFUSED' });
 }
 
 function failure(error: unknown): Outcome {

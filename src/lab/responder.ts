@@ -2,14 +2,16 @@
  * The servers of a lab's workloads, all in one process: each socket is made inside its pod's network namespace and
  * then driven by this process's event loop. TCP: accepts, writes the workload's name, closes. UDP: answers every
  * datagram with the name, a space and the datagram, so that a stream of numbered datagrams finds its numbers again.
+ * SCTP: answers the first message of an association with the name.
  */
 import { type Socket as DatagramSocket, createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { type Server, createServer } from 'node:net';
 import type { Address } from '../net/address.ts';
 import { closeSocket, tcpListenSocket, udpSocket } from '../sys/socket.ts';
+import { serveSctp } from './sctp-socket.ts';
 
-export type ProbeProtocol = 'TCP' | 'UDP';
+export type ProbeProtocol = 'TCP' | 'UDP' | 'SCTP';
 
 export interface ServedPort {
   readonly protocol: ProbeProtocol;
@@ -41,7 +43,13 @@ export class Responder {
     const closers: (() => void)[] = [];
     this.closers.set(workload.name, closers);
     try {
+      const associations = workload.ports.filter(({ protocol }) => protocol === 'SCTP');
+      if (associations.length > 0) {
+        const ports = new Set(associations.map(({ port }) => port));
+        closers.push(serveSctp(workload.namespace, workload.name, ports));
+      }
       for (const { protocol, port } of workload.ports) {
+        if (protocol === 'SCTP') continue;
         for (const address of EVERY_ADDRESS) {
           const listen = protocol === 'TCP' ? listenTcp : listenUdp;
           closers.push(await listen(workload, address as Address, port));

@@ -13,7 +13,7 @@ const port = () =>
   z.strictObject({
     name: z.string().exactOptional().describe('What policies may call it.'),
     port: field.portNumber(),
-    protocol: z.enum(['TCP', 'UDP']).default('TCP'),
+    protocol: z.enum(['TCP', 'UDP', 'SCTP']).default('TCP'),
   });
 
 const addresses = () =>

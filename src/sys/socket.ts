@@ -11,7 +11,19 @@
 import { type Address, type Family, addressBytes, familyOf } from '../net/address.ts';
 import { type Prefix, prefixAddress, prefixLength } from '../net/prefix.ts';
 import { kernelErrorFrom } from './kernel-error.ts';
-import { AF_INET, AF_INET6, SOCK_DGRAM, SOCK_STREAM, bind, close, setsockopt, socket } from './libc.ts';
+import {
+  AF_INET,
+  AF_INET6,
+  AF_PACKET,
+  SOCK_DGRAM,
+  SOCK_RAW,
+  SOCK_STREAM,
+  bind,
+  close,
+  sendto,
+  setsockopt,
+  socket,
+} from './libc.ts';
 import { inNamespace } from './netns.ts';
 
 const SOL_SOCKET = 1;
@@ -97,6 +109,39 @@ export function tcpSocket(options: ConnectingSocketOptions): number {
 /** A bound UDP socket for `dgram.Socket.bind({ fd })`. Throws a KernelError. */
 export function udpSocket(options: BoundSocketOptions): number {
   return make(SOCK_DGRAM, familyOf(options.address), options, [options.address, options.port]);
+}
+
+/**
+ * A raw IP socket of one protocol (raw(7)): receives packets with their IP header in IPv4 and without it in IPv6,
+ * sends what stands behind the header with {@link sendDatagram}. Needs CAP_NET_RAW; throws a KernelError.
+ */
+export function rawSocket(options: {
+  readonly namespace: string;
+  readonly family: Family;
+  /** IANA protocol number. */
+  readonly protocol: number;
+}): number {
+  const { namespace, family, protocol } = options;
+  return inNamespace(namespace, () => socket(family === 4 ? AF_INET : AF_INET6, SOCK_RAW, protocol));
+}
+
+/**
+ * Receives copies of the packets of one EtherType that come to any interface of a namespace, without their link-layer
+ * header (packet(7)). Needs CAP_NET_RAW; throws a KernelError.
+ */
+export function packetSocket(options: { readonly namespace: string; readonly etherType: number }): number {
+  const { namespace, etherType } = options;
+  const networkOrder = ((etherType & 0xff) << 8) | (etherType >> 8);
+  return inNamespace(namespace, () => socket(AF_PACKET, SOCK_DGRAM, networkOrder));
+}
+
+/** Sends one datagram on a raw socket. Throws a KernelError, e.g. ENETUNREACH. */
+export function sendDatagram(fd: number, to: Address, bytes: Uint8Array): void {
+  try {
+    sendto(fd, bytes, socketAddress(to, 0));
+  } catch (error) {
+    throw kernelErrorFrom(`send to ${to}`, error);
+  }
 }
 
 /** Closes a descriptor that Node has not taken over. */

@@ -14,10 +14,11 @@ describeKernel('the prober', () => {
   const responder = new Responder();
   afterEach(() => responder.close());
 
-  it('says OPEN with the name of the workload that answers, on both protocols and both families', async () => {
+  it('says OPEN with the name of the workload that answers, on all protocols and both families', async () => {
     const ports = [
       { protocol: 'TCP', port: 80 },
       { protocol: 'UDP', port: 80 },
+      { protocol: 'SCTP', port: 80 },
     ] as const;
     await responder.serve({ name: 'x/a', namespace: first, ports });
     await responder.serve({ name: 'x/b', namespace: second, ports });
@@ -41,6 +42,16 @@ describeKernel('the prober', () => {
           verdict: 'REFUSED',
         });
       }
+    }
+  });
+
+  it('says REFUSED for an SCTP port that the workload does not serve', async () => {
+    const ports = [{ protocol: 'SCTP', port: 80 }] as const;
+    await responder.serve({ name: 'x/a', namespace: first, ports });
+    for (const address of [HOME4, HOME6]) {
+      expect(await probe({ namespace: first, address, port: 81, protocol: 'SCTP' })).toMatchObject({
+        verdict: 'REFUSED',
+      });
     }
   });
 
