@@ -9,6 +9,8 @@ async function main(): Promise<number> {
       variables: process.env,
       write: (text) => void process.stdout.write(text),
       writeError: (text) => void process.stderr.write(text),
+      terminal: process.stdout.isTTY,
+      errorTerminal: process.stderr.isTTY,
     });
   } catch (error) {
     // commander has printed its own message already; its code is 0 after --help.
@@ -17,6 +19,12 @@ async function main(): Promise<number> {
     return 1;
   }
 }
+
+// Whoever reads our output may have seen enough (`margayctl get np -A | head`).
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit(0);
+});
 
 void main().then((code) => {
   process.exitCode = code;

@@ -9,23 +9,40 @@ export interface SourceOptions {
   readonly recursive: boolean;
   /** Namespace of namespaced resources that state none. */
   readonly namespace: string;
+  /** A file or directory may hold no resource. */
+  readonly skipEmpty: boolean;
 }
 
 const STANDARD_INPUT = 0;
 const RESOURCE_FILE = /\.(ya?ml|json)$/;
 
-/** Every document of the sources, in order. Throws a ConfigError for a source that cannot be read. */
+/**
+ * Every document of the sources, in order. Throws a ConfigError for a source that cannot be read, and for one that
+ * holds no resource unless `skipEmpty`.
+ */
 export function readSources(sources: readonly string[], options: SourceOptions): ParsedResource[] {
   return sources.flatMap((source) => {
-    if (source === '-') {
-      return parseResources(readFileSync(STANDARD_INPUT, 'utf8'), {
-        file: '<stdin>',
-        defaultNamespace: options.namespace,
-      });
-    }
-    return filesOf(source, options.recursive).flatMap((file) =>
-      parseResources(read(file), { file, defaultNamespace: options.namespace }),
-    );
+    const documents =
+      source === '-'
+        ? parse(readFileSync(STANDARD_INPUT, 'utf8'), '<stdin>', options)
+        : filesOf(source, options.recursive).flatMap((file) => {
+            const found = parse(readText(file), file, options);
+            if (found.length === 0) requireNotEmpty(file, options);
+            return found;
+          });
+    if (documents.length === 0) requireNotEmpty(source, options);
+    return documents;
+  });
+}
+
+function parse(text: string, file: string, { namespace }: SourceOptions): ParsedResource[] {
+  return parseResources(text, { file, defaultNamespace: namespace });
+}
+
+function requireNotEmpty(source: string, { skipEmpty }: SourceOptions): void {
+  if (skipEmpty) return;
+  throw new ConfigError('ctl.file', `no resources specified in ${source === '-' ? '<stdin>' : source}`, {
+    fix: 'write a resource into it, add -R to descend into directories, or pass it over with --skip-empty',
   });
 }
 
@@ -50,7 +67,8 @@ function filesOf(path: string, recursive: boolean): string[] {
     });
 }
 
-function read(file: string): string {
+/** A file's text. Throws a ConfigError. */
+export function readText(file: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (cause) {

@@ -1,40 +1,35 @@
-/** `margayctl get`: resources as tables, YAML or JSON. */
-import { ConfigError } from '../base/errors.ts';
+/** `margayctl get`: resources as tables, YAML, JSON or by a template. */
+import { ConfigError, describeError } from '../base/errors.ts';
 import type { Datastore } from '../datastore/datastore.ts';
-import { nearest } from '../model/problem.ts';
-import { type KnownKind, type KnownResource, isKnown, kindOfName, kinds } from '../model/registry.ts';
-import { keyOf, keyText } from '../model/resource.ts';
 import type { KindDefinition } from '../model/kinds/definition.ts';
-import { formatYaml, toDocument } from '../model/yaml.ts';
-import { resourceTable } from './columns.ts';
-import type { Outcome } from './modify.ts';
+import { formatProblem, nearest } from '../model/problem.ts';
+import { type KnownKind, type KnownResource, isKnown, kindDefinition } from '../model/registry.ts';
+import { type ResourceKey, keyOf, keyText } from '../model/resource.ts';
+import { type ParsedResource, formatYaml, toDocument } from '../model/yaml.ts';
+import { type ColumnContext, type ResourceTable, resourceTable } from './columns.ts';
+import { type Outcome, errorLines } from './outcome.ts';
+import type { CustomColumn } from './output/custom-columns.ts';
+import type { OutputFormat } from './output/format.ts';
+import { portable } from './portable.ts';
 import { plainTable } from './table.ts';
+import { askedForm, keyNamed, read, userKind } from './target.ts';
 
-export const GET_FORMATS = ['ps', 'wide', 'yaml', 'json'] as const;
-export type GetFormat = (typeof GET_FORMATS)[number];
+export interface ShowOptions {
+  readonly format: OutputFormat;
+  /** Whether tables begin with the namespace. */
+  readonly withNamespace: boolean;
+  /** `--export`: without what belongs to this datastore alone. */
+  readonly portable: boolean;
+}
 
-export interface GetOptions {
+export interface GetOptions extends ShowOptions {
   readonly names: readonly string[];
   readonly namespace: string;
   readonly allNamespaces: boolean;
-  /** Whether the user named the namespace, which then gets a column. */
-  readonly namespaceGiven: boolean;
-  readonly format: GetFormat;
 }
 
 /** Calico's AS number of nodes that name none, unless BGPConfiguration `default` says otherwise. */
 const DEFAULT_AS_NUMBER = 64512;
-
-/** Finds the kind a user means by a word; throws a ConfigError with what is near. */
-export function kindNamed(word: string): KindDefinition {
-  const definition = kindOfName(word);
-  if (definition !== undefined) return definition;
-  const words = kinds.flatMap(({ kind, plural, aliases }) => [kind, plural, ...aliases]);
-  const near = nearest(word, words);
-  throw new ConfigError('ctl.kind', `resource type '${word}' is not supported`, {
-    fix: `use ${near === undefined ? `one of ${kinds.map(({ kind }) => kind).join(', ')}` : `'${near}'`}`,
-  });
-}
 
 /** Reads and formats. Names that do not exist are errors, each on its own; the others are printed. */
 export async function get(
@@ -42,16 +37,29 @@ export async function get(
   definition: KindDefinition,
   options: GetOptions,
 ): Promise<Outcome> {
-  const { resources, errors } =
+  const found =
     options.names.length === 0
       ? await listed(datastore, definition, options)
-      : await named(datastore, definition, options);
-  const output = await format(datastore, definition, resources, options);
-  return {
-    output,
-    errors: errors.map((error) => `${error}\n`).join(''),
-    exitCode: errors.length === 0 ? 0 : 1,
-  };
+      : await readAll(
+          datastore,
+          options.names.map((name) => keyNamed(definition, name, options.namespace)),
+        );
+  return outcomeOf(datastore, [definition.kind], found, options.names.length === 1, options);
+}
+
+/** `get -f`: what is stored of the resources that the documents name. */
+export async function getDocuments(
+  datastore: Datastore,
+  documents: readonly ParsedResource[],
+  options: ShowOptions,
+): Promise<Outcome> {
+  if (documents.length === 0) return { output: 'No resources specified\n', errors: '', exitCode: 1 };
+  const keys = documents.flatMap(({ resource }) => (resource === undefined ? [] : [keyOf(resource)]));
+  const found = await readAll(datastore, keys);
+  const problems = documents.flatMap((document) => (document.problems ?? []).map(formatProblem));
+  const kinds = [...new Set(keys.map(({ kind }) => kind))];
+  const all = { resources: found.resources, errors: [...problems, ...found.errors] };
+  return outcomeOf(datastore, kinds, all, documents.length === 1, options);
 }
 
 interface Found {
@@ -59,15 +67,24 @@ interface Found {
   readonly errors: readonly string[];
 }
 
-async function listed(datastore: Datastore, definition: KindDefinition, options: GetOptions): Promise<Found> {
+/** What a list or watch asks the datastore for: a Namespace is stored as a Profile (design D19). */
+export function listOptions(
+  definition: KindDefinition,
+  options: { readonly namespace: string; readonly allNamespaces: boolean },
+): { kind: string; namespace?: string } {
   const oneNamespace = definition.namespaced && !options.allNamespaces;
-  const list = await datastore.list({
-    kind: definition.kind,
+  return {
+    kind: definition.kind === 'Namespace' ? 'Profile' : definition.kind,
     ...(oneNamespace ? { namespace: options.namespace } : {}),
-  });
+  };
+}
+
+async function listed(datastore: Datastore, definition: KindDefinition, options: GetOptions): Promise<Found> {
+  const list = await datastore.list(listOptions(definition, options));
   return {
     resources: list.resources
       .filter(isKnown)
+      .flatMap((resource) => askedForm(resource, definition.kind) ?? [])
       .toSorted((a, b) => (keyText(keyOf(a)) < keyText(keyOf(b)) ? -1 : 1)),
     errors: list.invalid.map(
       (entry) => `${keyText(entry.key)} is stored but invalid: ${entry.error.message}`,
@@ -75,67 +92,138 @@ async function listed(datastore: Datastore, definition: KindDefinition, options:
   };
 }
 
-async function named(datastore: Datastore, definition: KindDefinition, options: GetOptions): Promise<Found> {
+async function readAll(datastore: Datastore, keys: readonly ResourceKey[]): Promise<Found> {
   const resources: KnownResource[] = [];
   const errors: string[] = [];
-  for (const name of options.names) {
+  for (const key of keys) {
     try {
-      const resource = await datastore.get({
-        kind: definition.kind,
-        name,
-        ...(definition.namespaced ? { namespace: options.namespace } : {}),
-      });
-      if (isKnown(resource)) resources.push(resource);
+      resources.push(await read(datastore, key));
     } catch (error) {
-      errors.push(error instanceof Error ? error.message : String(error));
+      errors.push(describeError(error));
     }
   }
   return { resources, errors };
 }
 
-async function format(
+async function outcomeOf(
   datastore: Datastore,
-  definition: KindDefinition,
+  kinds: readonly string[],
+  { resources, errors }: Found,
+  single: boolean,
+  options: ShowOptions,
+): Promise<Outcome> {
+  const context = await columnContext(datastore, kinds);
+  const shown = options.portable ? resources.map(portable) : resources;
+  const output = await show(kinds, shown, single && resources.length === 1, options, context);
+  return { output, errors: errorLines(errors), exitCode: errors.length === 0 ? 0 : 1 };
+}
+
+/** The text of resources of some kinds; `single` for the one resource that was asked for by name. */
+export async function show(
+  kinds: readonly string[],
   resources: readonly KnownResource[],
-  options: GetOptions,
+  single: boolean,
+  options: ShowOptions,
+  context: ColumnContext,
 ): Promise<string> {
-  const single = options.names.length === 1 && resources.length === 1;
-  switch (options.format) {
+  const { format } = options;
+  switch (format.type) {
     case 'yaml':
-      return single
-        ? formatYaml(resources[0]!)
-        : resources.map((resource) => formatYaml(resource)).join('---\n');
-    case 'json': {
-      const documents = resources.map(toDocument);
-      const value = single
-        ? documents[0]
-        : {
-            apiVersion: definition.apiVersion,
-            kind: `${definition.externalKind ?? definition.kind}List`,
-            items: documents,
-          };
-      return `${JSON.stringify(value, null, 2)}\n`;
+      return resources.map((resource) => formatYaml(resource)).join('---\n');
+    case 'json':
+      return `${JSON.stringify(wholeDocument(kinds, resources, single), null, 2)}\n`;
+    case 'name':
+      return resources.map((resource) => `${resourceName(resource)}\n`).join('');
+    case 'jsonpath': {
+      const { parseJsonPathTemplate } = await import('./output/json-path.ts');
+      return parseJsonPathTemplate(format.template)(wholeDocument(kinds, resources, single));
+    }
+    case 'go-template': {
+      const { parseGoTemplate } = await import('./output/go-template.ts');
+      return parseGoTemplate(format.template)(wholeDocument(kinds, resources, single));
     }
     case 'ps':
-    case 'wide': {
-      const table = resourceTable(definition.kind as KnownKind, resources, {
-        wide: options.format === 'wide',
-        withNamespace: options.allNamespaces || options.namespaceGiven,
-        context: {
-          defaultAsNumber: definition.kind === 'Node' ? await defaultAsNumber(datastore) : DEFAULT_AS_NUMBER,
-        },
-      });
-      return plainTable(table.headings, table.rows);
+    case 'wide':
+    case 'custom-columns': {
+      const tables = await Promise.all(kinds.map((kind) => tableOf(kind, resources, options, context)));
+      return tables.map(({ headings, rows }) => plainTable(headings, rows)).join('');
     }
-    default:
-      return options.format satisfies never;
   }
 }
 
-async function defaultAsNumber(datastore: Datastore): Promise<number> {
+/** The table of one kind's share of the resources, in the columns that the format asks for. */
+export async function tableOf(
+  kind: string,
+  resources: readonly KnownResource[],
+  options: ShowOptions,
+  context: ColumnContext,
+): Promise<ResourceTable> {
+  const { format, withNamespace } = options;
+  const own = resources.filter((resource) => resource.kind === kind);
+  if (format.type !== 'custom-columns') {
+    return resourceTable(kind as KnownKind, own, { wide: format.type === 'wide', withNamespace, context });
+  }
+  const { customCell, parseCustomColumns } = await import('./output/custom-columns.ts');
+  const columns = parseCustomColumns(format.template);
+  const tables = columns.every(({ path }) => path !== undefined)
+    ? []
+    : [true, false].map((wide) =>
+        resourceTable(kind as KnownKind, own, { wide, withNamespace: true, context }),
+      );
+  const documents = own.map(toDocument);
+  const cells = columns.map(({ heading, path }) =>
+    path === undefined
+      ? ownColumn(tables, heading, kind)
+      : documents.map((document) => customCell(path, document)),
+  );
+  return {
+    headings: columns.map(({ heading }: CustomColumn) => heading),
+    rows: own.map((_, row) => cells.map((column) => column[row]!)),
+  };
+}
+
+/** The cells of a column that the kind's own tables have. */
+function ownColumn(tables: readonly ResourceTable[], heading: string, kind: string): string[] {
+  for (const { headings, rows } of tables) {
+    const at = headings.indexOf(heading.toUpperCase());
+    if (at >= 0) return rows.map((row) => row[at]!);
+  }
+  const known = [...new Set(tables.flatMap(({ headings }) => headings))];
+  const near = nearest(heading, known);
+  throw new ConfigError('ctl.output', `custom-columns: ${userKind(kind)} has no column ${heading}`, {
+    fix: `use ${near ?? known.join(', ')}, or ${heading}:PATH such as ${heading}:.metadata.name`,
+  });
+}
+
+function wholeDocument(
+  kinds: readonly string[],
+  resources: readonly KnownResource[],
+  single: boolean,
+): unknown {
+  const documents = resources.map(toDocument);
+  if (single) return documents[0];
+  const definition = kinds.length === 1 ? kindDefinition(kinds[0]!) : undefined;
+  return {
+    apiVersion: definition?.apiVersion ?? 'v1',
+    kind: definition === undefined ? 'List' : `${userKind(definition.kind)}List`,
+    items: documents,
+  };
+}
+
+/** `networkpolicy/frontend`, which get, delete, label and patch take as KIND/NAME. */
+export function resourceName({ kind, metadata }: KnownResource): string {
+  return `${kind.toLowerCase()}/${metadata.name}`;
+}
+
+/** What columns need besides the resources. */
+export async function columnContext(datastore: Datastore, kinds: readonly string[]): Promise<ColumnContext> {
+  if (!kinds.includes('Node')) return { defaultAsNumber: DEFAULT_AS_NUMBER };
   const { resources } = await datastore.list({ kind: 'BGPConfiguration' });
   const configuration = resources.filter(isKnown).find(({ metadata }) => metadata.name === 'default');
-  return configuration?.kind === 'BGPConfiguration'
-    ? Number(configuration.spec.asNumber ?? DEFAULT_AS_NUMBER)
-    : DEFAULT_AS_NUMBER;
+  return {
+    defaultAsNumber:
+      configuration?.kind === 'BGPConfiguration'
+        ? Number(configuration.spec.asNumber ?? DEFAULT_AS_NUMBER)
+        : DEFAULT_AS_NUMBER,
+  };
 }

@@ -3,11 +3,20 @@
 /** Columns padded with spaces, three between them, as Go's tabwriter lays them out; a blank line follows. */
 export function plainTable(headings: readonly string[], rows: readonly (readonly string[])[]): string {
   const lines = [headings, ...rows];
-  const widths = headings.map((_, column) =>
+  const widths = columnWidths(lines);
+  return `${lines.map((line) => tableLine(line, widths)).join('')}\n`;
+}
+
+/** The width of each column of a plain table. */
+export function columnWidths(lines: readonly (readonly string[])[]): number[] {
+  return (lines[0] ?? []).map((_, column) =>
     Math.max(2, ...lines.map((line) => displayWidth(line[column] ?? ''))),
   );
-  const text = lines.map((line) => line.map((cell, column) => pad(cell, widths[column]! + 3)).join(''));
-  return `${text.join('\n')}\n\n`;
+}
+
+/** One line of a plain table. */
+export function tableLine(cells: readonly string[], widths: readonly number[]): string {
+  return `${cells.map((cell, column) => pad(cell, (widths[column] ?? 0) + 3)).join('')}\n`;
 }
 
 /** A table in a box of `+`, `-` and `|`, as `calicoctl node status` prints its peers. */

@@ -1,6 +1,8 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { type GetOptions, get, kindNamed } from '../../../src/ctl/get.ts';
-import { type Action, type Outcome, modify } from '../../../src/ctl/modify.ts';
+import { type GetOptions, get } from '../../../src/ctl/get.ts';
+import { type Action, type ModifyOptions, modify } from '../../../src/ctl/modify.ts';
+import type { Outcome } from '../../../src/ctl/outcome.ts';
+import { kindNamed } from '../../../src/ctl/target.ts';
 import type { Datastore } from '../../../src/datastore/datastore.ts';
 import { MemoryDatastore } from '../../../src/datastore/memory.ts';
 import { parseResources } from '../../../src/model/yaml.ts';
@@ -29,8 +31,9 @@ const OPTIONS: GetOptions = {
   names: [],
   namespace: 'shop',
   allNamespaces: false,
-  namespaceGiven: false,
-  format: 'ps',
+  withNamespace: false,
+  portable: false,
+  format: { type: 'ps' },
 };
 
 describe('margayctl on a datastore', () => {
@@ -40,13 +43,9 @@ describe('margayctl on a datastore', () => {
     datastore = new MemoryDatastore();
   });
 
-  function run(
-    action: Action,
-    text: string,
-    flags: { skipExists?: boolean; skipNotExists?: boolean } = {},
-  ): Promise<Outcome> {
+  function run(action: Action, text: string, flags: ModifyOptions = {}): Promise<Outcome> {
     const documents = parseResources(text, { file: 'file.yaml', defaultNamespace: 'default' });
-    return modify(datastore, action, documents, { skipExists: false, skipNotExists: false, ...flags });
+    return modify(datastore, action, documents, flags);
   }
 
   it('creates resources and says so as calicoctl does', async () => {
@@ -71,7 +70,7 @@ describe('margayctl on a datastore', () => {
     const { output } = await get(datastore, kindNamed('np'), {
       ...OPTIONS,
       names: ['frontend'],
-      format: 'json',
+      format: { type: 'json' },
     });
     expect(JSON.parse(output)).toMatchObject({ spec: { order: 50 } });
   });
@@ -103,13 +102,18 @@ describe('margayctl on a datastore', () => {
     expect((await get(datastore, kindNamed('networkpolicies'), OPTIONS)).output).toBe(
       'NAME       TIER      \nbackend    default   \nfrontend   default   \n\n',
     );
-    const wide = await get(datastore, kindNamed('np'), { ...OPTIONS, format: 'wide', allNamespaces: true });
+    const wide = await get(datastore, kindNamed('np'), {
+      ...OPTIONS,
+      format: { type: 'wide' },
+      allNamespaces: true,
+      withNamespace: true,
+    });
     expect(wide.output.split('\n')[0]).toBe('NAMESPACE   NAME       TIER      ORDER   SELECTOR            ');
   });
 
   it('prints YAML that it reads back', async () => {
     await run('create', POLICIES);
-    const { output } = await get(datastore, kindNamed('np'), { ...OPTIONS, format: 'yaml' });
+    const { output } = await get(datastore, kindNamed('np'), { ...OPTIONS, format: { type: 'yaml' } });
     const documents = parseResources(output);
     expect(documents.map(({ resource }) => resource?.metadata.name)).toEqual(['backend', 'frontend']);
   });
