@@ -1,0 +1,224 @@
+/**
+ * Defects planted on purpose: what a differential test is worth is how soon it sees them. Each changes what one of
+ * the three judges sees: resources on their way into the calculation, or its result on the way to the evaluator and
+ * the kernel, or to the kernel alone.
+ */
+import type {
+  ActivePolicy,
+  CalcDelta,
+  CompiledPeer,
+  CompiledRule,
+  LocalEndpoint,
+  SetDelta,
+} from '../../src/calc/output.ts';
+import type { Document } from './policy-world.ts';
+
+export interface Defect {
+  readonly name: string;
+  readonly documents?: (documents: readonly Document[]) => readonly Document[];
+  readonly delta?: (delta: CalcDelta) => CalcDelta;
+  /** For the kernel alone: the evaluator sees the delta as it is. */
+  readonly kernel?: (delta: CalcDelta) => CalcDelta;
+}
+
+type Change<Value> = (value: Value) => Value;
+
+function mapValues<Value>(
+  map: ReadonlyMap<string, Value | undefined>,
+  change: Change<Value>,
+): Map<string, Value | undefined> {
+  return new Map([...map].map(([key, value]) => [key, value === undefined ? undefined : change(value)]));
+}
+
+const policies =
+  (change: Change<ActivePolicy>): Change<CalcDelta> =>
+  (delta) => ({
+    ...delta,
+    policies: mapValues(delta.policies, change),
+    profiles: mapValues(delta.profiles, change),
+  });
+
+const rules = (change: Change<CompiledRule>): Change<CalcDelta> =>
+  policies((policy) => ({
+    ...policy,
+    ingress: policy.ingress.map(change),
+    egress: policy.egress.map(change),
+  }));
+
+const peers = (change: Change<CompiledPeer>): Change<CalcDelta> =>
+  rules((rule) => ({ ...rule, source: change(rule.source), destination: change(rule.destination) }));
+
+const endpoints =
+  (change: Change<LocalEndpoint>): Change<CalcDelta> =>
+  (delta) => ({ ...delta, endpoints: mapValues(delta.endpoints, change) });
+
+const sets =
+  (change: Change<SetDelta>): Change<CalcDelta> =>
+  (delta) => ({ ...delta, sets: mapValues(delta.sets, change) });
+
+function without<Value extends object, Key extends keyof Value>(value: Value, key: Key): Omit<Value, Key> {
+  const { [key]: _, ...rest } = value;
+  return rest;
+}
+
+/** Changes every object inside the specs of a kind. */
+const inside =
+  (kinds: readonly string[], change: (value: Record<string, unknown>) => void) =>
+  (documents: readonly Document[]): readonly Document[] => {
+    const visit = (value: unknown): void => {
+      if (typeof value !== 'object' || value === null) return;
+      if (!Array.isArray(value)) change(value as Record<string, unknown>);
+      for (const part of Object.values(value)) visit(part);
+    };
+    for (const { kind, spec } of documents) if (kinds.includes(kind)) visit(spec);
+    return documents;
+  };
+
+const calicoPolicies = ['GlobalNetworkPolicy', 'NetworkPolicy', 'Profile'];
+const kubernetesPolicies = ['KubernetesNetworkPolicy'];
+
+export const defects: readonly Defect[] = [
+  { name: 'notNets is ignored', delta: peers((peer) => ({ ...peer, notNets: [] })) },
+  {
+    name: 'only the first of nets counts',
+    delta: peers((peer) => ({ ...peer, nets: peer.nets.slice(0, 1) })),
+  },
+  { name: 'notSelector is ignored', delta: peers((peer) => ({ ...peer, notSets: [] })) },
+  { name: 'notPorts is ignored', delta: peers((peer) => ({ ...peer, notPorts: [], notNamedPortSets: [] })) },
+  {
+    name: 'the last port of a range is left out',
+    delta: peers((peer) => ({
+      ...peer,
+      ports: peer.ports.map(({ first, last }) => ({ first, last: Math.max(first, last - 1) })),
+    })),
+  },
+  {
+    name: 'source and destination ports are swapped',
+    delta: rules((rule) => ({
+      ...rule,
+      source: { ...rule.source, ports: rule.destination.ports },
+      destination: { ...rule.destination, ports: rule.source.ports },
+    })),
+  },
+  { name: 'notProtocol is ignored', delta: rules((rule) => without(rule, 'notProtocol')) },
+  { name: 'ipVersion is ignored', delta: rules((rule) => without(rule, 'ipVersion')) },
+  {
+    name: 'the ICMP code is ignored',
+    delta: rules((rule) => (rule.icmp === undefined ? rule : { ...rule, icmp: { type: rule.icmp.type } })),
+  },
+  {
+    // reference §3.7 b: type and code negated one by one.
+    name: 'a negated ICMP type and code excludes the whole type',
+    delta: rules((rule) =>
+      rule.notIcmp === undefined ? rule : { ...rule, notIcmp: { type: rule.notIcmp.type } },
+    ),
+  },
+  {
+    name: 'named ports match under any protocol',
+    delta: sets((set) => {
+      if (set.kind !== 'named-port') return set;
+      const any = set.added.flatMap((member) => {
+        const [host, , port] = member.split(',');
+        return [6, 17, 132].map((protocol) => `${host},${protocol},${port}`);
+      });
+      return { ...set, added: [...new Set(any)] };
+    }),
+  },
+  {
+    name: 'IPv6 members of sets are lost',
+    delta: sets((set) => ({ ...set, added: set.added.filter((member) => !member.includes(':')) })),
+  },
+  {
+    name: 'Pass ends evaluation as Allow does',
+    delta: rules((rule) => (rule.action === 'pass' ? { ...rule, action: 'allow' } : rule)),
+  },
+  {
+    name: 'Log ends evaluation',
+    delta: rules((rule) => (rule.action === 'log' ? { ...rule, action: 'allow' } : rule)),
+  },
+  {
+    name: 'tiers are in reverse order',
+    delta: endpoints((endpoint) => ({ ...endpoint, tiers: endpoint.tiers.toReversed() })),
+  },
+  {
+    name: 'policies of a tier are in reverse order',
+    delta: endpoints((endpoint) => ({
+      ...endpoint,
+      tiers: endpoint.tiers.map((tier) => ({
+        ...tier,
+        ingress: tier.ingress.toReversed(),
+        egress: tier.egress.toReversed(),
+      })),
+    })),
+  },
+  {
+    name: 'the end of a tier always denies',
+    delta: endpoints((endpoint) => ({
+      ...endpoint,
+      tiers: endpoint.tiers.map((tier) => ({ ...tier, defaultAction: 'deny' })),
+    })),
+  },
+  {
+    name: 'what fails closed is empty instead',
+    delta: policies((policy) => without(policy, 'failClosed')),
+  },
+  {
+    name: 'profiles after the first are ignored',
+    delta: endpoints((endpoint) => ({ ...endpoint, profiles: endpoint.profiles.slice(0, 1) })),
+  },
+  {
+    name: 'namespaceSelector is ignored',
+    documents: inside(calicoPolicies, (value) => delete value['namespaceSelector']),
+  },
+  {
+    name: 'serviceAccounts is ignored',
+    documents: inside(calicoPolicies, (value) => delete value['serviceAccounts']),
+  },
+  {
+    name: 'the except of an ipBlock is ignored',
+    documents: inside(kubernetesPolicies, (value) => delete value['except']),
+  },
+  { name: 'endPort is ignored', documents: inside(kubernetesPolicies, (value) => delete value['endPort']) },
+  {
+    name: 'both selectors of a peer are two peers',
+    documents: inside(kubernetesPolicies, (value) => {
+      for (const side of ['from', 'to']) {
+        const list = value[side];
+        if (!Array.isArray(list)) continue;
+        value[side] = list.flatMap((peer: Record<string, unknown>) =>
+          'podSelector' in peer && 'namespaceSelector' in peer
+            ? [{ podSelector: peer['podSelector'] }, { namespaceSelector: peer['namespaceSelector'] }]
+            : [peer],
+        );
+      }
+    }),
+  },
+  {
+    name: 'labels of network sets are lost',
+    documents: (documents) =>
+      documents.map((one) =>
+        one.kind === 'NetworkSet' || one.kind === 'GlobalNetworkSet'
+          ? { ...one, metadata: without(one.metadata, 'labels') as Document['metadata'] }
+          : one,
+      ),
+  },
+  {
+    name: 'the kernel misses the last member of each set',
+    kernel: sets((set) => ({ ...set, added: set.added.slice(0, -1) })),
+  },
+  {
+    name: 'the kernel has the last rule of each policy first',
+    kernel: policies((policy) => ({
+      ...policy,
+      ingress: [...policy.ingress.slice(-1), ...policy.ingress.slice(0, -1)],
+      egress: [...policy.egress.slice(-1), ...policy.egress.slice(0, -1)],
+    })),
+  },
+  {
+    name: 'the kernel has ingress policy on egress',
+    kernel: endpoints((endpoint) => ({
+      ...endpoint,
+      tiers: endpoint.tiers.map((tier) => ({ ...tier, egress: tier.ingress })),
+    })),
+  },
+];

@@ -1,0 +1,92 @@
+/** One random world with its packets, and what the evaluator and the oracle make of them. */
+import { CalcGraph } from '../../src/calc/graph.ts';
+import type { CalcDelta } from '../../src/calc/output.ts';
+import { type EndpointWalk, evaluateEndpoint } from '../../src/explain/evaluate.ts';
+import type { Packet } from '../../src/explain/packet.ts';
+import { PolicyState } from '../../src/explain/policy-state.ts';
+import { keyOf } from '../../src/model/resource.ts';
+import { Oracle } from '../oracle/oracle.ts';
+import type { Defect } from './policy-defects.ts';
+import { makePacket } from './policy-packets.ts';
+import { type Document, decodeDocuments, localPods, makeDocuments, thisNode } from './policy-world.ts';
+import { Random } from './random.ts';
+
+export interface Trial {
+  readonly documents: readonly Document[];
+  readonly packets: readonly Packet[];
+  /** Share of the packets that the oracle lets pass. */
+  readonly passing: number;
+}
+
+const fewestPassing = 0.25;
+const mostPassing = 0.75;
+const localNets = new Set(localPods.flatMap((pod) => [pod[4], pod[6]]));
+
+/** The world of a seed: the first of its sequence in which a quarter to three quarters of the packets pass. */
+export function makeTrial(seed: number, packetCount: number): Trial {
+  const random = new Random(seed);
+  for (;;) {
+    const documents = makeDocuments(random);
+    const oracle = new Oracle(decodeDocuments(documents), thisNode);
+    const known = knownAddresses(documents);
+    const packets: Packet[] = [];
+    while (packets.length < packetCount) {
+      const packet = makePacket(random);
+      const sound = [packet.source, packet.destination].every(
+        (place) => !localNets.has(place) || known.has(place),
+      );
+      if (sound) packets.push(packet);
+    }
+    const passing = packets.filter((packet) => oracle.judge(packet)).length / packetCount;
+    if (passing >= fewestPassing && passing <= mostPassing) return { documents, packets, passing };
+  }
+}
+
+/** Addresses of workloads: from and to others the kernel lets nothing through, policy or not. */
+function knownAddresses(documents: readonly Document[]): Set<string> {
+  return new Set(
+    documents
+      .filter(({ kind }) => kind === 'WorkloadEndpoint')
+      .flatMap(({ spec }) => (spec['ipNetworks'] as string[]).map((net) => net.split('/')[0]!)),
+  );
+}
+
+export function oracleVerdicts(documents: readonly Document[], packets: readonly Packet[]): boolean[] {
+  const oracle = new Oracle(decodeDocuments(documents), thisNode);
+  return packets.map((packet) => oracle.judge(packet));
+}
+
+/** What the node should be, as the calculation says it for documents alone. */
+export function calculate(documents: readonly Document[], defect?: Defect): CalcDelta {
+  const graph = new CalcGraph({ nodeName: thisNode });
+  const written = defect?.documents === undefined ? documents : defect.documents(structuredClone(documents));
+  for (const resource of decodeDocuments(written)) graph.update(keyOf(resource), resource);
+  return graph.flush();
+}
+
+export interface Evaluation {
+  readonly allowed: boolean;
+  readonly walks: readonly EndpointWalk[];
+}
+
+/** Walks packets through the egress of their source and the ingress of their destination. */
+export function evaluate(delta: CalcDelta, packets: readonly Packet[]): Evaluation[] {
+  const state = new PolicyState();
+  state.apply(delta);
+  const byAddress = new Map(
+    [...state.endpoints.values()].flatMap((endpoint) =>
+      endpoint.addresses.map((own) => [own, endpoint] as const),
+    ),
+  );
+  return packets.map((packet) => {
+    const from = byAddress.get(packet.source);
+    const to = byAddress.get(packet.destination);
+    const walks = [
+      ...(from === undefined ? [] : [evaluateEndpoint(from, 'egress', packet, state)]),
+      ...(to === undefined ? [] : [evaluateEndpoint(to, 'ingress', packet, state)]),
+    ];
+    if (walks.some(({ verdict }) => verdict === 'unknown'))
+      throw new Error(`a whole packet left the evaluator in doubt: ${JSON.stringify(packet)}`);
+    return { allowed: walks.every(({ verdict }) => verdict === 'allow'), walks };
+  });
+}

@@ -1,0 +1,440 @@
+/**
+ * Random small clusters for differential tests: resources of every kind that policy looks at, drawn from pools so
+ * small that labels, ports and addresses meet often.
+ */
+import { ValidationError } from '../../src/model/problem.ts';
+import { decodeResource } from '../../src/model/decode.ts';
+import { type KnownKind, type KnownResource, kindDefinition } from '../../src/model/registry.ts';
+import type { Random } from './random.ts';
+
+/** The node whose policy is tested. */
+export const thisNode = 'one';
+const otherNode = 'two';
+
+type Fields = Record<string, unknown>;
+
+/** A resource as it is written down. */
+export interface Document {
+  readonly apiVersion: string;
+  readonly kind: KnownKind;
+  readonly metadata: Fields & { readonly name: string; readonly namespace?: string };
+  readonly spec: Fields;
+}
+
+export interface Place {
+  readonly 4: string;
+  readonly 6: string;
+}
+
+export const localPods: readonly (Place & { readonly interfaceName: string })[] = Array.from(
+  { length: 8 },
+  (_, index) => ({
+    4: `10.65.0.${index + 2}`,
+    6: `fd65::${index + 2}`,
+    interfaceName: `cali${index}`,
+  }),
+);
+
+/** Pods of another node, and addresses outside the cluster: all behind the default route. */
+export const remotePods: readonly Place[] = [
+  { 4: '10.66.0.2', 6: 'fd66::2' },
+  { 4: '10.66.0.3', 6: 'fd66::3' },
+];
+export const strangers: readonly Place[] = [
+  { 4: '192.0.2.1', 6: '2001:db8::1' },
+  { 4: '192.0.2.9', 6: '2001:db8::9' },
+  { 4: '198.51.100.7', 6: '2001:db8:1::7' },
+];
+
+const namespaces = ['n1', 'n2', 'n3'] as const;
+const accounts = ['robot', 'human'] as const;
+const portNames = ['http', 'dns', 'web.1'] as const;
+export const portPool = [53, 80, 81, 443, 999, 1000, 1005, 1010, 1011, 8080, 65535] as const;
+
+/** Protocols of rules; `icmp` stands for the ICMP of a family, with type and code. */
+const protocolPool = [
+  undefined,
+  undefined,
+  undefined,
+  'TCP',
+  'TCP',
+  'TCP',
+  'UDP',
+  'SCTP',
+  'icmp',
+  'icmp',
+  'icmp',
+  'ICMP',
+  'UDPLite',
+  47,
+  6,
+] as const;
+
+/** The resources of a random cluster. */
+export function makeDocuments(random: Random): Document[] {
+  return new WorldMaker(random).make();
+}
+
+/** Reads documents as the datastore would. Throws a ValidationError. */
+export function decodeDocuments(documents: readonly Document[]): KnownResource[] {
+  return documents.map((one) => decodeResource(one.kind, one));
+}
+
+class WorldMaker {
+  private readonly made: Document[] = [];
+
+  constructor(private readonly random: Random) {}
+
+  make(): Document[] {
+    const { random } = this;
+    for (const name of namespaces) {
+      // One that is missing leaves its pods without labels of their namespace, and closed.
+      if (random.chance(0.06)) continue;
+      this.put('Namespace', { name, labels: this.labels(['team', 'env']) }, () => ({}));
+    }
+    if (random.chance(0.15)) this.profile(`kns.${random.one(namespaces)}`, 'pcns.');
+    for (const namespace of namespaces) {
+      for (const account of accounts) {
+        if (random.chance(0.8)) this.profile(`ksa.${namespace}.${account}`, 'pcsa.');
+      }
+    }
+    if (random.chance(0.5)) this.profile('extra', '');
+    for (const [name, chance] of [
+      ['security', 0.8],
+      ['platform', 0.6],
+    ] as const) {
+      const spec = { order: random.one([10, 500, 2_000_000]), defaultAction: random.one(['Deny', 'Pass']) };
+      if (random.chance(chance)) this.put('Tier', { name }, () => spec);
+    }
+    for (const [index, pod] of localPods.entries()) {
+      if (random.chance(0.95)) this.pod(`local${index}`, pod, thisNode, pod.interfaceName);
+    }
+    for (const [index, pod] of remotePods.entries()) {
+      if (random.chance(0.9)) this.pod(`remote${index}`, pod, otherNode, 'cali0');
+    }
+    for (let index = random.integer(0, 3); index > 0; index--) this.networkSet(index);
+    for (let index = random.integer(2, 9); index > 0; index--) this.policy(index);
+    return this.made;
+  }
+
+  /** Adds a resource, drawn again until it is valid: pools do not know which fields exclude each other. */
+  private put(kind: KnownKind, metadata: Document['metadata'], spec: () => Fields): void {
+    const { apiVersion } = kindDefinition(kind)!;
+    for (let attempt = 0; attempt < 50; attempt++) {
+      const document = { apiVersion, kind, metadata, spec: spec() };
+      try {
+        decodeResource(kind, document);
+        this.made.push(document);
+        return;
+      } catch (error) {
+        if (!(error instanceof ValidationError)) throw error;
+      }
+    }
+    throw new Error(`no valid ${kind} in 50 attempts`);
+  }
+
+  private labels(keys: readonly string[]): Record<string, string> {
+    const { random } = this;
+    return Object.fromEntries(
+      keys.filter(() => random.chance(0.7)).map((key) => [key, random.one(['x', 'y', 'xy'])]),
+    );
+  }
+
+  private profile(name: string, prefix: string): void {
+    const { random } = this;
+    const labels = Object.entries(this.labels(prefix === 'pcns.' ? ['team', 'env'] : ['level', 'a']));
+    const isNamespace = prefix === 'pcns.';
+    this.put('Profile', { name }, () => ({
+      ...(isNamespace || random.chance(0.3) ? { ingress: this.rules('ingress', false, true) } : {}),
+      ...(isNamespace || random.chance(0.3) ? { egress: this.rules('egress', false, true) } : {}),
+      labelsToApply: Object.fromEntries(labels.map(([label, value]) => [prefix + label, value])),
+    }));
+  }
+
+  private pod(name: string, place: Place, node: string, interfaceName: string): void {
+    const { random } = this;
+    const namespace = random.one(namespaces);
+    const account = random.chance(0.7) ? random.one(accounts) : undefined;
+    const families = random.chance(0.85) ? ([4, 6] as const) : [random.one([4, 6])];
+    this.put('WorkloadEndpoint', { name, namespace, labels: this.labels(['a', 'b', 'role']) }, () => ({
+      orchestrator: random.chance(0.9) ? 'k8s' : 'cni',
+      node,
+      pod: name,
+      interfaceName,
+      ipNetworks: families.map((family) => `${place[family]}/${family === 4 ? 32 : 128}`),
+      profiles: [
+        ...(random.chance(0.95) ? [`kns.${namespace}`] : []),
+        ...(account === undefined ? [] : [`ksa.${namespace}.${account}`]),
+        ...(random.chance(0.1) ? ['extra'] : []),
+      ],
+      ...(account === undefined ? {} : { serviceAccountName: account }),
+      ports: random.some(portNames, 0, 3).map((portName) => ({
+        name: portName,
+        protocol: random.one(['TCP', 'TCP', 'UDP', 'SCTP']),
+        port: random.one([53, 80, 81, 443, 8080]),
+      })),
+    }));
+  }
+
+  private networkSet(index: number): void {
+    const { random } = this;
+    const namespace = random.chance(0.5) ? random.one(namespaces) : undefined;
+    const metadata = {
+      name: `set${index}`,
+      ...(namespace === undefined ? {} : { namespace }),
+      labels: this.labels(['a', 'b', 'role']),
+    };
+    const kind = namespace === undefined ? 'GlobalNetworkSet' : 'NetworkSet';
+    this.put(kind, metadata, () => ({
+      nets: random.some([...this.nets(4), ...this.nets(6)], 1, 4),
+    }));
+  }
+
+  private nets(family: 4 | 6): string[] {
+    return family === 4
+      ? ['10.65.0.0/29', '10.65.0.4/31', '10.65.0.0/16', '10.65.0.3', '10.66.0.0/24', '192.0.2.0/24'].concat([
+          '192.0.2.0/29',
+          '198.51.100.0/24',
+          '0.0.0.0/1',
+          '10.65.0.6/32',
+          '10.64.0.0/10',
+        ])
+      : [
+          'fd65::/125',
+          'fd65::4/127',
+          'fd65::/64',
+          'fd65::3',
+          'fd66::/64',
+          '2001:db8::/64',
+          '2001:db8::/125',
+        ].concat(['2001:db8:1::/48', '8000::/1', 'fd65::6/128', 'fd64::/14']);
+  }
+
+  private policy(index: number): void {
+    const { random } = this;
+    const namespace = random.one(namespaces);
+    const order = random.one([undefined, 1, 1, 2.5, 1000, 2000]);
+    const types = random.one<readonly string[] | undefined>([
+      undefined,
+      ['Ingress'],
+      ['Egress'],
+      ['Ingress', 'Egress'],
+    ]);
+    const tier = random.one(['default', 'default', 'default', 'security', 'platform', 'kube-baseline']);
+    const common = (namespaced: boolean): Fields => {
+      const directions =
+        types ?? random.one<readonly string[]>([['Ingress'], ['Egress'], ['Ingress', 'Egress'], []]);
+      return {
+        tier,
+        ...(order === undefined ? {} : { order }),
+        ...(random.chance(0.7) ? { selector: this.selector() } : {}),
+        ...(random.chance(0.1) ? { serviceAccountSelector: this.selector(['level']) } : {}),
+        ...(types === undefined ? {} : { types }),
+        ...(directions.includes('Ingress') ? { ingress: this.rules('ingress', namespaced) } : {}),
+        ...(directions.includes('Egress') ? { egress: this.rules('egress', namespaced) } : {}),
+      };
+    };
+    const kind = random.one(['GlobalNetworkPolicy', 'NetworkPolicy', 'KubernetesNetworkPolicy']);
+    if (kind === 'GlobalNetworkPolicy') {
+      this.put(kind, { name: `g${index}` }, () => ({
+        ...common(false),
+        ...(random.chance(0.2) ? { namespaceSelector: this.selector(['team', 'env']) } : {}),
+      }));
+    } else if (kind === 'NetworkPolicy') {
+      this.put(kind, { name: `p${index}`, namespace }, () => common(true));
+    } else {
+      this.put(kind, { name: `k${index}`, namespace }, () => this.kubernetesSpec());
+    }
+  }
+
+  private selector(keys: readonly string[] = ['a', 'b', 'role'], depth = 0): string {
+    const { random } = this;
+    const kind = random.integer(0, depth > 1 ? 9 : 12);
+    const key = random.one(keys);
+    const value = random.one(['x', 'y', 'xy']);
+    if (kind === 0) return 'all()';
+    if (kind === 1) return `has(${key})`;
+    if (kind === 2) return `!has(${key})`;
+    if (kind <= 4) return `${key} == '${value}'`;
+    if (kind === 5) return `${key} != '${value}'`;
+    if (kind === 6) return `${key} in {'x', '${value}'}`;
+    if (kind === 7) return `${key} not in {'${value}', 'z'}`;
+    if (kind === 8)
+      return `${key} ${random.one(['starts with', 'ends with', 'contains'])} '${random.one(['x', 'y'])}'`;
+    if (kind === 9 && keys.includes('role')) {
+      const label = random.one(['namespace', 'orchestrator', 'serviceaccount']);
+      return `projectcalico.org/${label} ${random.one(['==', '!='])} '${random.one(['n1', 'k8s', 'robot'])}'`;
+    }
+    const left = this.selector(keys, depth + 1);
+    const right = this.selector(keys, depth + 1);
+    return random.one([`${left} && ${right}`, `(${left}) || ${right}`, `!(${left} && ${right})`]);
+  }
+
+  private rules(direction: 'ingress' | 'egress', namespaced: boolean, isProfile = false): Fields[] {
+    const { random } = this;
+    return Array.from({ length: random.integer(isProfile ? 1 : 0, 4) }, () => {
+      for (;;) {
+        const rule = this.rule(direction, namespaced, isProfile);
+        if (this.isValid(rule)) return rule;
+      }
+    });
+  }
+
+  private isValid(rule: Fields): boolean {
+    const { apiVersion } = kindDefinition('Profile')!;
+    try {
+      decodeResource('Profile', { apiVersion, metadata: { name: 'x' }, spec: { ingress: [rule] } });
+      return true;
+    } catch (error) {
+      if (!(error instanceof ValidationError)) throw error;
+      return 'services' in ((rule['destination'] ?? {}) as Fields);
+    }
+  }
+
+  private rule(direction: 'ingress' | 'egress', namespaced: boolean, isProfile: boolean): Fields {
+    const { random } = this;
+    const protocol = random.one(protocolPool);
+    const protocolFields = protocol === undefined ? {} : { protocol };
+    const icmpVersion = random.one([4, 6] as const);
+    const isIcmp = protocol === 'icmp';
+    const family = isIcmp ? icmpVersion : random.one([4, 6] as const);
+    const hasPorts = protocol === 'TCP' || protocol === 'UDP' || protocol === 'SCTP' || protocol === 6;
+    const action = random.one(
+      isProfile
+        ? ['Allow', 'Allow', 'Allow', 'Deny', 'Log', 'Pass']
+        : ['Allow', 'Allow', 'Allow', 'Deny', 'Deny', 'Log', 'Pass'],
+    );
+    const side = (): Fields =>
+      this.side(family, protocol === undefined ? 'named' : hasPorts ? 'all' : 'none');
+    return {
+      action,
+      ...(isIcmp ? { protocol: icmpVersion === 4 ? 'ICMP' : 'ICMPv6' } : protocolFields),
+      ...(random.chance(0.1) ? { ipVersion: family } : {}),
+      ...(random.chance(0.12) ? { notProtocol: random.one(['TCP', 'UDP', 'ICMP', 17, 'SCTP']) } : {}),
+      ...(isIcmp && random.chance(0.7) ? { icmp: this.icmp(icmpVersion) } : {}),
+      ...(isIcmp && random.chance(0.4) ? { notICMP: this.icmp(icmpVersion) } : {}),
+      ...(random.chance(0.45) ? { source: side() } : {}),
+      ...(random.chance(0.55) ? { destination: side() } : {}),
+      ...(namespaced && direction === 'egress' && random.chance(0.02)
+        ? { destination: { services: { name: 'shop' } } }
+        : {}),
+    };
+  }
+
+  private icmp(family: 4 | 6): Fields {
+    const { random } = this;
+    const type = random.one(family === 4 ? [0, 3, 8] : [1, 128, 129]);
+    return random.chance(0.6) ? { type, code: random.integer(0, 1) } : { type };
+  }
+
+  private side(family: 4 | 6, ports: 'all' | 'named' | 'none'): Fields {
+    const { random } = this;
+    const maybe = (chance: number, fields: () => Fields): Fields => (random.chance(chance) ? fields() : {});
+    const port = (): unknown =>
+      ports === 'named' || random.chance(0.3)
+        ? random.one(portNames)
+        : random.one([...portPool, '1000:1010', '50:100', '80:81', '0:65535', '1005:65535', '0:80']);
+    const portList = (): unknown[] => Array.from({ length: random.integer(1, 3) }, port);
+    const chance = ports === 'all' ? 0.6 : ports === 'named' ? 0.12 : 0;
+    return {
+      ...maybe(0.18, () => ({ nets: random.some(this.nets(family), 1, 3) })),
+      ...maybe(0.15, () => ({ notNets: random.some(this.nets(family), 1, 2) })),
+      ...maybe(0.3, () => ({ selector: this.selector() })),
+      ...maybe(0.13, () => ({ notSelector: this.selector() })),
+      ...maybe(0.15, () => ({
+        namespaceSelector: random.chance(0.25)
+          ? random.one(['all()', 'global()'])
+          : this.selector(['team', 'env']),
+      })),
+      ...maybe(0.1, () => ({
+        serviceAccounts: {
+          ...maybe(0.6, () => ({ names: random.some(accounts, 1, 2) })),
+          ...maybe(0.5, () => ({ selector: this.selector(['level']) })),
+        },
+      })),
+      ...maybe(chance, () => ({ ports: portList() })),
+      ...maybe(chance / 3, () => ({ notPorts: portList() })),
+    };
+  }
+
+  private labelSelector(keys: readonly string[]): Fields {
+    const { random } = this;
+    const expression = (): Fields => {
+      const operator = random.one(['In', 'NotIn', 'Exists', 'DoesNotExist']);
+      const takesValues = operator === 'In' || operator === 'NotIn';
+      return {
+        key: random.one(keys),
+        operator,
+        ...(takesValues ? { values: random.some(['x', 'y', 'xy'], 1, 2) } : {}),
+      };
+    };
+    return {
+      ...(random.chance(0.35) ? { matchLabels: { [random.one(keys)]: random.one(['x', 'y']) } } : {}),
+      ...(random.chance(0.35) ? { matchExpressions: [expression()] } : {}),
+    };
+  }
+
+  private kubernetesSpec(): Fields {
+    const { random } = this;
+    const policyTypes = random.one([undefined, ['Ingress'], ['Egress'], ['Ingress', 'Egress']]);
+    const rules = (peers: string): Fields[] =>
+      Array.from({ length: random.integer(0, 3) }, () => ({
+        ...(random.chance(0.6)
+          ? { [peers]: Array.from({ length: random.integer(0, 2) }, () => this.kubernetesPeer()) }
+          : {}),
+        ...(random.chance(0.5)
+          ? { ports: Array.from({ length: random.integer(0, 2) }, () => this.kubernetesPort()) }
+          : {}),
+      }));
+    return {
+      podSelector: this.labelSelector(['a', 'b', 'role']),
+      ...(policyTypes === undefined ? {} : { policyTypes }),
+      ...(random.chance(0.7) ? { ingress: rules('from') } : {}),
+      ...(random.chance(0.5) ? { egress: rules('to') } : {}),
+    };
+  }
+
+  private kubernetesPeer(): Fields {
+    const { random } = this;
+    const pods = (): Fields => this.labelSelector(['a', 'b', 'role']);
+    const spaces = (): Fields =>
+      random.chance(0.4)
+        ? { matchLabels: { 'kubernetes.io/metadata.name': random.one(namespaces) } }
+        : this.labelSelector(['team', 'env']);
+    switch (random.integer(0, 3)) {
+      case 0:
+        return { podSelector: pods() };
+      case 1:
+        return { namespaceSelector: spaces() };
+      case 2:
+        return { podSelector: pods(), namespaceSelector: spaces() };
+      default:
+        return {
+          ipBlock: random.one([
+            { cidr: '10.65.0.0/16', except: ['10.65.0.4/31'] },
+            { cidr: '10.65.0.0/16', except: ['10.65.0.0/29', '10.65.0.6/32'] },
+            { cidr: 'fd65::/64', except: ['fd65::/125'] },
+            { cidr: '0.0.0.0/0' },
+            { cidr: '::/0', except: ['2001:db8::/64'] },
+            { cidr: '192.0.2.0/24' },
+          ]),
+        };
+    }
+  }
+
+  private kubernetesPort(): Fields {
+    const { random } = this;
+    const protocol = random.one([undefined, 'TCP', 'UDP', 'SCTP']);
+    const first = random.one([53, 80, 1000, 1000]);
+    return {
+      ...(protocol === undefined ? {} : { protocol }),
+      ...random.one([
+        {},
+        { port: random.one(portPool) },
+        { port: random.one(portNames) },
+        { port: first, endPort: first + random.one([0, 1, 10]) },
+        { port: first, endPort: first + random.one([1, 10]) },
+      ]),
+    };
+  }
+}

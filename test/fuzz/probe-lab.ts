@@ -1,0 +1,245 @@
+/**
+ * A node whose policy the kernel enforces for real: the dataplane programs a namespace, from a second one packets go in
+ * by one veth and come out by another, or do not. Packets are made by hand and sent through packet sockets, so that
+ * any protocol, port and ICMP type can be asked about, hundreds at a time.
+ *
+ * Connection tracking is off for them: every packet is asked about as the first of its connection, whatever was
+ * asked before.
+ */
+import { silentLogger } from '../../src/base/log.ts';
+import type { CalcDelta } from '../../src/calc/output.ts';
+import { Dataplane } from '../../src/dataplane/dataplane.ts';
+import type { Packet } from '../../src/explain/packet.ts';
+import { address } from '../../src/net/address.ts';
+import { prefix } from '../../src/net/prefix.ts';
+import type { RouteKernel } from '../../src/netlink/kernel.ts';
+import { openLinuxKernel } from '../../src/netlink/linux.ts';
+import { SOCK_RAW, close, receiveNow, sendto, setsockopt, socket } from '../../src/sys/libc.ts';
+import { createNamespace, deleteNamespace, inNamespace } from '../../src/sys/netns.ts';
+import { runChecked } from '../../src/sys/process.ts';
+import { writeSysctl } from '../../src/sys/sysctl.ts';
+import { frameOf, probeOf } from './frame.ts';
+import { type Place, localPods, remotePods, strangers } from './policy-world.ts';
+
+const AF_PACKET = 17;
+/** ETH_P_ALL in network order. */
+const ALL_PROTOCOLS = 0x0300;
+const SOL_SOCKET = 1;
+const SO_RCVBUFFORCE = 33;
+const SOL_PACKET = 263;
+const PACKET_IGNORE_OUTGOING = 23;
+const RECEIVE_BUFFER = 32 * 1024 * 1024;
+
+const NODE_MAC = 'ee:ee:ee:ee:ee:ee';
+const GATEWAY = { 4: '203.0.113.2', 6: 'fe80::2' } as const;
+/** The way to everything that is not a local pod. */
+const OUTSIDE = 'outside';
+
+/** A veth pair: the node's end, and the end that packets are sent from and received at. */
+interface Wire {
+  readonly name: string;
+  readonly mac: string;
+  readonly places: readonly Place[];
+}
+
+const wires: readonly Wire[] = [
+  ...localPods.map((pod, index) => ({ name: pod.interfaceName, mac: macOf(index + 1), places: [pod] })),
+  { name: OUTSIDE, mac: macOf(99), places: [...remotePods, ...strangers] },
+];
+
+function macOf(index: number): string {
+  return `02:00:00:00:00:${index.toString(16).padStart(2, '0')}`;
+}
+
+let counter = 0;
+
+export class ProbeLab {
+  private sequence = 0;
+  /** Probes that must not arrive, by number, until the lab is closed. */
+  private readonly forbidden = new Map<number, Packet>();
+  private readonly buffer = new Uint8Array(4096);
+
+  private constructor(
+    private readonly node: string,
+    private readonly pods: string,
+    private readonly dataplane: Dataplane,
+    private readonly socket: number,
+    /** Index of each wire's end among the pods. */
+    private readonly ends: ReadonlyMap<string, number>,
+  ) {}
+
+  static async open(): Promise<ProbeLab> {
+    const names = { node: `mgf-${process.pid}-${counter}-n`, pods: `mgf-${process.pid}-${counter++}-p` };
+    createNamespace(names.node);
+    createNamespace(names.pods);
+    const node = openLinuxKernel({ namespace: names.node });
+    const pods = openLinuxKernel({ namespace: names.pods });
+    let dataplane: Dataplane | undefined;
+    try {
+      const ends = await connect(node, pods, names.pods);
+      await runChecked('nft', ['add', 'table', 'inet', 'probes'], { namespace: names.node });
+      const chain = '{ type filter hook prerouting priority raw; }';
+      await runChecked('nft', ['add', 'chain', 'inet', 'probes', 'untracked', chain], {
+        namespace: names.node,
+      });
+      await runChecked('nft', ['add', 'rule', 'inet', 'probes', 'untracked', 'notrack'], {
+        namespace: names.node,
+      });
+      dataplane = await Dataplane.open({ namespace: names.node, tableOwnership: true, log: silentLogger() });
+      return new ProbeLab(names.node, names.pods, dataplane, openSocket(names.pods), ends);
+    } catch (error) {
+      dataplane?.close();
+      deleteNamespace(names.node);
+      deleteNamespace(names.pods);
+      throw error;
+    } finally {
+      node.close();
+      pods.close();
+    }
+  }
+
+  /** Has the kernel enforce what changed; resolves when it has acknowledged. */
+  async program(delta: CalcDelta): Promise<void> {
+    this.dataplane.update(delta);
+    await this.dataplane.apply();
+    const { problems } = this.dataplane.status();
+    if (problems.length > 0) throw new Error(`the dataplane has problems: ${problems.join('; ')}`);
+  }
+
+  /** The table as text, for reports. */
+  table(): Promise<string> {
+    return runChecked('nft', ['list', 'table', 'inet', 'margay'], { namespace: this.node });
+  }
+
+  /**
+   * Sends packets and tells which arrived where they should. Those in `expected` are waited for up to `patience`
+   * milliseconds; the others only as long as it takes to see that the kernel is idle.
+   */
+  async probe(packets: readonly Packet[], expected: readonly boolean[], patience = 500): Promise<boolean[]> {
+    const first = this.sequence;
+    this.sequence += packets.length;
+    const arrived = packets.map(() => false);
+    let missing = expected.filter(Boolean).length;
+    for (const [index, packet] of packets.entries()) this.send(first + index, packet);
+    const deadline = Date.now() + patience;
+    const receive = (): void => {
+      for (const number of this.receive()) {
+        const index = number - first;
+        const earlier = this.forbidden.get(number);
+        if (earlier !== undefined) throw new Error(`a packet came late: ${JSON.stringify(earlier)}`);
+        if (index < 0 || arrived[index] === true) continue;
+        arrived[index] = true;
+        if (expected[index] === true) missing--;
+      }
+    };
+    for (receive(); missing > 0 && Date.now() < deadline; receive()) {
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    // What arrives is queued before the sender's call returns; a few turns more see what another processor took.
+    for (let turn = 0; turn < 5; turn++) {
+      await new Promise((resolve) => setImmediate(resolve));
+      receive();
+    }
+    for (const [index, packet] of packets.entries()) {
+      if (arrived[index] !== true) this.forbidden.set(first + index, packet);
+    }
+    return arrived;
+  }
+
+  close(): void {
+    this.dataplane.close();
+    close(this.socket);
+    deleteNamespace(this.node);
+    deleteNamespace(this.pods);
+  }
+
+  private send(number: number, packet: Packet): void {
+    const wire = wireOf(packet.source);
+    const frame = frameOf(packet, number, { source: wire.mac, destination: NODE_MAC });
+    // struct sockaddr_ll: u16 family, be16 protocol, s32 interface, u16 hardware type, u8 packet type, u8 length, u8 address[8]
+    const link = Buffer.alloc(20);
+    link.writeUInt16LE(AF_PACKET, 0);
+    link.writeInt32LE(this.ends.get(wire.name)!, 4);
+    sendto(this.socket, frame, link);
+  }
+
+  /** Numbers of the probes that arrived at the right wire. */
+  private *receive(): Generator<number> {
+    for (;;) {
+      const length = receiveNow(this.socket, this.buffer);
+      if (length === undefined) return;
+      const probe = probeOf(this.buffer.subarray(0, length));
+      if (probe === undefined) continue;
+      const { mac } = wireOf(probe.destination);
+      if (probe.receiver !== mac) throw new Error(`probe to ${probe.destination} came to ${probe.receiver}`);
+      yield probe.number;
+    }
+  }
+}
+
+const wireByAddress = new Map(
+  wires.flatMap((wire) =>
+    wire.places.flatMap((place) => [place[4], place[6]].map((one) => [one, wire] as const)),
+  ),
+);
+
+function wireOf(place: string): Wire {
+  const wire = wireByAddress.get(place);
+  if (wire === undefined) throw new Error(`nobody lives at ${place}`);
+  return wire;
+}
+
+function openSocket(namespace: string): number {
+  const fd = inNamespace(namespace, () => socket(AF_PACKET, SOCK_RAW, ALL_PROTOCOLS));
+  setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, 1);
+  setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER);
+  return fd;
+}
+
+/** Makes every wire, with neighbours known in advance, and the routes that are not the dataplane's. */
+async function connect(node: RouteKernel, pods: RouteKernel, podsName: string): Promise<Map<string, number>> {
+  writeSysctl('net/ipv6/conf/default/disable_ipv6', '1', podsName);
+  const ends = new Map<string, number>();
+  for (const { name, mac, places } of wires) {
+    await node.createLink({
+      kind: 'veth',
+      name,
+      mac: NODE_MAC,
+      up: true,
+      peer: { name, mac, namespace: podsName },
+    });
+    const end = (await pods.link(name))!.index;
+    await pods.changeLink(end, { up: true });
+    ends.set(name, end);
+    const near = (await node.link(name))!.index;
+    const reached = name === OUTSIDE ? [GATEWAY] : places;
+    const known = await node.changeNeighbors(
+      reached.flatMap((place) =>
+        ([4, 6] as const).map((family) => ({
+          operation: 'replace' as const,
+          neighbor: { interface: near, address: address(place[family]), mac },
+        })),
+      ),
+    );
+    if (known.failures.length > 0) throw known.failures[0]!.error;
+  }
+  const outside = (await node.link(OUTSIDE))!.index;
+  await node.addAddress({ interface: outside, address: address('203.0.113.1'), prefixLength: 24 });
+  const { failures } = await node.changeRoutes(
+    (
+      [
+        ['0.0.0.0/0', GATEWAY[4]],
+        ['::/0', GATEWAY[6]],
+      ] as const
+    ).map(([destination, gateway]) => ({
+      operation: 'add' as const,
+      route: {
+        destination: prefix(destination),
+        protocol: 4,
+        nextHops: [{ gateway: address(gateway), interface: outside }],
+      },
+    })),
+  );
+  if (failures.length > 0) throw failures[0]!.error;
+  return ends;
+}
