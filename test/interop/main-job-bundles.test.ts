@@ -1,7 +1,7 @@
 import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { AgentStatus } from '../../src/model/agent-status.ts';
 import { runChecked, spawnIn, terminate } from '../../src/sys/process.ts';
 import { describeKernel, useNamespaces } from '../kernel/fixture-namespace.ts';
@@ -18,7 +18,10 @@ const BARE = { PATH: '/nonexistent' };
 
 describeKernel('a bundle alone in a folder with koffi.node', () => {
   const [namespace] = useNamespaces(1);
-  const root = mkdtempSync(join(tmpdir(), 'margay-bundle-'));
+  let root = '';
+  beforeAll(() => {
+    root = mkdtempSync(join(tmpdir(), 'margay-bundle-'));
+  });
   afterAll(() => rmSync(root, { recursive: true, force: true }));
 
   function folderWith(bundle: string): string {

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Lab } from '../../src/lab/lab.ts';
 import { probe } from '../../src/lab/probe.ts';
 import type { AgentStatus } from '../../src/model/agent-status.ts';
@@ -241,7 +241,10 @@ describeKernel('what a host lacks', () => {
 
   describe('privileges', () => {
     const [namespace] = useNamespaces(1);
-    const folder = mkdtempSync(join(tmpdir(), 'margay-privilege-'));
+    let folder = '';
+    beforeAll(() => {
+      folder = mkdtempSync(join(tmpdir(), 'margay-privilege-'));
+    });
     afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
     const without = (capability: string): string[] => {

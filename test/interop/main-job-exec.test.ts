@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { probe } from '../../src/lab/probe.ts';
 import { describeKernel } from '../kernel/fixture-namespace.ts';
 import { useLabs } from '../kernel/lab-fixture.ts';
@@ -27,7 +27,10 @@ spec:
 
 describeKernel('an agent under strace', () => {
   const bench = useLabs();
-  const traces = mkdtempSync(join(tmpdir(), 'margay-trace-'));
+  let traces = '';
+  beforeAll(() => {
+    traces = mkdtempSync(join(tmpdir(), 'margay-trace-'));
+  });
   afterAll(() => rmSync(traces, { recursive: true, force: true }));
 
   it('executes nothing but itself from its start to its end, and finds no program to execute', async () => {

@@ -1,8 +1,8 @@
 /** Labs for tests: our own bundle, a directory that is removed afterwards, names that no other test process uses. */
-import { chmodSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { afterAll } from 'vitest';
+import { afterAll, beforeAll } from 'vitest';
 import { Lab, type UpOptions } from '../../src/lab/lab.ts';
 import { parseTopology } from '../../src/lab/topology-file.ts';
 import type { Topology } from '../../src/lab/topology.ts';
@@ -26,9 +26,11 @@ export interface LabBench {
 /** A place for the labs of the surrounding `describe`; whatever is left of them is removed after its tests. */
 export function useLabs(): LabBench {
   if (!existsSync(BUNDLE)) throw new Error(`${BUNDLE} is missing: run npm run build first`);
-  const runDirectory = mkdtempSync(join(tmpdir(), 'margay-lab-'));
-  // Daemons of routers run as users of their own.
-  chmodSync(runDirectory, 0o755);
+  const runDirectory = join(tmpdir(), `margay-lab-${process.pid}-${++counter}`);
+  // Made only when a test runs. Daemons of routers run as users of their own.
+  beforeAll(() => {
+    mkdirSync(runDirectory, { mode: 0o755 });
+  });
   const options = { runDirectory, program: [process.execPath, BUNDLE] };
   const names = new Set<string>();
   afterAll(async () => {
