@@ -47,10 +47,14 @@ export class CtlContext {
     });
   }
 
-  /** Opens the datastore at a URL, or the one of the environment when that is undefined. */
+  /**
+   * Opens the datastore at a URL, or the one of the environment when that is undefined. A directory must exist: a
+   * mistyped path would look like an empty datastore. Only what fills one may `create` it, or rehearse on an `empty` one.
+   */
   async withDatastoreAt(
     url: string | undefined,
     work: (datastore: Datastore) => Promise<void>,
+    options: { readonly missing?: 'create' | 'empty' } = {},
   ): Promise<void> {
     const [{ datastoreConfig }, { openDatastore }] = await Promise.all([
       import('../datastore/config.ts'),
@@ -61,12 +65,14 @@ export class CtlContext {
       configFile: this.program.opts<GlobalFlags>().config,
       environment: this.environment.variables,
     });
-    if (config.type === 'directory' && !existsSync(config.path)) {
+    const missing = config.type === 'directory' && !existsSync(config.path);
+    if (missing && options.missing === undefined) {
       throw new ConfigError('ctl.datastore', `there is no datastore in ${config.path}`, {
         fix: 'start the agent once, create the directory, or name another datastore with --datastore or DATASTORE_TYPE',
       });
     }
-    const datastore = await openDatastore(config);
+    const empty = missing && options.missing === 'empty';
+    const datastore = await openDatastore(empty ? { type: 'memory' } : config);
     try {
       await work(datastore);
     } finally {

@@ -1,5 +1,5 @@
 /** Reading resources from what `-f` names: files, directories, standard input. */
-import { readFileSync, readdirSync, statSync } from 'node:fs';
+import { readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ConfigError } from '../base/errors.ts';
 import { type ParsedResource, parseResources } from '../model/yaml.ts';
@@ -75,6 +75,21 @@ export function readText(file: string): string {
     throw new ConfigError('ctl.file', `cannot read ${file}`, {
       cause,
       fix: 'check the path and its permissions',
+    });
+  }
+}
+
+/** Replaces a file as a whole: an interruption leaves the old one. Throws a ConfigError. */
+export function writeWhole(file: string, content: string | Buffer): void {
+  const temporary = `${file}.${process.pid}.tmp`;
+  try {
+    writeFileSync(temporary, content, { mode: 0o600 });
+    renameSync(temporary, file);
+  } catch (cause) {
+    rmSync(temporary, { force: true });
+    throw new ConfigError('ctl.file', `cannot write ${file}`, {
+      cause,
+      fix: 'check the folder and its permissions',
     });
   }
 }

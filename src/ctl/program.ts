@@ -1,6 +1,7 @@
 /** The command line of margayctl: calicoctl's commands, flags and habits. */
 import { Command, Option } from 'commander';
 import { addGetCommand } from './commands/get-command.ts';
+import { addDatastoreCommands } from './commands/migrate-commands.ts';
 import { addModifyCommands } from './commands/modify-commands.ts';
 import { addNodeCommands } from './commands/node-commands.ts';
 import { addPatchCommands } from './commands/patch-commands.ts';
@@ -42,6 +43,7 @@ export function ctlProgram(environment: CtlEnvironment): { program: Command; con
   addGetCommand(program, context);
   addModifyCommands(program, context);
   addPatchCommands(program, context);
+  addDatastoreCommands(program, context);
   addNodeCommands(program, context);
   addVersionCommand(program, context);
   return { program, context };

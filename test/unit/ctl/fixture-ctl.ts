@@ -14,11 +14,12 @@ export interface CtlResult {
 
 export class CtlFixture {
   readonly folder = mkdtempSync(join(tmpdir(), 'margay-ctl-'));
-  private readonly environment: NodeJS.ProcessEnv;
-
-  constructor() {
-    this.environment = { DATASTORE_TYPE: 'directory', DATASTORE_PATH: this.folderOf('datastore') };
-  }
+  /** The directory datastore's folder. */
+  readonly datastore = this.folderOf('datastore');
+  private readonly environment: NodeJS.ProcessEnv = {
+    DATASTORE_TYPE: 'directory',
+    DATASTORE_PATH: this.datastore,
+  };
 
   folderOf(name: string): string {
     return mkdtempSync(join(this.folder, `${name}-`));
