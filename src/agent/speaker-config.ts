@@ -22,13 +22,16 @@ export function speakerConfig(plan: RoutingPlan, settings: SpeakerSettings): Spe
   return {
     asNumber: node.asNumber,
     routerId: node.addresses[4] ?? routerIdFromName(node.name),
-    listen: { port: plan.listenPort, addresses: [] },
+    listen: { port: plan.listenPort, addresses: plan.listenAddresses },
     nodeAddresses: node.addresses,
     ...(node.clusterId === undefined ? {} : { clusterId: node.clusterId }),
     peers: plan.peers,
     blocks: plan.blocks,
     outsideWorkloads: plan.outsideWorkloads,
     pools: plan.pools,
+    services: plan.services,
+    advertisements: plan.advertisements,
+    filters: plan.filters,
     kernel: { protocol: settings.protocol, table: TABLE_MAIN, metric: plan.routePriority },
     gracefulRestart: { ...DEFAULT_GRACEFUL_RESTART, enabled: settings.gracefulRestart },
   };

@@ -5,6 +5,7 @@
 import type { Family } from '../net/address.ts';
 import type { Prefix } from '../net/prefix.ts';
 import { type ExportContext, exportRoute, mayAdvertise } from './policy/export.ts';
+import type { RouteEdit } from './policy/route-edit.ts';
 import { AdjRibOut } from './rib/adj-rib-out.ts';
 import type { Rib } from './rib/rib.ts';
 import type { Route, RouteTable, Source } from './rib/route.ts';
@@ -19,8 +20,6 @@ export interface AdvertiserOptions {
   readonly wire: WireOptions;
   readonly enhancedRouteRefresh: boolean;
   readonly context: ExportContext;
-  /** Whether the prefix may leave this node. */
-  readonly exportable: (prefix: Prefix) => boolean;
   readonly congested: () => boolean;
   readonly write: (bytes: Uint8Array) => void;
   readonly send: (message: Message) => void;
@@ -31,8 +30,8 @@ export interface AdvertiserOptions {
 /** Where the telling of a family stands. */
 interface Outgoing {
   readonly routes: AdjRibOut;
-  /** Exported form by route and by source, which decides about reflection. */
-  exported: WeakMap<Route, Map<Source | undefined, Route | undefined>>;
+  /** Exported form by route, by source, which decides about reflection, and by what the policy changes. */
+  exported: WeakMap<Route, Map<Source | undefined, Map<RouteEdit, Route | undefined>>>;
   endOfRibDue: boolean;
   /** A refresh was asked for, and its end must be marked. */
   refreshing: boolean;
@@ -132,19 +131,23 @@ export class Advertiser {
   }
 
   private exportOf(prefix: Prefix, family: Family, { exported }: Outgoing): Route | undefined {
-    const { rib, exportable, oversized } = this.options;
+    const { rib, oversized } = this.options;
     const path = rib.selection(prefix)?.best;
-    if (path === undefined || !exportable(prefix)) return undefined;
+    if (path === undefined) return undefined;
+    const { accept, edit } = this.context.policy.judge(prefix, path);
+    if (!accept) return undefined;
     let bySource = exported.get(path.route);
     if (bySource === undefined) exported.set(path.route, (bySource = new Map()));
-    if (!bySource.has(path.source)) {
+    let byEdit = bySource.get(path.source);
+    if (byEdit === undefined) bySource.set(path.source, (byEdit = new Map()));
+    if (!byEdit.has(edit)) {
       const route = mayAdvertise(path, this.context)
-        ? exportRoute(path, family, this.context, this.options.routes)
+        ? exportRoute(path, edit, family, this.context, this.options.routes)
         : undefined;
       const sendable = route !== undefined && this.sender.fits(route, family);
       if (route !== undefined && !sendable) oversized(prefix);
-      bySource.set(path.source, sendable ? route : undefined);
+      byEdit.set(edit, sendable ? route : undefined);
     }
-    return bySource.get(path.source);
+    return byEdit.get(edit);
   }
 }

@@ -5,6 +5,8 @@
 import type { LogLevel } from '../base/log.ts';
 import type { Address, Family } from '../net/address.ts';
 import type { Prefix } from '../net/prefix.ts';
+import type { BgpFilter } from './policy/bgp-filter.ts';
+import type { PrefixAdvertisement, ServiceRange } from './policy/prefix-filter.ts';
 
 export type PeerType = 'mesh' | 'global' | 'node';
 
@@ -39,6 +41,8 @@ export interface PeerConfig {
   readonly password?: string;
   /** AS_PATH may hold our own AS this many times. */
   readonly allowedOwnAs: number;
+  /** Names in {@link SpeakerConfig.filters}, in order. One that is not there lets no route pass, either way. */
+  readonly filters: readonly string[];
 }
 
 export interface PoolConfig {
@@ -90,6 +94,12 @@ export interface SpeakerConfig {
   /** Host prefixes of local workloads outside the own blocks. */
   readonly outsideWorkloads: readonly Prefix[];
   readonly pools: readonly PoolConfig[];
+  /** Ranges of service addresses. */
+  readonly services: readonly ServiceRange[];
+  /** Communities for what is advertised, by range. */
+  readonly advertisements: readonly PrefixAdvertisement[];
+  /** By name; only those that a peer names. */
+  readonly filters: Readonly<Record<string, BgpFilter>>;
   readonly kernel: KernelConfig;
   readonly gracefulRestart: GracefulRestartConfig;
 }
@@ -132,6 +142,7 @@ const FIELD_EFFECTS: Readonly<Record<keyof PeerConfig, ChangeEffect>> = {
   ttlSecurity: 'reset',
   password: 'reset',
   allowedOwnAs: 'reset',
+  filters: 'export',
 };
 
 /**

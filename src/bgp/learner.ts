@@ -7,10 +7,13 @@ import type { Clock, TimerHandle } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import type { Family } from '../net/address.ts';
 import type { Negotiated } from './fsm/negotiate.ts';
-import { type ImportContext, importRefusal, importedAttributes } from './policy/import.ts';
+import type { Prefix } from '../net/prefix.ts';
+import type { FilterChain } from './policy/bgp-filter.ts';
+import { type ImportContext, importEdit, importRefusal, importedAttributes } from './policy/import.ts';
+import { type RouteEdit, editAttributes } from './policy/route-edit.ts';
 import type { Rib } from './rib/rib.ts';
-import type { RouteTable, Source } from './rib/route.ts';
-import type { ReceivedUpdate } from './wire/message.ts';
+import type { Route, RouteTable, Source } from './rib/route.ts';
+import type { NextHop, PathAttributes, ReceivedUpdate } from './wire/message.ts';
 
 /** Seconds that stale routes wait at most for the end-of-RIB of a peer that is back (RFC 4724 §4.2). */
 const STALE_TIME = 360;
@@ -87,7 +90,7 @@ export class Learner {
   update(message: ReceivedUpdate): void {
     const { source, context } = this;
     if (source === undefined || context === undefined) return;
-    const { rib, routes, log, changed } = this.options;
+    const { rib, log, changed } = this.options;
     for (const { attribute, action, reason } of message.faults) {
       log.debug({ attribute, action, reason }, 'bgp update with a malformed attribute');
     }
@@ -99,8 +102,7 @@ export class Learner {
       if (attributes === undefined) continue;
       const refusal = importRefusal(attributes, nextHop, context);
       if (refusal === undefined) {
-        const route = routes.intern(importedAttributes(attributes, context), nextHop);
-        for (const prefix of prefixes) rib.announce(source, prefix, route);
+        this.learn(source, prefixes, importedAttributes(attributes, context), nextHop, context.filters);
       } else {
         log.debug({ prefixes: prefixes.length, reason: refusal }, 'bgp routes not usable');
         for (const prefix of prefixes) rib.withdraw(source, prefix);
@@ -108,6 +110,39 @@ export class Learner {
     }
     if (message.endOfRib !== undefined) this.endOfRib(message.endOfRib);
     changed();
+  }
+
+  private learn(
+    source: Source,
+    prefixes: readonly Prefix[],
+    attributes: PathAttributes,
+    nextHop: NextHop,
+    filters: FilterChain | undefined,
+  ): void {
+    const { rib, routes } = this.options;
+    if (filters === undefined) {
+      const route = routes.intern(attributes, nextHop);
+      for (const prefix of prefixes) rib.announce(source, prefix, route);
+      return;
+    }
+    const edited = new Map<RouteEdit, Route>();
+    for (const prefix of prefixes) {
+      const edit = importEdit(prefix, attributes, filters);
+      if (edit === undefined) {
+        rib.withdraw(source, prefix);
+        continue;
+      }
+      let route = edited.get(edit);
+      if (route === undefined) {
+        edited.set(edit, (route = routes.intern(editAttributes(attributes, edit), nextHop)));
+      }
+      rib.announce(source, prefix, route);
+    }
+  }
+
+  /** Judges what comes from now on by another context; the peer is asked to tell all again. */
+  changeContext(context: ImportContext): void {
+    this.context = context;
   }
 
   /** RFC 7313 §4: what is not told again between the markers is gone. */

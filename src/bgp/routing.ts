@@ -8,7 +8,6 @@ import { type Address, type Family, familyOf } from '../net/address.ts';
 import type { Prefix } from '../net/prefix.ts';
 import type { Advertiser } from './advertiser.ts';
 import type { Fib } from './fib.ts';
-import { type ExportFacts, PrefixFilter } from './policy/prefix-filter.ts';
 import type { Selection } from './rib/decision.ts';
 import { MapRib } from './rib/map-rib.ts';
 import type { Rib } from './rib/rib.ts';
@@ -25,6 +24,10 @@ export interface RoutingOptions {
   readonly fib: Fib;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Whether a learned route to the prefix is for the kernel. */
+  readonly programmed: (prefix: Prefix) => boolean;
+  /** Nobody has a route to the prefix any more. */
+  readonly gone: (prefix: Prefix) => void;
 }
 
 export class Routing {
@@ -38,18 +41,9 @@ export class Routing {
   /** Families whose selection is deferred (RFC 4724 §4.1), or was until now and is not complete. */
   private readonly held = new Set<Family>();
   private readonly opening = new Set<Family>();
-  private filter = new PrefixFilter({ blocks: [], pools: [] });
-  private readonly verdicts = new Map<Prefix, boolean>();
   private scheduled: NodeJS.Immediate | undefined;
 
   constructor(private readonly options: RoutingOptions) {}
-
-  /** Whether the prefix may leave this node. */
-  readonly exportable = (prefix: Prefix): boolean => {
-    let verdict = this.verdicts.get(prefix);
-    if (verdict === undefined) this.verdicts.set(prefix, (verdict = this.filter.verdict(prefix).accept));
-    return verdict;
-  };
 
   /** Originates exactly these prefixes. */
   originate(prefixes: Iterable<Prefix>): void {
@@ -67,10 +61,11 @@ export class Routing {
     this.schedule();
   }
 
-  /** Judges by other facts from now on; whoever advertises must be told to judge again. */
-  changeFilter(facts: ExportFacts): void {
-    this.filter = new PrefixFilter(facts);
-    this.verdicts.clear();
+  /** Asks again of every learned prefix whether it is for the kernel. */
+  reprogram(): void {
+    for (const family of [4, 6] as const) {
+      for (const [prefix, selection] of this.rib.selected(family)) this.program(prefix, selection);
+    }
   }
 
   attach(advertiser: Advertiser): void {
@@ -140,12 +135,19 @@ export class Routing {
     return left > 0 || this.busy.size > 0;
   }
 
-  private changed(prefix: Prefix, selection: Selection | undefined): void {
-    const { fib } = this.options;
-    if (selection === undefined) this.verdicts.delete(prefix);
+  private program(prefix: Prefix, selection: Selection | undefined): void {
+    const { fib, programmed } = this.options;
     // What is ours is routed here by whoever made it ours.
-    if (selection === undefined || selection.best.source === undefined) fib.delete(prefix);
-    else fib.set(prefix, nextHopsOf(selection));
+    if (selection === undefined || selection.best.source === undefined || !programmed(prefix)) {
+      fib.delete(prefix);
+    } else {
+      fib.set(prefix, nextHopsOf(selection));
+    }
+  }
+
+  private changed(prefix: Prefix, selection: Selection | undefined): void {
+    if (selection === undefined) this.options.gone(prefix);
+    this.program(prefix, selection);
     const family = familyOf(prefix);
     for (const advertiser of this.advertisers) {
       if (advertiser.mark(family, prefix)) this.busy.add(advertiser);

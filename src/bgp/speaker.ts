@@ -7,6 +7,7 @@ import type { Socket } from 'node:net';
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import { type Address, type Family, familyOf, parseAddress } from '../net/address.ts';
+import type { Prefix } from '../net/prefix.ts';
 import type { RouteKernel } from '../netlink/kernel.ts';
 import { Advertiser } from './advertiser.ts';
 import { DEFAULT_HOLD_TIME, type PeerConfig, type SpeakerConfig, peerChangeEffect } from './config.ts';
@@ -16,12 +17,15 @@ import type { SessionConfig } from './fsm/session.ts';
 import { Learner } from './learner.ts';
 import { Listener } from './listener.ts';
 import { Peer, type PeerEvents } from './peer.ts';
-import { type ExportContext, localPrefOfMetric } from './policy/export.ts';
+import { POLICY_FIELDS, Policies } from './policies.ts';
+import type { ExportContext } from './policy/export.ts';
+import type { ImportContext } from './policy/import.ts';
+import { localPrefOfMetric } from './policy/preference.ts';
 import { RestartGate } from './restart-gate.ts';
 import type { Source } from './rib/route.ts';
 import { Routing } from './routing.ts';
 import type { PeerStatus, RouteStatus, SpeakerStatus } from './status.ts';
-import { familyOfAfiSafi } from './wire/afi-safi.ts';
+import { afiSafi, familyOfAfiSafi } from './wire/afi-safi.ts';
 import {
   CEASE_ADMINISTRATIVE_SHUTDOWN,
   CEASE_OTHER_CONFIGURATION_CHANGE,
@@ -62,6 +66,7 @@ export class Speaker {
   private readonly fib: Fib;
   private readonly routing: Routing;
   private readonly listener: Listener;
+  private policies: Policies;
   private readonly neighbors = new Map<string, Neighbor>();
   private gate: RestartGate | undefined;
   /** We have come back with our forwarding state intact. */
@@ -74,7 +79,14 @@ export class Speaker {
   ) {
     const { clock, log, kernel, namespace } = options;
     this.fib = new Fib({ kernel, config: config.kernel, clock, log });
-    this.routing = new Routing({ fib: this.fib, clock, log });
+    this.policies = new Policies(config);
+    this.routing = new Routing({
+      fib: this.fib,
+      clock,
+      log,
+      programmed: (prefix) => !this.policies.prefixes.isService(prefix),
+      gone: (prefix) => this.policies.prefixes.forget(prefix),
+    });
     this.listener = new Listener({
       clock,
       log,
@@ -101,8 +113,7 @@ export class Speaker {
     const found = await this.fib.start();
     this.restarted = enabled && (restarting ?? found[4] + found[6] > 0);
     options.log.info({ restarting: this.restarted, kernelRoutes: found }, 'bgp speaker starts');
-    this.routing.changeFilter(config);
-    this.routing.originate([...config.blocks, ...config.outsideWorkloads]);
+    this.routing.originate(originated(config));
     this.gate = new RestartGate(
       {
         clock: options.clock,
@@ -130,11 +141,16 @@ export class Speaker {
     const differs = <Key extends keyof SpeakerConfig>(...keys: Key[]): boolean =>
       keys.some((key) => JSON.stringify(before[key]) !== JSON.stringify(config[key]));
     if (differs('kernel')) this.fib.changeMetrics(config.kernel.metric);
-    if (differs('blocks', 'pools')) this.routing.changeFilter(config);
-    this.routing.originate([...config.blocks, ...config.outsideWorkloads]);
+    const imports = this.importTexts();
+    if (differs(...POLICY_FIELDS)) this.policies = new Policies(config);
+    if (differs('services')) this.routing.reprogram();
+    this.routing.originate(originated(config));
     this.reconfigurePeers(config, differs('routerId'));
-    if (differs('blocks', 'pools', 'nodeAddresses', 'clusterId', 'kernel')) {
+    if (differs('nodeAddresses', ...POLICY_FIELDS)) {
       for (const neighbor of this.neighbors.values()) this.exportAgain(neighbor);
+    }
+    for (const [neighbor, before] of imports) {
+      if (before !== this.policies.importText(neighbor.peer.config)) this.importAgain(neighbor);
     }
     this.listen();
   }
@@ -318,15 +334,7 @@ export class Speaker {
       external: negotiated.wire.external,
       reflectorClient: config.reflectorClient,
     };
-    const own = this.ownAddresses(peer);
-    neighbor.learner.established(source, negotiated, {
-      external: source.external,
-      localAs: config.localAsNumber,
-      routerId: this.config.routerId,
-      clusterId: this.config.clusterId,
-      allowedOwnAs: config.allowedOwnAs,
-      ownAddresses: Object.values(own),
-    });
+    neighbor.learner.established(source, negotiated, this.importContext(peer, source));
     const restart = negotiated.gracefulRestart;
     this.gate?.peerUp(config.name, {
       restarting: restart?.restarting ?? false,
@@ -339,7 +347,6 @@ export class Speaker {
       wire: negotiated.wire,
       enhancedRouteRefresh: negotiated.enhancedRouteRefresh,
       context: this.exportContext(peer, source),
-      exportable: this.routing.exportable,
       congested: () => peer.congested,
       write: (bytes) => peer.write(bytes),
       send: (message) => peer.send(message),
@@ -371,6 +378,42 @@ export class Speaker {
     this.routing.wake(up.advertiser);
   }
 
+  /** Another import policy: the peer is asked to tell all again (RFC 2918), or the session begins anew. */
+  private importAgain({ peer, learner, up }: Neighbor): void {
+    if (up === undefined || this.neighborOf(peer) === undefined) return;
+    learner.changeContext(this.importContext(peer, up.source));
+    if (!up.negotiated.routeRefresh) {
+      this.remove(peer, CEASE_OTHER_CONFIGURATION_CHANGE);
+      this.add(peer.config);
+      return;
+    }
+    for (const family of up.negotiated.families) {
+      peer.send({ type: 'route-refresh', ...afiSafi(family), subtype: 'request' });
+    }
+  }
+
+  private importTexts(): Map<Neighbor, string> {
+    return new Map(
+      [...this.neighbors.values()].map((neighbor) => [
+        neighbor,
+        this.policies.importText(neighbor.peer.config),
+      ]),
+    );
+  }
+
+  private importContext(peer: Peer, { external }: Source): ImportContext {
+    const { config } = peer;
+    return {
+      external,
+      localAs: config.localAsNumber,
+      routerId: this.config.routerId,
+      clusterId: this.config.clusterId,
+      allowedOwnAs: config.allowedOwnAs,
+      ownAddresses: Object.values(this.ownAddresses(peer)),
+      filters: this.policies.importFilters(config),
+    };
+  }
+
   private exportContext(peer: Peer, source: Source): ExportContext {
     const { metric } = this.config.kernel;
     return {
@@ -381,6 +424,7 @@ export class Speaker {
       ownAddresses: this.ownAddresses(peer),
       sharedNetworks: this.fib.networksOf(peer.config.address),
       ownLocalPref: { 4: localPrefOfMetric(metric[4]), 6: localPrefOfMetric(metric[6]) },
+      policy: this.policies.exportPolicy(peer.config),
     };
   }
 
@@ -398,6 +442,12 @@ export class Speaker {
     const neighbor = this.neighbors.get(peer.config.name);
     return neighbor?.peer === peer ? neighbor : undefined;
   }
+}
+
+/** The prefixes that are ours to announce. */
+function originated({ blocks, outsideWorkloads, services }: SpeakerConfig): Prefix[] {
+  const ranges = services.filter(({ advertised }) => advertised).map(({ cidr }) => cidr);
+  return [...blocks, ...outsideWorkloads, ...ranges];
 }
 
 function peerStatus({ peer, learner, up }: Neighbor): PeerStatus {

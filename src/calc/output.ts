@@ -5,6 +5,7 @@
 import type { Address, Family } from '../net/address.ts';
 import type { Prefix } from '../net/prefix.ts';
 import type { FelixParameters } from './felix-config.ts';
+import type { CommunitySet, FilterPlan } from './routing/filter-plan.ts';
 
 export type Direction = 'ingress' | 'egress';
 export type RuleAction = 'allow' | 'deny' | 'pass' | 'log';
@@ -147,13 +148,25 @@ export interface RoutingPlan {
     readonly clusterId?: Address;
   };
   readonly listenPort: number;
+  /** Where to listen; every address if empty (BGPConfiguration.bindMode). */
+  readonly listenAddresses: readonly Address[];
   readonly peers: readonly PeerPlan[];
   /** This node's confirmed blocks (BlockAffinity), advertised whole and blackholed. */
   readonly blocks: readonly Prefix[];
   /** Host prefixes of local workloads that lie outside the own blocks: advertised one by one. */
   readonly outsideWorkloads: readonly Prefix[];
   readonly pools: readonly { readonly cidr: Prefix; readonly exported: boolean }[];
-  /** BGPConfiguration.prefixAdvertisements is later work; route metric of learned routes. */
+  /** Ranges of service addresses; `advertised`: this node announces the whole range. */
+  readonly services: readonly {
+    readonly cidr: Prefix;
+    readonly kind: 'cluster' | 'external' | 'load-balancer';
+    readonly advertised: boolean;
+  }[];
+  /** Communities for what is advertised within a range (BGPConfiguration.prefixAdvertisements). */
+  readonly advertisements: readonly ({ readonly cidr: Prefix } & CommunitySet)[];
+  /** BGPFilters by name, those that a peer names. One that is named and not here lets no route pass, either way. */
+  readonly filters: Readonly<Record<string, FilterPlan>>;
+  /** Route metric of learned routes. */
   readonly routePriority: Readonly<Record<Family, number>>;
 }
 
@@ -180,4 +193,6 @@ export interface PeerPlan {
   readonly ttlSecurity?: number;
   /** AS_PATH may hold our own AS this many times. */
   readonly allowedOwnAs: number;
+  /** Names of BGPFilters, in order. */
+  readonly filters: readonly string[];
 }

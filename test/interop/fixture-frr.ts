@@ -65,10 +65,12 @@ export class Frr {
     const child = spawnIn(
       join(DAEMONS, daemon),
       [
-        ...['-f', join(this.directory, `${daemon}.conf`)],
-        ...['-i', join(this.directory, `${daemon}.pid`)],
-        ...['-z', join(this.directory, 'zserv.api')],
-        ...['--vty_socket', this.directory, '-P', '0', '-u', 'frr', '-g', 'frr'],
+        `--config_file=${join(this.directory, `${daemon}.conf`)}`,
+        `--pid_file=${join(this.directory, `${daemon}.pid`)}`,
+        `--socket=${join(this.directory, 'zserv.api')}`,
+        `--vty_socket=${this.directory}`,
+        '--user=frr',
+        '--group=frr',
         ...flags,
       ],
       { namespace: this.namespace, stdio: ['ignore', 'pipe', 'pipe'] },

@@ -28,6 +28,7 @@ export function peerConfig(host: number, peer: number, fields: Partial<PeerConfi
     nextHopMode: 'auto',
     restartTime: 60,
     allowedOwnAs: 0,
+    filters: [],
     ...fields,
   };
 }
@@ -50,6 +51,9 @@ export function speakerConfig(
       { cidr: prefix('10.65.0.0/16'), exported: true },
       { cidr: prefix('fd65::/32'), exported: true },
     ],
+    services: [],
+    advertisements: [],
+    filters: {},
     kernel: { protocol: 81, table: 254, metric: { 4: 1024, 6: 1024 } },
     gracefulRestart: DEFAULT_GRACEFUL_RESTART,
     ...fields,

@@ -1,11 +1,13 @@
 /**
  * What becomes of a route on its way to a peer: whether it may go at all (RFC 4271 §9.1.3, RFC 4456 §6, RFC 1997),
- * and with which attributes (RFC 4271 §5.1, RFC 4456 §8). The prefix itself is judged in prefix-filter.ts.
+ * and with which attributes (RFC 4271 §5.1, RFC 4456 §8). The prefix itself is judged in export-policy.ts.
  */
 import type { Address, Family } from '../../net/address.ts';
 import { type Prefix, prefixContains } from '../../net/prefix.ts';
 import { DEFAULT_LOCAL_PREF, type Path, type Route, type RouteTable, type Source } from '../rib/route.ts';
-import type { AsPathSegment, NextHop, PathAttributes } from '../wire/message.ts';
+import type { NextHop, PathAttributes } from '../wire/message.ts';
+import type { ExportPolicy } from './export-policy.ts';
+import { type RouteEdit, editAttributes, prependAs } from './route-edit.ts';
 
 /** What of a session and of this node decides. */
 export interface ExportContext {
@@ -21,6 +23,8 @@ export interface ExportContext {
   readonly sharedNetworks: readonly Prefix[];
   /** LOCAL_PREF of own routes towards our own AS. */
   readonly ownLocalPref: Readonly<Record<Family, number>>;
+  /** Which prefixes may go, and what is changed in them. */
+  readonly policy: ExportPolicy;
 }
 
 /** Well-known communities (RFC 1997). */
@@ -28,13 +32,6 @@ export const NO_EXPORT = 0xffffff01;
 export const NO_ADVERTISE = 0xffffff02;
 export const NO_EXPORT_SUBCONFED = 0xffffff03;
 
-/** Calico's relation between a kernel metric and LOCAL_PREF: a better metric is a higher preference. */
-export function localPrefOfMetric(metric: number): number {
-  return 2_147_483_647 - metric;
-}
-
-/** The most AS numbers in one segment (RFC 4271 §4.3: the count is one octet). */
-const SEGMENT_LIMIT = 255;
 /** The bit that makes an extended community non-transitive across AS borders (RFC 4360 §2). */
 const NON_TRANSITIVE = 1n << 62n;
 
@@ -56,17 +53,21 @@ export function mayAdvertise(path: Path, context: ExportContext): boolean {
 
 /**
  * The route as the peer gets it, or undefined if there is no next hop to give. The path has passed
- * {@link mayAdvertise}.
+ * {@link mayAdvertise} and {@link ExportPolicy.judge}, which gave the edit.
  */
 export function exportRoute(
   path: Path,
+  edit: RouteEdit,
   family: Family,
   context: ExportContext,
   table: RouteTable,
 ): Route | undefined {
   const nextHop = exportedNextHop(path, family, context);
   if (nextHop === undefined) return undefined;
-  const attributes = context.peer.external ? toExternal(path, context) : toInternal(path, family, context);
+  const edited = editAttributes(path.route.attributes, edit);
+  const attributes = context.peer.external
+    ? toExternal(path, edited, context)
+    : toInternal(path, edited, family, context);
   return table.intern(attributes, nextHop);
 }
 
@@ -83,8 +84,11 @@ function keepsNextHop(learned: Address, { peer, nextHopMode, sharedNetworks }: E
   return !peer.external || sharedNetworks.some((network) => prefixContains(network, learned));
 }
 
-function toExternal(path: Path, { localAs }: ExportContext): PathAttributes {
-  const { attributes } = path.route;
+function toExternal(
+  { source }: Path,
+  attributes: PathAttributes,
+  { localAs }: ExportContext,
+): PathAttributes {
   const {
     localPref: _preference,
     originatorId: _originator,
@@ -98,17 +102,22 @@ function toExternal(path: Path, { localAs }: ExportContext): PathAttributes {
     ...rest,
     asPath: prependAs(attributes.asPath, localAs),
     // MED is for the AS next to the one that set it, and goes no further (RFC 4271 §5.1.4).
-    ...(path.source === undefined && multiExitDisc !== undefined ? { multiExitDisc } : {}),
+    ...(source === undefined && multiExitDisc !== undefined ? { multiExitDisc } : {}),
     ...(extendedCommunities === undefined
       ? {}
       : { extendedCommunities: extendedCommunities.filter((value) => (value & NON_TRANSITIVE) === 0n) }),
   };
 }
 
-function toInternal(path: Path, family: Family, context: ExportContext): PathAttributes {
-  const { source, route } = path;
-  const { attributes } = route;
-  if (source === undefined) return { ...attributes, localPref: context.ownLocalPref[family] };
+function toInternal(
+  { source }: Path,
+  attributes: PathAttributes,
+  family: Family,
+  context: ExportContext,
+): PathAttributes {
+  if (source === undefined) {
+    return { ...attributes, localPref: attributes.localPref ?? context.ownLocalPref[family] };
+  }
   const internal: PathAttributes = {
     ...attributes,
     localPref: attributes.localPref ?? DEFAULT_LOCAL_PREF,
@@ -119,14 +128,4 @@ function toInternal(path: Path, family: Family, context: ExportContext): PathAtt
     originatorId: attributes.originatorId ?? source.identifier,
     clusterList: [context.clusterId, ...(attributes.clusterList ?? [])],
   };
-}
-
-/** Puts our AS in front (RFC 4271 §5.1.2 b). Confederation segments stay inside the confederation (RFC 5065 §4). */
-export function prependAs(asPath: readonly AsPathSegment[], asNumber: number): readonly AsPathSegment[] {
-  const path = asPath.filter(({ type }) => type === 'sequence' || type === 'set');
-  const [first, ...rest] = path;
-  if (first?.type === 'sequence' && first.asNumbers.length < SEGMENT_LIMIT) {
-    return [{ type: 'sequence', asNumbers: [asNumber, ...first.asNumbers] }, ...rest];
-  }
-  return [{ type: 'sequence', asNumbers: [asNumber] }, ...path];
 }

@@ -3,7 +3,12 @@
  * and what is set on entry. A route that is not usable counts as withdrawn (§9.1: excluded from the decision).
  */
 import type { Address } from '../../net/address.ts';
+import type { Prefix } from '../../net/prefix.ts';
+import { DEFAULT_LOCAL_PREF } from '../rib/route.ts';
 import type { NextHop, PathAttributes } from '../wire/message.ts';
+import type { FilterChain } from './bgp-filter.ts';
+import { metricOfLocalPref } from './preference.ts';
+import { type RouteEdit, UNCHANGED } from './route-edit.ts';
 
 export interface ImportContext {
   readonly external: boolean;
@@ -14,6 +19,8 @@ export interface ImportContext {
   readonly allowedOwnAs: number;
   /** Addresses of this node. */
   readonly ownAddresses: readonly Address[];
+  /** The peer's BGPFilters; undefined if it has none. */
+  readonly filters: FilterChain | undefined;
 }
 
 export type ImportRefusal =
@@ -48,4 +55,23 @@ export function importedAttributes(attributes: PathAttributes, context: ImportCo
   if (!context.external) return attributes;
   const { localPref: _preference, originatorId: _originator, clusterList: _clusters, ...rest } = attributes;
   return rest;
+}
+
+/**
+ * What the peer's filters say of a prefix with these attributes, which are those from {@link importedAttributes}: how
+ * it is changed, or undefined if it is refused. What no filter decides is taken as it is.
+ */
+export function importEdit(
+  prefix: Prefix,
+  attributes: PathAttributes,
+  filters: FilterChain,
+): RouteEdit | undefined {
+  const verdict = filters({
+    prefix,
+    attributes,
+    learned: true,
+    metric: metricOfLocalPref(attributes.localPref ?? DEFAULT_LOCAL_PREF),
+  });
+  if (verdict === undefined) return UNCHANGED;
+  return verdict.accept ? verdict.edit : undefined;
 }

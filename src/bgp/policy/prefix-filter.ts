@@ -1,31 +1,61 @@
 /**
  * Which prefixes leave this node: Calico's export chain as its users know it from BIRD (`calico_export_to_bgp_peers`
  * and `calico_aggr`), for own and learned routes alike. First match decides; what nothing accepts stays here, so that
- * a node is no transit for what its upstream routers tell it.
+ * a node is no transit for what its upstream routers tell it. What leaves carries the communities of every
+ * prefixAdvertisement that it lies in.
  */
 import { familyOf } from '../../net/address.ts';
 import { type Prefix, prefixRange } from '../../net/prefix.ts';
+import type { LargeCommunity } from '../wire/message.ts';
+import { type RouteEdit, UNCHANGED } from './route-edit.ts';
 
 export interface ExportFacts {
   /** Own blocks. */
   readonly blocks: readonly Prefix[];
   readonly pools: readonly { readonly cidr: Prefix; readonly exported: boolean }[];
+  readonly services: readonly ServiceRange[];
+  readonly advertisements: readonly PrefixAdvertisement[];
+  /** This node reflects (RFC 4456). */
+  readonly reflector: boolean;
+}
+
+/** A range of service addresses (BGPConfiguration serviceClusterIPs, serviceExternalIPs, serviceLoadBalancerIPs). */
+export interface ServiceRange {
+  readonly cidr: Prefix;
+  readonly kind: 'cluster' | 'external' | 'load-balancer';
+  /** This node announces the whole range. */
+  readonly advertised: boolean;
+}
+
+/** Communities for everything within a range (BGPConfiguration.prefixAdvertisements). */
+export interface PrefixAdvertisement {
+  readonly cidr: Prefix;
+  /** RFC 1997. */
+  readonly communities: readonly number[];
+  /** RFC 8092. */
+  readonly largeCommunities: readonly LargeCommunity[];
 }
 
 export type ExportRule =
   | 'pool-not-exported'
   | 'own-block'
   | 'inside-own-block'
+  | 'service-range'
+  | 'inside-service-range'
   | 'exported-pool'
   | 'not-in-a-pool';
 
-export interface ExportVerdict {
-  readonly accept: boolean;
+export interface PrefixVerdict {
+  /** `elevated`: only a route whose metric is better than that of ordinary routes (a workload that is moving here). */
+  readonly accept: boolean | 'elevated';
   readonly rule: ExportRule;
+  /** What is done to a route that may go; prefixes with the same communities have the same object. */
+  readonly edit: RouteEdit;
 }
 
 interface Step {
-  readonly verdict: ExportVerdict;
+  readonly accept: PrefixVerdict['accept'];
+  readonly rule: ExportRule;
   readonly relation: 'equal' | 'within';
   readonly nets: (facts: ExportFacts) => readonly Prefix[];
 }
@@ -33,26 +63,41 @@ interface Step {
 const STEPS: readonly Step[] = [
   {
     // IPPool.disableBGPExport; `disabled` is only about new allocations and does not stop export.
-    verdict: { accept: false, rule: 'pool-not-exported' },
+    accept: false,
+    rule: 'pool-not-exported',
     relation: 'within',
     nets: ({ pools }) => pools.filter((pool) => !pool.exported).map((pool) => pool.cidr),
   },
-  { verdict: { accept: true, rule: 'own-block' }, relation: 'equal', nets: ({ blocks }) => blocks },
+  { accept: true, rule: 'own-block', relation: 'equal', nets: ({ blocks }) => blocks },
   {
-    // The block speaks for them.
-    verdict: { accept: false, rule: 'inside-own-block' },
+    // The block speaks for them, but for a workload that is live-migrated and has two homes for a moment.
+    accept: 'elevated',
+    rule: 'inside-own-block',
     relation: 'within',
     nets: ({ blocks }) => blocks,
   },
   {
+    accept: true,
+    rule: 'service-range',
+    relation: 'equal',
+    nets: ({ services }) => services.filter(({ advertised }) => advertised).map(({ cidr }) => cidr),
+  },
+  {
+    // Single addresses, which other nodes announce for services that only they serve.
+    accept: true,
+    rule: 'inside-service-range',
+    relation: 'within',
+    nets: ({ services, reflector }) =>
+      reflector ? services.filter(({ kind }) => kind !== 'cluster').map(({ cidr }) => cidr) : [],
+  },
+  {
     // Also borrowed host prefixes outside own blocks, and what a reflector passes on.
-    verdict: { accept: true, rule: 'exported-pool' },
+    accept: true,
+    rule: 'exported-pool',
     relation: 'within',
     nets: ({ pools }) => pools.filter((pool) => pool.exported).map((pool) => pool.cidr),
   },
 ];
-
-const DEFAULT_VERDICT: ExportVerdict = { accept: false, rule: 'not-in-a-pool' };
 
 interface Range {
   readonly family: 4 | 6;
@@ -60,32 +105,77 @@ interface Range {
   readonly last: bigint;
 }
 
-/** The chain, compiled for one set of facts. */
+/** The chain, compiled for one set of facts. Verdicts are kept: prefixes are judged once, not once per peer. */
 export class PrefixFilter {
   private readonly steps: readonly {
-    readonly verdict: ExportVerdict;
+    readonly accept: PrefixVerdict['accept'];
+    readonly rule: ExportRule;
     readonly matches: (prefix: Prefix, range: Range) => boolean;
   }[];
+  private readonly advertisements: readonly (PrefixAdvertisement & { readonly range: Range })[];
+  private readonly services: readonly Range[];
+  private readonly edits = new Map<string, RouteEdit>();
+  private readonly verdicts = new Map<Prefix, PrefixVerdict>();
 
   constructor(facts: ExportFacts) {
-    this.steps = STEPS.map(({ verdict, relation, nets }) => {
+    this.steps = STEPS.map(({ accept, rule, relation, nets }) => {
       const prefixes = nets(facts);
       const equal = new Set(prefixes);
       const ranges = prefixes.map(rangeOf);
       return {
-        verdict,
+        accept,
+        rule,
         matches:
           relation === 'equal'
             ? (prefix: Prefix) => equal.has(prefix)
             : (_: Prefix, range: Range) => ranges.some((outer) => covers(outer, range)),
       };
     });
+    this.services = facts.services.map(({ cidr }) => rangeOf(cidr));
+    this.advertisements = facts.advertisements.map((entry) => ({ ...entry, range: rangeOf(entry.cidr) }));
   }
 
-  /** Whether a prefix may be advertised, and by which rule. */
-  verdict(prefix: Prefix): ExportVerdict {
+  /** Whether a prefix may be advertised, by which rule, and with what communities. */
+  verdict(prefix: Prefix): PrefixVerdict {
+    let verdict = this.verdicts.get(prefix);
+    if (verdict === undefined) this.verdicts.set(prefix, (verdict = this.judge(prefix)));
+    return verdict;
+  }
+
+  /** Service addresses are answered on every node, so what others say of them is not for the kernel. */
+  isService(prefix: Prefix): boolean {
+    if (this.services.length === 0) return false;
     const range = rangeOf(prefix);
-    return this.steps.find((step) => step.matches(prefix, range))?.verdict ?? DEFAULT_VERDICT;
+    return this.services.some((service) => covers(service, range));
+  }
+
+  /** The prefix is gone: its verdict need not be kept. */
+  forget(prefix: Prefix): void {
+    this.verdicts.delete(prefix);
+  }
+
+  private judge(prefix: Prefix): PrefixVerdict {
+    const range = rangeOf(prefix);
+    const step = this.steps.find((candidate) => candidate.matches(prefix, range));
+    if (step === undefined) return { accept: false, rule: 'not-in-a-pool', edit: UNCHANGED };
+    const { accept, rule } = step;
+    return { accept, rule, edit: accept === false ? UNCHANGED : this.editFor(range) };
+  }
+
+  private editFor(range: Range): RouteEdit {
+    const matching = this.advertisements.filter((entry) => covers(entry.range, range));
+    if (matching.length === 0) return UNCHANGED;
+    const key = matching.map(({ cidr }) => cidr).join(' ');
+    let edit = this.edits.get(key);
+    if (edit === undefined) {
+      edit = {
+        communities: matching.flatMap(({ communities }) => communities),
+        largeCommunities: matching.flatMap(({ largeCommunities }) => largeCommunities),
+        prepend: [],
+      };
+      this.edits.set(key, edit);
+    }
+    return edit;
   }
 }
 

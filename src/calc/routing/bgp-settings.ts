@@ -1,9 +1,17 @@
 /** BGPConfiguration in effect: `default` for all nodes, `node.NAME` for what one node may differ in (reference §2.2). */
 import type { Family } from '../../net/address.ts';
-import { parseDuration } from '../../model/fields.ts';
+import { netPrefix, parseDuration } from '../../model/fields.ts';
+import type { RoutingPlan } from '../output.ts';
+import { communitySet } from './filter-plan.ts';
 import type { BGPConfiguration } from '../../model/kinds/bgp-configuration.ts';
 
 type Spec = BGPConfiguration['spec'];
+
+const serviceKinds = [
+  ['cluster', 'serviceClusterIPs'],
+  ['external', 'serviceExternalIPs'],
+  ['load-balancer', 'serviceLoadBalancerIPs'],
+] as const;
 
 /** Calico's default AS number (a private one of RFC 6996). */
 export const defaultAsNumber = 64_512;
@@ -39,6 +47,33 @@ export class BgpSettings {
       4: this.common?.ipv4NormalRoutePriority ?? defaultRoutePriority,
       6: this.common?.ipv6NormalRoutePriority ?? defaultRoutePriority,
     };
+  }
+
+  /** Ranges of service addresses; `announcing` is whether this node may attract their traffic. */
+  services(announcing: boolean): RoutingPlan['services'] {
+    const { serviceLoadBalancerAggregation: aggregation } = this.common ?? {};
+    return serviceKinds.flatMap(([kind, field]) =>
+      (this.common?.[field] ?? []).map(({ cidr }) => ({
+        cidr: netPrefix(cidr),
+        kind,
+        // Without aggregation only single addresses of services are announced, by whoever serves them.
+        advertised: announcing && !(kind === 'load-balancer' && aggregation === 'Disabled'),
+      })),
+    );
+  }
+
+  /** Communities by range, with the names of BGPConfiguration.communities replaced by what they stand for. */
+  get advertisements(): RoutingPlan['advertisements'] {
+    const named = new Map(this.common?.communities?.map(({ name, value }) => [name, value]));
+    return (this.common?.prefixAdvertisements ?? []).map(({ cidr, communities }) => ({
+      cidr: netPrefix(cidr),
+      ...communitySet(communities.map((text) => named.get(text) ?? text)),
+    }));
+  }
+
+  /** Whether a node listens on its own addresses only. */
+  bindsToNode(nodeName: string): boolean {
+    return (this.objects.get(`node.${nodeName}`)?.bindMode ?? this.common?.bindMode) === 'NodeIP';
   }
 
   /** The port that a node was told to listen on; undefined if none was. */

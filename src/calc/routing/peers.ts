@@ -52,12 +52,10 @@ export function planPeers(inputs: PeeringInputs): PeerPlan[] {
 
 /** What a BGPPeer asks for that is not acted on; undefined if there is nothing of the kind. */
 export function unsupportedPeerFields(spec: PeerSpec): string | undefined {
-  const fields = (['localWorkloadSelector', 'filters', 'password', 'reachableBy'] as const).filter(
-    (field) => {
-      const value = spec[field];
-      return value !== undefined && !(Array.isArray(value) && value.length === 0);
-    },
-  );
+  const fields = (['localWorkloadSelector', 'password', 'reachableBy'] as const).filter((field) => {
+    const value = spec[field];
+    return value !== undefined && !(Array.isArray(value) && value.length === 0);
+  });
   return fields.length === 0 ? undefined : `not acted on: ${fields.join(', ')}`;
 }
 
@@ -222,6 +220,7 @@ function planOf(
     ...(keepaliveTime === undefined ? {} : { keepaliveTime }),
     ...(spec?.ttlSecurity ? { ttlSecurity: spec.ttlSecurity } : {}),
     allowedOwnAs: spec?.numAllowedLocalASNumbers ?? 0,
+    filters: spec?.filters ?? [],
   };
 }
 

@@ -12,6 +12,14 @@ import { OwnRoutes } from './own-routes.ts';
 import { planPeers } from './peers.ts';
 import { type Router, routerOf } from './router.ts';
 
+type SessionsPlan = Pick<
+  RoutingPlan,
+  'node' | 'listenPort' | 'listenAddresses' | 'peers' | 'services' | 'advertisements' | 'routePriority'
+>;
+
+/** Kubernetes' label for nodes that service traffic is to stay away from. */
+const noServicesLabel = 'node.kubernetes.io/exclude-from-external-load-balancers';
+
 export class RoutingCalculator {
   private readonly routers = new Map<string, Router>();
   private readonly peers = new Map<string, BGPPeer['spec']>();
@@ -71,7 +79,11 @@ export class RoutingCalculator {
     const plan: RoutingPlan = {
       ...(sessions.node === undefined ? {} : { node: sessions.node }),
       listenPort: sessions.listenPort,
+      listenAddresses: sessions.listenAddresses,
       peers: sessions.peers,
+      services: sessions.services,
+      advertisements: sessions.advertisements,
+      filters: {},
       blocks: routes.blocks,
       outsideWorkloads: routes.outsideWorkloads,
       pools: this.poolsDirty || before === undefined ? this.planPools() : before.pools,
@@ -83,17 +95,22 @@ export class RoutingCalculator {
     return plan;
   }
 
-  private planSessions(): Pick<RoutingPlan, 'node' | 'listenPort' | 'peers' | 'routePriority'> {
+  private planSessions(): SessionsPlan {
     const own = this.routers.get(this.nodeName);
     const { settings } = this;
     const common = {
       listenPort: settings.configuredPort(this.nodeName) ?? defaultPort,
+      advertisements: settings.advertisements,
       routePriority: settings.routePriority,
     };
-    if (own === undefined) return { ...common, peers: [] };
+    if (own === undefined) {
+      return { ...common, listenAddresses: [], services: settings.services(false), peers: [] };
+    }
     const { name, addresses, subnets, clusterId } = own;
     return {
       ...common,
+      listenAddresses: settings.bindsToNode(name) ? Object.values(addresses) : [],
+      services: settings.services(own.labels.get(noServicesLabel) !== 'true'),
       node: {
         name,
         asNumber: own.asNumber ?? settings.asNumber,

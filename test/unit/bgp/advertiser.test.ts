@@ -1,12 +1,16 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { Advertiser } from '../../../src/bgp/advertiser.ts';
 import type { ExportContext } from '../../../src/bgp/policy/export.ts';
+import { ExportPolicy } from '../../../src/bgp/policy/export-policy.ts';
+import { PrefixFilter } from '../../../src/bgp/policy/prefix-filter.ts';
+import { UNCHANGED } from '../../../src/bgp/policy/route-edit.ts';
 import { MapRib } from '../../../src/bgp/rib/map-rib.ts';
 import { decodeMessage, encodeMessage } from '../../../src/bgp/wire/codec.ts';
 import { MessageFramer } from '../../../src/bgp/wire/framer.ts';
 import { BASIC_WIRE, type ReceivedMessage, type WireOptions } from '../../../src/bgp/wire/message.ts';
 import { type Family, address } from '../../../src/net/address.ts';
 import { prefix, type Prefix } from '../../../src/net/prefix.ts';
+import { NO_FACTS } from './policy/make.ts';
 import { attributes, path, source, table } from './rib/make.ts';
 
 const peer = source('10.0.0.2');
@@ -19,6 +23,11 @@ const context: ExportContext = {
   nextHopMode: 'auto',
   ownAddresses: { 4: address('10.0.0.1'), 6: address('fd00::1') },
   sharedNetworks: [],
+  policy: new ExportPolicy({
+    prefixes: new PrefixFilter(NO_FACTS),
+    filters: ({ prefix: at }) => ({ accept: !hidden.has(at), rule: 'hidden', edit: UNCHANGED }),
+    normalMetric: { 4: 1024, 6: 1024 },
+  }),
   ownLocalPref: { 4: 100, 6: 100 },
 };
 const P4 = prefix('10.65.1.0/26');
@@ -52,7 +61,6 @@ function advertiser(enhancedRouteRefresh = false): Advertiser {
     wire,
     enhancedRouteRefresh,
     context,
-    exportable: (at) => !hidden.has(at),
     congested: () => congested,
     write: (bytes) => framer.push(bytes),
     send: (message) => framer.push(encodeMessage(message, wire)),

@@ -20,6 +20,7 @@ const context: ImportContext = {
   clusterId: undefined,
   allowedOwnAs: 0,
   ownAddresses: [address('10.0.0.1')],
+  filters: undefined,
 };
 
 let rib: MapRib;

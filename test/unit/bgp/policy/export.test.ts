@@ -5,14 +5,17 @@ import {
   NO_EXPORT,
   NO_EXPORT_SUBCONFED,
   exportRoute,
-  localPrefOfMetric,
   mayAdvertise,
-  prependAs,
 } from '../../../../src/bgp/policy/export.ts';
 import type { Path } from '../../../../src/bgp/rib/route.ts';
+import { ExportPolicy } from '../../../../src/bgp/policy/export-policy.ts';
+import { localPrefOfMetric } from '../../../../src/bgp/policy/preference.ts';
+import { PrefixFilter } from '../../../../src/bgp/policy/prefix-filter.ts';
+import { UNCHANGED, prependAs } from '../../../../src/bgp/policy/route-edit.ts';
 import { address } from '../../../../src/net/address.ts';
 import { prefix } from '../../../../src/net/prefix.ts';
 import { path, source, table } from '../rib/make.ts';
+import { NO_FACTS } from './make.ts';
 
 const external = source('10.0.0.1');
 const otherExternal = source('10.0.0.2');
@@ -29,6 +32,11 @@ function towards(peer = external, fields: Partial<ExportContext> = {}): ExportCo
     nextHopMode: 'auto',
     ownAddresses: { 4: address('10.0.0.9'), 6: address('fd00::9') },
     sharedNetworks: [],
+    policy: new ExportPolicy({
+      prefixes: new PrefixFilter(NO_FACTS),
+      filters: undefined,
+      normalMetric: { 4: 1024, 6: 1024 },
+    }),
     ownLocalPref: { 4: localPrefOfMetric(1024), 6: localPrefOfMetric(2048) },
     ...fields,
   };
@@ -38,7 +46,7 @@ function exported(
   ...args: [from: Parameters<typeof exportRoute>[0], context: ExportContext, family?: 4 | 6]
 ) {
   const [from, context, family = 4] = args;
-  const route = exportRoute(from, family, context, table);
+  const route = exportRoute(from, UNCHANGED, family, context, table);
   return route === undefined ? undefined : { ...route.attributes, nextHop: route.nextHop?.address };
 }
 

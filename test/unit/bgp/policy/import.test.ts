@@ -10,6 +10,7 @@ const context: ImportContext = {
   clusterId: address('1.0.0.1'),
   allowedOwnAs: 0,
   ownAddresses: [address('10.0.0.9'), address('fd00::9')],
+  filters: undefined,
 };
 const internal = { ...context, external: false };
 const nextHop = { address: address('10.0.0.1') };

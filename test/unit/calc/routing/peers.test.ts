@@ -39,6 +39,7 @@ describe('the mesh', () => {
       nextHopMode: 'auto',
       restartTime: 120,
       allowedOwnAs: 0,
+      filters: [],
     });
   });
 
@@ -139,6 +140,7 @@ describe('a BGPPeer', () => {
       keepaliveTime: '10s',
       ttlSecurity: 2,
       numAllowedLocalASNumbers: 3,
+      filters: ['second', 'first'],
     });
     const planned = peersOf('one', [one, noMesh, peer]).get('Global_172_16_0_254')!;
     expect(planned).toMatchObject({
@@ -148,6 +150,7 @@ describe('a BGPPeer', () => {
       keepaliveTime: 10,
       ttlSecurity: 2,
       allowedOwnAs: 3,
+      filters: ['second', 'first'],
     });
     expect(planned.sourceAddress).toBeUndefined();
   });
@@ -191,9 +194,9 @@ describe('a BGPPeer', () => {
 
   it('is accepted though parts of it are not acted on, and says so', () => {
     const graph = new CalcGraph({ nodeName: 'one' });
-    const peer = put('BGPPeer', 'tor', { peerIP: '10.9.9.1', asNumber: 65000, filters: ['in'] });
+    const peer = put('BGPPeer', 'tor', { peerIP: '10.9.9.1', asNumber: 65000, reachableBy: '10.0.0.1' });
     graph.update(peer.key, peer.resource);
-    expect(graph.flush().problems.get('BGPPeer/tor')).toBe('not acted on: filters');
+    expect(graph.flush().problems.get('BGPPeer/tor')).toBe('not acted on: reachableBy');
     graph.update(peer.key, undefined);
     expect(graph.flush().problems.get('BGPPeer/tor')).toBeUndefined();
   });

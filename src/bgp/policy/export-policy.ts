@@ -1,0 +1,46 @@
+/**
+ * What a group of peers is told, prefix by prefix: the BGPFilters of the peer first, then the built-in chain
+ * (prefix-filter.ts). One object serves all peers with the same filters and session type, and depends on nothing else
+ * of theirs: peers that share it, their addresses and their mode of next hops can share what is sent.
+ */
+import { type Family, familyOf } from '../../net/address.ts';
+import type { Prefix } from '../../net/prefix.ts';
+import { DEFAULT_LOCAL_PREF, type Path } from '../rib/route.ts';
+import type { FilterChain, Verdict } from './bgp-filter.ts';
+import { metricOfLocalPref } from './preference.ts';
+import type { PrefixFilter } from './prefix-filter.ts';
+
+export interface ExportPolicyOptions {
+  readonly prefixes: PrefixFilter;
+  /** Undefined: the peers have no filters. */
+  readonly filters: FilterChain | undefined;
+  /** Metric of ordinary routes; a route with less is elevated. */
+  readonly normalMetric: Readonly<Record<Family, number>>;
+}
+
+export class ExportPolicy {
+  constructor(private readonly options: ExportPolicyOptions) {}
+
+  /** Whether a path may be told, by which rule, and what is changed in it. The same object for the same rule and edit. */
+  judge(prefix: Prefix, path: Path): Verdict {
+    const { filters, prefixes } = this.options;
+    const decided = filters?.({
+      prefix,
+      attributes: path.route.attributes,
+      learned: path.source !== undefined,
+      metric: this.metricOf(prefix, path),
+    });
+    if (decided !== undefined) return decided;
+    const { accept, rule, edit } = prefixes.verdict(prefix);
+    return { accept: accept === 'elevated' ? this.isElevated(prefix, path) : accept, rule, edit };
+  }
+
+  private isElevated(prefix: Prefix, path: Path): boolean {
+    return this.metricOf(prefix, path) < this.options.normalMetric[familyOf(prefix)];
+  }
+
+  private metricOf(prefix: Prefix, { source, route }: Path): number {
+    if (source === undefined) return this.options.normalMetric[familyOf(prefix)];
+    return metricOfLocalPref(route.attributes.localPref ?? DEFAULT_LOCAL_PREF);
+  }
+}

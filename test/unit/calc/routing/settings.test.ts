@@ -1,0 +1,84 @@
+import { describe, expect, it } from 'vitest';
+import { CalcGraph } from '../../../../src/calc/graph.ts';
+import type { RoutingPlan } from '../../../../src/calc/output.ts';
+import { type Change, put } from '../world.ts';
+
+function plan(...changes: readonly Change[]): RoutingPlan {
+  const graph = new CalcGraph({ nodeName: 'one' });
+  for (const { key, resource } of changes) graph.update(key, resource);
+  return graph.flush().routing!;
+}
+
+const bgp = { ipv4Address: '172.16.0.1/24', ipv6Address: 'fd16::1/64' };
+const one = put('Node', 'one', { bgp });
+
+describe('BGPConfiguration', () => {
+  it('without an object has no services, no communities, and listens everywhere on port 179', () => {
+    expect(plan(one)).toMatchObject({
+      listenPort: 179,
+      listenAddresses: [],
+      services: [],
+      advertisements: [],
+      filters: {},
+      routePriority: { 4: 1024, 6: 1024 },
+    });
+  });
+
+  it('gives communities to ranges, by name or value, standard or large', () => {
+    const configuration = put('BGPConfiguration', 'default', {
+      communities: [
+        { name: 'rack', value: '64512:100' },
+        { name: 'site', value: '4200000000:1:2' },
+      ],
+      prefixAdvertisements: [
+        { cidr: '10.65.0.0/16', communities: ['rack', 'site', '65535:65281'] },
+        { cidr: 'fd65::/64', communities: ['1:2:3'] },
+      ],
+    });
+    expect(plan(one, configuration).advertisements).toEqual([
+      {
+        cidr: '10.65.0.0/16',
+        communities: [64512 * 65536 + 100, 0xffffff01],
+        largeCommunities: [{ global: 4_200_000_000, local1: 1, local2: 2 }],
+      },
+      { cidr: 'fd65::/64', communities: [], largeCommunities: [{ global: 1, local1: 2, local2: 3 }] },
+    ]);
+  });
+
+  const services = {
+    serviceClusterIPs: [{ cidr: '10.96.0.0/16' }, { cidr: 'fd96::/112' }],
+    serviceExternalIPs: [{ cidr: '203.0.113.0/28' }],
+    serviceLoadBalancerIPs: [{ cidr: '192.0.2.0/24' }],
+  };
+
+  it('has this node announce the ranges of services', () => {
+    expect(plan(one, put('BGPConfiguration', 'default', services)).services).toEqual([
+      { cidr: '10.96.0.0/16', kind: 'cluster', advertised: true },
+      { cidr: 'fd96::/112', kind: 'cluster', advertised: true },
+      { cidr: '203.0.113.0/28', kind: 'external', advertised: true },
+      { cidr: '192.0.2.0/24', kind: 'load-balancer', advertised: true },
+    ]);
+  });
+
+  it('does not announce them from a node that is labelled so, nor unaggregated load-balancer ranges whole', () => {
+    const advertised = (...changes: readonly Change[]) =>
+      plan(...changes).services.map((service) => service.advertised);
+    const label = 'node.kubernetes.io/exclude-from-external-load-balancers';
+    const excluded = put('Node', 'one', { bgp }, { [label]: 'true' });
+    expect(advertised(excluded, put('BGPConfiguration', 'default', services))).toEqual([
+      false,
+      false,
+      false,
+      false,
+    ]);
+    const single = { ...services, serviceLoadBalancerAggregation: 'Disabled' };
+    expect(advertised(one, put('BGPConfiguration', 'default', single))).toEqual([true, true, true, false]);
+  });
+
+  it('listens on the addresses of the node only with bindMode NodeIP, which a node may have for itself', () => {
+    const all = put('BGPConfiguration', 'default', { bindMode: 'NodeIP', listenPort: 1790 });
+    const own = put('BGPConfiguration', 'node.one', { bindMode: 'None', listenPort: 1791 });
+    expect(plan(one, all)).toMatchObject({ listenPort: 1790, listenAddresses: ['172.16.0.1', 'fd16::1'] });
+    expect(plan(one, all, own)).toMatchObject({ listenPort: 1791, listenAddresses: [] });
+  });
+});
