@@ -1,0 +1,27 @@
+/** margayctl as it is shipped, built from the sources as they are now. */
+import { chmod } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Plugin, build } from 'esbuild';
+
+/** Builds the bundle into a folder and gives its path; it runs by itself (`#!`), as root installs it. */
+export async function buildCtl(folder: string): Promise<string> {
+  // By a path that TypeScript does not follow: the plugin is JavaScript, as the build is.
+  const plugin = new URL('../../deploy/etcd3-protos.mjs', import.meta.url).pathname;
+  const { etcd3Protos } = (await import(plugin)) as { etcd3Protos: () => Plugin };
+  const outfile = join(folder, 'margayctl');
+  await build({
+    entryPoints: [new URL('../../src/margayctl.ts', import.meta.url).pathname],
+    outfile,
+    bundle: true,
+    platform: 'node',
+    target: 'node20',
+    format: 'cjs',
+    charset: 'utf8',
+    legalComments: 'none',
+    banner: { js: '#!/usr/bin/env node' },
+    plugins: [etcd3Protos()],
+    logLevel: 'silent',
+  });
+  await chmod(outfile, 0o755);
+  return outfile;
+}
