@@ -11,6 +11,8 @@ import type { Logger } from '../base/log.ts';
 import type { FelixParameters } from '../calc/felix-config.ts';
 import type { CalcDelta, LocalEndpoint } from '../calc/output.ts';
 import type { DataplaneStatus } from '../model/agent-status.ts';
+import type { Address } from '../net/address.ts';
+import { Conntrack } from '../netlink/conntrack.ts';
 import type { KernelEvent, Monitor, RouteKernel } from '../netlink/kernel.ts';
 import { openLinuxKernel } from '../netlink/linux.ts';
 import { foreignForwardChains } from '../nftables/foreign-chains.ts';
@@ -19,6 +21,7 @@ import { forwardObstacles } from './forward-check.ts';
 import { LinkTable } from './links.ts';
 import { PolicyTable } from './policy-table.ts';
 import { renderOptions } from './render-options.ts';
+import { StaleConnections } from './stale-connections.ts';
 import { applyHostSettings, applyInterfaceSettings } from './sysctls.ts';
 import { WorkloadRoutes } from './workload-routes.ts';
 
@@ -46,11 +49,14 @@ export class Dataplane {
   private readonly interfaces = new Map<string, string>();
   /** Interfaces of workloads that appeared and whose settings are to be written. */
   private readonly unsettled = new Set<string>();
+  private readonly stale: StaleConnections;
   private table: PolicyTable | undefined;
   private routes: WorkloadRoutes | undefined;
   private felix: FelixParameters | undefined;
   private monitor: Monitor | undefined;
   private unread = true;
+  /** Whether there was an apply: what the first one finds in the kernel is an earlier agent's. */
+  private started = false;
   private problems: readonly string[] = [];
   private refresh: { cancel(): void } | undefined;
 
@@ -59,6 +65,7 @@ export class Dataplane {
     private readonly options: DataplaneOptions,
   ) {
     this.clock = options.clock ?? systemClock;
+    this.stale = new StaleConnections(() => new Conntrack(place(options)), options.log);
   }
 
   /** Opens the kernel. Rejects with a ConfigError that says what to do when a privilege is missing. */
@@ -83,7 +90,9 @@ export class Dataplane {
       else this.policies.add(id);
     }
     this.table?.update(delta);
+    const before = [...delta.endpoints.keys()].flatMap((key) => this.endpoints.get(key) ?? []);
     for (const [key, endpoint] of delta.endpoints) this.updateEndpoint(key, endpoint);
+    this.releaseAddresses(before);
     if (delta.routing !== undefined) this.routes?.setBlackholes(delta.routing.blocks);
   }
 
@@ -104,6 +113,7 @@ export class Dataplane {
       }
     }
     await table.apply();
+    await this.cleanConnections(routes);
     const problems = [...this.configureHost(), ...this.configureInterfaces(), ...(await routes.apply(true))];
     if (problems.join() !== this.problems.join() && problems.length > 0) {
       this.options.log.warn({ problems }, 'some of the dataplane could not be programmed');
@@ -125,8 +135,23 @@ export class Dataplane {
   close(): void {
     this.refresh?.cancel();
     this.monitor?.close();
+    this.stale.close();
     this.table?.close();
     this.kernel.close();
+  }
+
+  /**
+   * Policy is new, routes are old: the time at which connections of an earlier workload end for the next one that has
+   * its address.
+   */
+  private async cleanConnections(routes: WorkloadRoutes): Promise<void> {
+    if (!this.started) this.stale.add(routes.misplaced());
+    this.started = true;
+    const cleaning = this.stale.clean();
+    const awaited = [...this.endpoints.values()].some(({ addresses }) =>
+      addresses.some((address) => this.stale.has(address)),
+    );
+    if (awaited) await cleaning;
   }
 
   private configure(felix: FelixParameters): void {
@@ -193,6 +218,18 @@ export class Dataplane {
     this.routes?.setInterface(endpoint.interfaceName, endpoint.addresses);
     if (this.interfaces.get(endpoint.interfaceName) !== key) this.unsettled.add(endpoint.interfaceName);
     this.interfaces.set(endpoint.interfaceName, key);
+  }
+
+  /** Whatever had an address on another interface, or has it no longer, was another workload. */
+  private releaseAddresses(before: readonly LocalEndpoint[]): void {
+    const places = ({ interfaceName, addresses }: LocalEndpoint): (readonly [string, Address])[] =>
+      addresses.map((address) => [`${interfaceName} ${address}`, address]);
+    const left = new Map(before.flatMap(places));
+    if (left.size === 0) return;
+    for (const endpoint of this.endpoints.values()) {
+      for (const [place] of places(endpoint)) left.delete(place);
+    }
+    this.stale.add(left.values());
   }
 
   private startMonitor(): void {

@@ -8,7 +8,7 @@
 import { DeltaTracker } from '../base/delta.ts';
 import type { Logger } from '../base/log.ts';
 import { type Address, type Family, familyOf } from '../net/address.ts';
-import { type Prefix, hostPrefix } from '../net/prefix.ts';
+import { type Prefix, hostPrefix, isHostPrefix, prefixAddress } from '../net/prefix.ts';
 import {
   type KernelEvent,
   type NewRoute,
@@ -65,6 +65,15 @@ export class WorkloadRoutes {
   /** Whether the kernel differs from what is wanted. */
   get pending(): boolean {
     return this.routes.pending > 0;
+  }
+
+  /** Addresses whose route in the kernel leads to another interface than it will, or to one that is not wanted. */
+  misplaced(): Address[] {
+    const updates = [...this.routes.updates()].filter(({ actual }) => typeof actual === 'number');
+    return [...updates, ...this.routes.deletions()]
+      .map(({ key }) => key)
+      .filter(isHostPrefix)
+      .map(prefixAddress);
   }
 
   /** Reads everything of ours back. */
