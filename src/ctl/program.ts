@@ -1,5 +1,6 @@
 /** The command line of margayctl: calicoctl's commands, flags and habits. */
 import { Command, Option } from 'commander';
+import { addExplainCommand } from './commands/explain-command.ts';
 import { addGetCommand } from './commands/get-command.ts';
 import { addDatastoreCommands } from './commands/migrate-commands.ts';
 import { addModifyCommands } from './commands/modify-commands.ts';
@@ -44,6 +45,7 @@ export function ctlProgram(environment: CtlEnvironment): { program: Command; con
   addModifyCommands(program, context);
   addPatchCommands(program, context);
   addDatastoreCommands(program, context);
+  addExplainCommand(program, context);
   addNodeCommands(program, context);
   addVersionCommand(program, context);
   return { program, context };

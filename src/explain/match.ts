@@ -109,13 +109,14 @@ function* addressChecks(
     const outcome = decided(!inSome(peer.notNets));
     yield { field: `${side}.notNets`, outcome, wanted: `not in ${list(peer.notNets)}`, found: address };
   }
+  const found = state.describeAddress(address);
   for (const id of peer.sets) {
     const outcome = decided(state.holdsAddress(id, address));
-    yield { field: `${side}.selector`, outcome, wanted: state.describeSet(id), found: address };
+    yield { field: `${side}.selector`, outcome, wanted: state.describeSet(id), found };
   }
   for (const id of peer.notSets) {
     const outcome = decided(!state.holdsAddress(id, address));
-    yield { field: `${side}.notSelector`, outcome, wanted: `not ${state.describeSet(id)}`, found: address };
+    yield { field: `${side}.notSelector`, outcome, wanted: `not ${state.describeSet(id)}`, found };
   }
 }
 

@@ -17,6 +17,8 @@ export class PolicyState {
   readonly endpoints = new Map<string, LocalEndpoint>();
   /** Problems of single resources by `keyText`. */
   readonly problems = new Map<string, string>();
+  /** What people call an address, where they call it something. */
+  readonly names = new Map<Address, string>();
   private readonly sets = new Map<SetId, HeldSet>();
 
   /** Takes one delta in. */
@@ -48,6 +50,12 @@ export class PolicyState {
   /** Whether a `named-port` set holds the port of the address. */
   holdsPort(id: SetId, address: Address, protocol: number, port: number): boolean {
     return this.sets.get(id)?.members.has(`${address},${protocol},${port}`) === true;
+  }
+
+  /** An address, and who it is. */
+  describeAddress(address: Address): string {
+    const name = this.names.get(address);
+    return name === undefined ? address : `${address} (${name})`;
   }
 
   /** What a set is, in words. */

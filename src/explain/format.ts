@@ -1,0 +1,77 @@
+/** Explanations as text for people. */
+import { familyOf } from '../net/address.ts';
+import type { EndpointWalk, PolicyStep, RuleStep } from './evaluate.ts';
+import type { Explanation, PathAnswer } from './explanation.ts';
+import { protocolText } from './match.ts';
+import type { Packet } from './packet.ts';
+
+export interface FormatOptions {
+  /** Policies that do not apply as well. */
+  readonly all: boolean;
+}
+
+/** The walk of every path, the verdict, and where denied the nearest misses. */
+export function formatExplanation(explanation: Explanation, { all }: FormatOptions): string {
+  const { source, destination, paths, verdict, nearest, bystanders, notes } = explanation;
+  const decided = [...new Set(paths.flatMap(({ decidedBy }) => decidedBy))];
+  return [
+    `${source.name} -> ${destination.name}`,
+    ...paths.flatMap((path) => ['', ...pathLines(path)]),
+    ...(all && bystanders.length > 0
+      ? [
+          '',
+          'policies that do not apply',
+          ...bystanders.map(
+            ({ policy, workload, direction, reason }) =>
+              `  ${policy}  (${direction} of ${workload}: ${reason})`,
+          ),
+        ]
+      : []),
+    ...(nearest.length === 0 ? [] : ['', 'nearest rules that would allow it']),
+    ...nearest.flatMap(({ rule, suggestions }) => [
+      `  ${rule}`,
+      ...suggestions.map((text) => `    - ${text}`),
+    ]),
+    ...(notes.length === 0 ? [] : ['', ...notes.map((note) => `note: ${note}`)]),
+    '',
+    `verdict: ${verdict}${decided.length === 0 ? '' : ` by ${decided.join(', ')}`}`,
+    '',
+  ].join('\n');
+}
+
+function pathLines({ packet, verdict, walks }: PathAnswer): string[] {
+  return [`${packetText(packet)}: ${verdict}`, ...walks.flatMap(walkLines)];
+}
+
+function packetText(packet: Packet): string {
+  const { source, destination, protocol, sourcePort, destinationPort, icmp } = packet;
+  const host = (address: string, port: number | undefined): string =>
+    port === undefined ? address : `${familyOf(address) === 6 ? `[${address}]` : address}:${port}`;
+  const type = icmp === undefined ? '' : ` type ${icmp.type} code ${icmp.code}`;
+  return `${host(source, sourcePort)} -> ${host(destination, destinationPort)} ${protocolText(protocol)}${type}`;
+}
+
+function walkLines({ direction, workload, tiers, profiles, verdict, decidedBy }: EndpointWalk): string[] {
+  const lines = [`  ${direction} of ${workload}`];
+  if (tiers.length === 0) lines.push('    no policy applies: profiles decide');
+  for (const { name, policies, ended, defaultAction } of tiers) {
+    lines.push(`    tier ${name}`, ...policies.flatMap(policyLines));
+    if (ended) lines.push(`      end of tier: ${defaultAction}`);
+  }
+  if (profiles.length > 0) lines.push('    profiles', ...profiles.flatMap(policyLines));
+  lines.push(`    => ${verdict} by ${decidedBy.join(' or ')}`);
+  return lines;
+}
+
+function policyLines({ id, rules, failClosed }: PolicyStep): string[] {
+  if (failClosed !== undefined) return [`      ${id}`, `        denies everything: ${failClosed}`];
+  return [`      ${id}`, ...(rules.length === 0 ? ['        no rules'] : rules.map(ruleLine))];
+}
+
+function ruleLine({ id, action, outcome, checks }: RuleStep): string {
+  const first = checks.find((check) => check.outcome === outcome && outcome !== 'hit');
+  const reason =
+    first === undefined ? '' : `  ${first.field}: wants ${first.wanted}, packet has ${first.found}`;
+  const place = id.split('/').slice(-2).join('/');
+  return `        ${outcome.padEnd(7)} ${action.padEnd(5)} ${place}${reason}`;
+}

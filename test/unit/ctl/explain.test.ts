@@ -1,0 +1,101 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { CtlFixture } from './fixture-ctl.ts';
+
+const CLUSTER = `
+apiVersion: v1
+kind: Namespace
+metadata: {name: shop}
+---
+apiVersion: projectcalico.org/v3
+kind: WorkloadEndpoint
+metadata: {name: n1-k8s-web-eth0, namespace: shop, labels: {app: web}}
+spec: {orchestrator: k8s, node: n1, pod: web, endpoint: eth0, ipNetworks: [10.65.0.3/32], profiles: [kns.shop]}
+---
+apiVersion: projectcalico.org/v3
+kind: WorkloadEndpoint
+metadata: {name: n2-k8s-client-eth0, namespace: shop, labels: {app: client}}
+spec: {orchestrator: k8s, node: n2, pod: client, endpoint: eth0, ipNetworks: [10.65.0.2/32], profiles: [kns.shop]}
+---
+apiVersion: projectcalico.org/v3
+kind: NetworkPolicy
+metadata: {name: web, namespace: shop}
+spec:
+  selector: app == "web"
+  types: [Ingress]
+  ingress: [{action: Allow, protocol: TCP, source: {selector: app == "front"}, destination: {ports: [80]}}]
+`;
+
+const OPEN = `
+apiVersion: projectcalico.org/v3
+kind: NetworkPolicy
+metadata: {name: open, namespace: shop}
+spec: {order: 1, types: [Ingress], ingress: [{action: Allow, source: {selector: app == "client"}}]}
+`;
+
+describe('margayctl explain', () => {
+  let ctl: CtlFixture;
+  let files: string[];
+
+  beforeAll(() => {
+    ctl = new CtlFixture();
+    files = ['-f', ctl.file('cluster.yaml', CLUSTER)];
+  });
+  afterAll(() => ctl.dispose());
+
+  it('answers from files with no cluster, and exits with 0 for allow, 1 for deny, 2 for unknown', async () => {
+    const denied = await ctl.run(['explain', ...files, 'shop/client', 'shop/web:80']);
+    expect(denied).toMatchObject({ code: 1, errors: '' });
+    expect(denied.output).toContain('miss    allow ingress/0  source.selector');
+    expect(denied.output).toContain('verdict: deny by default/ingress/end-of-tier\n');
+    const allowed = await ctl.run(['explain', ...files, 'shop/web', 'shop/client:80']);
+    expect(allowed).toMatchObject({ code: 0, errors: '' });
+    const split = await ctl.run([
+      'explain',
+      ...files,
+      '10.65.0.0/24',
+      'shop/web:80',
+      '--with',
+      ctl.file('open.yaml', OPEN),
+    ]);
+    expect(split).toMatchObject({ code: 2, errors: '' });
+    expect(split.output).toContain('verdict: unknown');
+  });
+
+  it('exits with 2 for a question that it cannot answer', async () => {
+    expect(await ctl.run(['explain', ...files, 'shop/nobody', 'shop/web:80'])).toMatchObject({
+      code: 2,
+      errors: expect.stringContaining('there is no workload shop/nobody') as string,
+    });
+  });
+
+  it('answers from a datastore, with its revision', async () => {
+    expect((await ctl.run(['apply', ...files])).code).toBe(0);
+    const { code, output } = await ctl.run(['explain', 'shop/client', 'shop/web:80', '-o', 'json']);
+    expect(code).toBe(1);
+    const explanation = JSON.parse(output) as Record<string, unknown>;
+    expect(explanation).toMatchObject({
+      format: 'margay-explain/v1',
+      verdict: 'deny',
+      revision: expect.any(Number) as number,
+      paths: [{ decidedBy: ['default/ingress/end-of-tier'] }],
+      nearest: [{ rule: 'default/NetworkPolicy/shop/web/ingress/0' }],
+    });
+  });
+
+  it('takes pods that do not exist, by labels', async () => {
+    const labels = ['--src-labels', 'app=front', '--src-ns', 'shop'];
+    expect((await ctl.run(['explain', ...files, 'new', 'shop/web:80', ...labels])).code).toBe(0);
+    expect((await ctl.run(['explain', ...files, 'new', 'shop/web:81', ...labels])).code).toBe(1);
+  });
+
+  it('says what a change would change', async () => {
+    const question = ['explain', ...files, 'shop/client', 'shop/web:80'];
+    const added = await ctl.run([...question, '--with', ctl.file('open.yaml', OPEN)]);
+    expect(added.code).toBe(0);
+    expect(added.output).toContain('before the change: deny (changed)');
+    const removed = await ctl.run([...question, '--without', 'np/shop/web', '-o', 'json']);
+    expect(removed.code).toBe(0);
+    expect(JSON.parse(removed.output)).toMatchObject({ verdict: 'allow', before: { verdict: 'deny' } });
+    expect((await ctl.run([...question, '--without', 'np/shop/none'])).code).toBe(2);
+  });
+});
