@@ -7,7 +7,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
-import { etcd3Protos } from './etcd3-protos.mjs';
+import { etcd3Lazy } from './etcd3-lazy.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const dist = join(root, 'dist');
@@ -53,7 +53,7 @@ for (const { entry, bundle, budget } of ENTRIES) {
     sourcemap: 'linked',
     metafile: true,
     banner: { js: '#!/usr/bin/env node' },
-    plugins: [koffiBeside, etcd3Protos()],
+    plugins: [koffiBeside, etcd3Lazy()],
     logLevel: 'warning',
   });
   const file = Object.keys(result.metafile.outputs).find((name) => name.endsWith(bundle));

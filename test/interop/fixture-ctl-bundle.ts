@@ -6,8 +6,8 @@ import { type Plugin, build } from 'esbuild';
 /** Builds the bundle into a folder and gives its path; it runs by itself (`#!`), as root installs it. */
 export async function buildCtl(folder: string): Promise<string> {
   // By a path that TypeScript does not follow: the plugin is JavaScript, as the build is.
-  const plugin = new URL('../../deploy/etcd3-protos.mjs', import.meta.url).pathname;
-  const { etcd3Protos } = (await import(plugin)) as { etcd3Protos: () => Plugin };
+  const plugin = new URL('../../deploy/etcd3-lazy.mjs', import.meta.url).pathname;
+  const { etcd3Lazy } = (await import(plugin)) as { etcd3Lazy: () => Plugin };
   const outfile = join(folder, 'margayctl');
   await build({
     entryPoints: [new URL('../../src/margayctl.ts', import.meta.url).pathname],
@@ -19,7 +19,7 @@ export async function buildCtl(folder: string): Promise<string> {
     charset: 'utf8',
     legalComments: 'none',
     banner: { js: '#!/usr/bin/env node' },
-    plugins: [etcd3Protos()],
+    plugins: [etcd3Lazy()],
     logLevel: 'silent',
   });
   await chmod(outfile, 0o755);
