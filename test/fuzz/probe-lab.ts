@@ -51,6 +51,12 @@ function macOf(index: number): string {
   return `02:00:00:00:00:${index.toString(16).padStart(2, '0')}`;
 }
 
+/** What we read of a rule in `nft -j list`. */
+interface ListedRule {
+  readonly comment?: string;
+  readonly expr: readonly { readonly counter?: { readonly packets: number } }[];
+}
+
 let counter = 0;
 
 export class ProbeLab {
@@ -106,9 +112,16 @@ export class ProbeLab {
     if (problems.length > 0) throw new Error(`the dataplane has problems: ${problems.join('; ')}`);
   }
 
-  /** The table as text, for reports. */
-  table(): Promise<string> {
-    return runChecked('nft', ['list', 'table', 'inet', 'margay'], { namespace: this.node });
+  /** Packets counted by the rules of each comment, as nft sees them. */
+  async counters(): Promise<Map<string, number>> {
+    const text = await runChecked('nft', ['-j', 'list', 'table', 'inet', 'margay'], { namespace: this.node });
+    const counters = new Map<string, number>();
+    for (const { rule } of (JSON.parse(text) as { nftables: readonly { rule?: ListedRule }[] }).nftables) {
+      if (rule?.comment === undefined) continue;
+      const packets = rule.expr.reduce((sum, { counter }) => sum + (counter?.packets ?? 0), 0);
+      counters.set(rule.comment, (counters.get(rule.comment) ?? 0) + packets);
+    }
+    return counters;
   }
 
   /**

@@ -3,6 +3,8 @@
  * kernel (design D12). More seeds: `npm run fuzz -- policy --seeds 5000 --kernel`.
  */
 import { describe, expect, it } from 'vitest';
+import type { EndpointWalk } from '../../src/explain/evaluate.ts';
+import { commentText } from '../../src/nftables/names.ts';
 import { KernelJudge } from '../fuzz/kernel-judge.ts';
 import { type Defect, defects } from '../fuzz/policy-defects.ts';
 import {
@@ -11,6 +13,7 @@ import {
   fuzzPolicy,
   minimize,
 } from '../fuzz/policy-fuzz.ts';
+import { calculate, evaluate, makeTrial } from '../fuzz/policy-trial.ts';
 import { describeKernel } from './fixture-namespace.ts';
 
 const seeds = 200;
@@ -19,6 +22,7 @@ const packets = 100;
 /** Seeds of what must agree and of what must not are apart, so that more is seen. */
 const firstSeed = 1;
 const firstSeedOfDefects = 100_000;
+const firstSeedOfCounters = 200_000;
 
 async function expectAgreement(options: Omit<FuzzOptions, 'packets'>): Promise<void> {
   const { disagreement, probes, passed, fields } = await fuzzPolicy({ ...options, packets });
@@ -49,6 +53,23 @@ async function expectFound(defect: Defect): Promise<void> {
   }
 }
 
+/** Comments of the rules that a packet is counted by on its way, up to the first that drops it. */
+function countedBy(walks: readonly EndpointWalk[]): string[] {
+  const comments: string[] = [];
+  for (const { tiers, profiles, verdict, decidedBy } of walks) {
+    for (const { rules, failClosed } of [...tiers.flatMap((tier) => tier.policies), ...profiles]) {
+      if (failClosed !== undefined) comments.push(`fail closed: ${failClosed}`);
+      for (const { id, outcome } of rules) if (outcome === 'hit') comments.push(id);
+    }
+    if (verdict === 'deny') {
+      const [last] = decidedBy;
+      if (/(end-of-tier|no-profile-match)$/.test(last!)) comments.push(last!);
+      return comments.map(commentText);
+    }
+  }
+  return comments.map(commentText);
+}
+
 describeKernel('policy of random clusters', () => {
   it('is the same to the kernel, the evaluator and the oracle', async () => {
     const kernel = await KernelJudge.open();
@@ -58,6 +79,32 @@ describeKernel('policy of random clusters', () => {
       kernel.close();
     }
   }, 180_000);
+
+  it('is decided in the kernel by the rules that the evaluator names: their counters say so', async () => {
+    const kernel = await KernelJudge.open();
+    try {
+      for (let seed = firstSeedOfCounters; seed < firstSeedOfCounters + 15; seed++) {
+        const { documents, packets: some } = makeTrial(seed, 12);
+        const evaluations = evaluate(calculate(documents), some);
+        await kernel.judge(documents, [], []);
+        let before = await kernel.lab.counters();
+        for (const [index, packet] of some.entries()) {
+          const { walks, allowed } = evaluations[index]!;
+          await kernel.lab.probe([packet], [allowed]);
+          const after = await kernel.lab.counters();
+          const counted = [...after].filter(
+            ([comment, packetsNow]) => packetsNow > (before.get(comment) ?? 0),
+          );
+          expect(new Set(counted.map(([comment]) => comment)), JSON.stringify(packet)).toEqual(
+            new Set(countedBy(walks)),
+          );
+          before = after;
+        }
+      }
+    } finally {
+      kernel.close();
+    }
+  }, 60_000);
 
   describe('shows a planted defect', () => {
     it.each(defects)('$name', expectFound, 60_000);
