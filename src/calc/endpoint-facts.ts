@@ -7,6 +7,7 @@ import type { WorkloadEndpoint } from '../model/kinds/workload-endpoint.ts';
 import { namespaceLabel, orchestratorLabel, serviceAccountLabel } from '../model/labels.ts';
 import type { Labels } from './label-index.ts';
 import type { Contribution, NamedPort } from './member-set.ts';
+import type { LocalEndpoint } from './output.ts';
 
 /** A label value in Kubernetes has at most 63 characters; Calico leaves out the account when it is as long. */
 const accountNameLimit = 63;
@@ -40,6 +41,14 @@ export function endpointContribution({ spec }: WorkloadEndpoint): Contribution {
 /** The addresses of a workload endpoint. */
 export function endpointAddresses({ spec }: WorkloadEndpoint): Address[] {
   return prefixesOf(spec.ipNetworks).filter(isHostPrefix).map(prefixAddress);
+}
+
+/** Sources beside its addresses that a workload endpoint asks for. */
+export function spoofedSources({
+  spec,
+}: WorkloadEndpoint): Pick<LocalEndpoint, 'allowSpoofedSourcePrefixes'> {
+  const prefixes = prefixesOf(spec.allowSpoofedSourcePrefixes);
+  return prefixes.length === 0 ? {} : { allowSpoofedSourcePrefixes: prefixes };
 }
 
 /** Nets as prefixes, each once. */

@@ -27,6 +27,7 @@ import {
   endpointLabels,
   networkSetLabels,
   prefixesOf,
+  spoofedSources,
   workloadName,
 } from './endpoint-facts.ts';
 import { FelixConfig } from './felix-config.ts';
@@ -171,6 +172,7 @@ export class CalcGraph {
         interfaceName,
         mac,
         addresses: endpointAddresses(resource),
+        ...spoofedSources(resource),
       };
       this.resolver.setEndpoint(facts, endpointLabels(resource), profiles);
     } else {

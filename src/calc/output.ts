@@ -92,6 +92,8 @@ export interface LocalEndpoint {
   readonly interfaceName: string;
   readonly mac: string | undefined;
   readonly addresses: readonly Address[];
+  /** Further sources that it may send from, if FelixConfiguration's workloadSourceSpoofing lets it; absent for none. */
+  readonly allowSpoofedSourcePrefixes?: readonly Prefix[];
   readonly tiers: readonly EndpointTier[];
   /** Profile ids in listed order. */
   readonly profiles: readonly string[];

@@ -183,6 +183,9 @@ export class Dataplane {
       }
       this.unread = true;
     }
+    if (before !== undefined && before.workloadSourceSpoofing !== felix.workloadSourceSpoofing) {
+      for (const name of this.interfaces.keys()) this.unsettled.add(name);
+    }
     this.scheduleRefresh(felix);
   }
 
@@ -216,7 +219,10 @@ export class Dataplane {
     }
     this.endpoints.set(key, endpoint);
     this.routes?.setInterface(endpoint.interfaceName, endpoint.addresses);
-    if (this.interfaces.get(endpoint.interfaceName) !== key) this.unsettled.add(endpoint.interfaceName);
+    const spoofing = [before, endpoint].some((one) => one?.allowSpoofedSourcePrefixes !== undefined);
+    if (spoofing || this.interfaces.get(endpoint.interfaceName) !== key) {
+      this.unsettled.add(endpoint.interfaceName);
+    }
     this.interfaces.set(endpoint.interfaceName, key);
   }
 
@@ -273,11 +279,16 @@ export class Dataplane {
       const failed =
         this.links.named(name) === undefined
           ? []
-          : applyInterfaceSettings(name, this.options.namespace, this.options.log);
+          : applyInterfaceSettings(name, this.maySpoof(name), this.options.namespace, this.options.log);
       if (failed.length === 0) this.unsettled.delete(name);
       problems.push(...failed);
     }
     return problems;
+  }
+
+  private maySpoof(interfaceName: string): boolean {
+    const endpoint = this.endpoints.get(this.interfaces.get(interfaceName) ?? '');
+    return this.felix?.workloadSourceSpoofing === 'Any' && endpoint?.allowSpoofedSourcePrefixes !== undefined;
   }
 
   private async reportObstacles(): Promise<void> {

@@ -14,6 +14,11 @@ export function renderOptions(felix: FelixParameters): RenderOptions {
     passMark: (felix.nftablesMarkMask & -felix.nftablesMarkMask) >>> 0,
     logPrefix: felix.logPrefix,
     logLimit: logLimit(felix),
+    allowSpoofing: felix.workloadSourceSpoofing === 'Any',
+    blockedTunnels: {
+      vxlanPort: felix.allowVXLANPacketsFromWorkloads ? undefined : felix.vxlanPort,
+      ipip: !felix.allowIPIPPacketsFromWorkloads,
+    },
     natOutgoing: {
       addresses: felix.natOutgoingAddress,
       ports: felix.natPortRange,

@@ -10,6 +10,8 @@ interface Setting {
   /** Below /proc/sys; `IF` stands for the interface. */
   readonly name: string;
   readonly value: string;
+  /** Instead, for an endpoint that may send from other addresses than its own. */
+  readonly spoofing?: string;
   readonly why: string;
   /** Absent on kernels without IPv6, which is fine. */
   readonly optional?: boolean;
@@ -25,7 +27,12 @@ const INTERFACE_SETTINGS: readonly Setting[] = [
   { name: 'net/ipv4/conf/IF/proxy_arp', value: '1', why: 'the host answers for the gateway 169.254.1.1' },
   { name: 'net/ipv4/neigh/IF/proxy_delay', value: '0', why: 'the answer shall not wait up to 0.8 s' },
   { name: 'net/ipv4/conf/IF/forwarding', value: '1', why: 'workloads are routed' },
-  { name: 'net/ipv4/conf/IF/rp_filter', value: '1', why: 'a source without a route back here is spoofed' },
+  {
+    name: 'net/ipv4/conf/IF/rp_filter',
+    value: '1',
+    spoofing: '0',
+    why: 'a source without a route back here is spoofed, unless the endpoint may do that',
+  },
   { name: 'net/ipv4/conf/IF/route_localnet', value: '1', why: 'as Calico sets it for node-local services' },
   {
     name: 'net/ipv6/conf/IF/accept_ra',
@@ -47,9 +54,20 @@ export function applyHostSettings(namespace: string | undefined, log: Logger): s
   return applySettings(HOST_SETTINGS, '', namespace, log);
 }
 
-/** Prepares a workload's interface. Returns what could not be set, in words; nothing if the interface is gone. */
-export function applyInterfaceSettings(name: string, namespace: string | undefined, log: Logger): string[] {
-  return applySettings(INTERFACE_SETTINGS, name, namespace, log);
+/**
+ * Prepares a workload's interface; `spoofing`: for one that may send from other addresses than its own. Returns what
+ * could not be set, in words; nothing if the interface is gone.
+ */
+export function applyInterfaceSettings(
+  name: string,
+  spoofing: boolean,
+  namespace: string | undefined,
+  log: Logger,
+): string[] {
+  const settings = INTERFACE_SETTINGS.map((setting) =>
+    spoofing && setting.spoofing !== undefined ? { ...setting, value: setting.spoofing } : setting,
+  );
+  return applySettings(settings, name, namespace, log);
 }
 
 function applySettings(

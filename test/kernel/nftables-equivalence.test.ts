@@ -38,6 +38,8 @@ describe('our netlink path against nft -j -f of the same value', () => {
       passMark: 0x80000000,
       logPrefix: '%t %k %n %p',
       logLimit: { rate: 10, per: 'minute', burst: 5 },
+      allowSpoofing: true,
+      blockedTunnels: { vxlanPort: undefined, ipip: false },
       natOutgoing: {
         addresses: { 6: address('2001:db8::1') },
         ports: { first: 2000, last: 3000 },

@@ -5,10 +5,21 @@
  * policy of the one and the ingress policy of the other: an accept in the first ends that chain and goes on to the
  * second. Packets from the host itself to its workloads are not policed, as in Calico.
  */
-import type { Direction } from '../../calc/output.ts';
-import { type Family } from '../../net/address.ts';
-import type { BaseChain, ChainValue, ConntrackState, Field, Rule, SetValue, Statement } from '../ruleset.ts';
+import type { Direction, LocalEndpoint } from '../../calc/output.ts';
+import { type Family, familyOf } from '../../net/address.ts';
+import type {
+  BaseChain,
+  ChainValue,
+  ConntrackState,
+  Field,
+  Match,
+  Rule,
+  SetValue,
+  Statement,
+} from '../ruleset.ts';
+import { joinPrefixes, prefixListSet } from './lists.ts';
 import type { RenderOptions } from './options.ts';
+import type { RenderedChain } from './policy.ts';
 import { DISPATCH_SETS, NEIGHBOUR_DISCOVERY_SET, reference, sourceSet } from './set-names.ts';
 
 /** NF_IP_PRI_FILTER. */
@@ -17,6 +28,7 @@ const DISPATCH_CHAINS: Readonly<Record<Direction, string>> = {
   egress: 'from-workload',
   ingress: 'to-workload',
 };
+const FOREIGN_SOURCE_CHAIN = 'foreign-source';
 const INTERFACE_FIELDS = {
   egress: { meta: { key: 'iifname' } },
   ingress: { meta: { key: 'oifname' } },
@@ -52,7 +64,10 @@ export function fixedChains(options: RenderOptions): ChainValue[] {
       rules: [...acceptNeighbourDiscovery(options), ...dispatch('egress')],
     },
     { name: 'input-to-host', base: base('input', 1), rules: toHost(options) },
-    { name: DISPATCH_CHAINS.egress, rules: [...spoofProtection(), ...dispatchRules('egress', options)] },
+    {
+      name: DISPATCH_CHAINS.egress,
+      rules: [...spoofProtection(), ...dispatchRules('egress', options, tunnelRules(options))],
+    },
     { name: DISPATCH_CHAINS.ingress, rules: dispatchRules('ingress', options) },
   ];
 }
@@ -127,10 +142,65 @@ function spoofProtection(): Rule[] {
           right: reference(sourceSet(family)),
         },
       },
-      { counter: null },
-      { drop: null },
+      { jump: { target: FOREIGN_SOURCE_CHAIN } },
     ],
   }));
+}
+
+/** The end of packets whose source is not the workload's, but for endpoints that may send from more. */
+export function foreignSourceChain(
+  endpoints: readonly Pick<LocalEndpoint, 'interfaceName' | 'allowSpoofedSourcePrefixes'>[],
+  options: RenderOptions,
+): RenderedChain {
+  const sets: SetValue[] = [];
+  const exceptions = endpoints.flatMap(({ interfaceName, allowSpoofedSourcePrefixes = [] }) =>
+    options.families.flatMap((family): Rule[] => {
+      const own = allowSpoofedSourcePrefixes.filter((prefix) => familyOf(prefix) === family);
+      if (own.length === 0 || !options.allowSpoofing) return [];
+      const set = prefixListSet(joinPrefixes(own, family), family);
+      sets.push(set);
+      const source: Field = { payload: { protocol: family === 4 ? 'ip' : 'ip6', field: 'saddr' } };
+      return [
+        {
+          expr: [
+            { match: { op: '==', left: INTERFACE_FIELDS.egress, right: interfaceName } },
+            { match: { op: '==', left: source, right: reference(set) } },
+            { return: null },
+          ],
+        },
+      ];
+    }),
+  );
+  const end: Rule = {
+    comment: "source address is not the workload's",
+    expr: [{ counter: null }, { drop: null }],
+  };
+  return { chain: { name: FOREIGN_SOURCE_CHAIN, rules: [...exceptions, end] }, sets };
+}
+
+const IPPROTO_IPIP = 4;
+
+/** Tunnels end at nodes: a packet that a workload wraps itself would seem to come from a node. */
+function tunnelRules({ blockedTunnels: { vxlanPort, ipip } }: RenderOptions): Rule[] {
+  const blocked = (comment: string, match: Match): Rule => ({
+    comment,
+    expr: [{ match }, { counter: null }, { drop: null }],
+  });
+  const vxlan = { payload: { protocol: 'udp', field: 'dport' } } as const;
+  return [
+    ...(vxlanPort === undefined
+      ? []
+      : [blocked('VXLAN from a workload', { op: '==', left: vxlan, right: vxlanPort })]),
+    ...(ipip
+      ? [
+          blocked('IP-in-IP from a workload', {
+            op: '==',
+            left: { meta: { key: 'l4proto' } },
+            right: IPPROTO_IPIP,
+          }),
+        ]
+      : []),
+  ];
 }
 
 /**
@@ -138,7 +208,11 @@ function spoofProtection(): Rule[] {
  * jumps and does not go: should a packet in flight meet the new map and the chain as it was before the transaction
  * that made it (empty), it comes back here and is dropped.
  */
-function dispatchRules(direction: Direction, options: RenderOptions): Rule[] {
+function dispatchRules(
+  direction: Direction,
+  options: RenderOptions,
+  beforePolicy: readonly Rule[] = [],
+): Rule[] {
   const invalid: Rule = {
     comment: 'invalid conntrack state',
     expr: [inState(['invalid']), { counter: null }, { drop: null }],
@@ -146,6 +220,7 @@ function dispatchRules(direction: Direction, options: RenderOptions): Rule[] {
   return [
     { expr: [inState(['established', 'related']), { accept: null }] },
     ...(options.dropInvalid ? [invalid] : []),
+    ...beforePolicy,
     { expr: [{ vmap: { key: INTERFACE_FIELDS[direction], data: reference(DISPATCH_SETS[direction]) } }] },
     { comment: 'unknown workload interface', expr: [{ counter: null }, { drop: null }] },
   ];

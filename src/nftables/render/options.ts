@@ -23,7 +23,18 @@ export interface RenderOptions {
   readonly logPrefix: string;
   /** Bounds the lines of each Log rule [LogActionRateLimit, LogActionRateLimitBurst]. */
   readonly logLimit: Limit | undefined;
+  /** Whether endpoints may send from prefixes that they ask for [WorkloadSourceSpoofing]. */
+  readonly allowSpoofing: boolean;
+  /** Tunnel packets that workloads may not send, lest they reach nodes as if from another. */
+  readonly blockedTunnels: BlockedTunnels;
   readonly natOutgoing: NatOutgoingOptions;
+}
+
+interface BlockedTunnels {
+  /** UDP port of VXLAN; undefined lets it pass [AllowVXLANPacketsFromWorkloads, VXLANPort]. */
+  readonly vxlanPort: number | undefined;
+  /** [Not AllowIPIPPacketsFromWorkloads]. */
+  readonly ipip: boolean;
 }
 
 /** How packets of pools with natOutgoing are translated. */
@@ -48,5 +59,7 @@ export const DEFAULT_RENDER_OPTIONS: RenderOptions = {
   passMark: 0x10000,
   logPrefix: 'calico-packet',
   logLimit: undefined,
+  allowSpoofing: false,
+  blockedTunnels: { vxlanPort: 4789, ipip: true },
   natOutgoing: { addresses: {}, ports: undefined, excludeNodes: false, outputInterface: undefined },
 };

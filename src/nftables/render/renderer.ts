@@ -18,7 +18,7 @@ import type {
 import { familyOf } from '../../net/address.ts';
 import { commentText } from '../names.ts';
 import type { DesiredTable } from '../reconciler.ts';
-import { fixedChains, fixedSets } from './base-chains.ts';
+import { fixedChains, fixedSets, foreignSourceChain } from './base-chains.ts';
 import { endpointChainName, renderEndpoint, renderTier, tierChainName, tiersIn } from './endpoint.ts';
 import { NAT_CHAIN, natChain } from './nat.ts';
 import type { RenderOptions } from './options.ts';
@@ -74,12 +74,14 @@ export class PolicyRenderer {
       desired.addElements(set.name, elements);
     }
     for (const chain of fixedChains(options)) desired.setChain(chain);
+    this.setForeignSourceChain();
   }
 
   /** Renders again, with other options, everything that options touch; sets are not among it. */
   setOptions(options: RenderOptions): void {
     this.options = options;
     for (const chain of fixedChains(options)) this.desired.setChain(chain);
+    this.setForeignSourceChain();
     this.setNatChain();
     for (const [name, chain] of this.policyChains.all()) this.setPolicyChain(name, chain);
     for (const [, chain] of this.tierChains.all()) this.setTierChain(chain);
@@ -134,6 +136,15 @@ export class PolicyRenderer {
   private setNatChain(): void {
     if (this.natOutgoing === undefined) this.desired.removeChain(NAT_CHAIN);
     else this.desired.setChain(natChain(this.natOutgoing, this.options));
+  }
+
+  private setForeignSourceChain(): void {
+    const spoofing = [...this.endpoints.values()].filter(
+      ({ allowSpoofedSourcePrefixes }) => allowSpoofedSourcePrefixes !== undefined,
+    );
+    const { chain, sets } = foreignSourceChain(spoofing, this.options);
+    this.sharedSets.use(chain.name, sets);
+    this.desired.setChain(chain);
   }
 
   private changeSet(id: SetId, { kind, description, added, removed }: SetDelta): void {
@@ -249,6 +260,8 @@ export class PolicyRenderer {
   }
 
   private changeSources(before: LocalEndpoint | undefined, after: LocalEndpoint | undefined): void {
+    const spoofed = [before, after].some((endpoint) => endpoint?.allowSpoofedSourcePrefixes !== undefined);
+    if (spoofed) this.setForeignSourceChain();
     for (const family of FAMILIES) {
       const keys = (endpoint: LocalEndpoint | undefined): string[] =>
         (endpoint?.addresses ?? [])

@@ -290,6 +290,7 @@ export function wholeDelta(): CalcDelta {
         tiers,
         profiles: [kns.id, 'profile/Profile//missing'],
         addresses: [address('10.65.0.3')],
+        allowSpoofedSourcePrefixes: [prefix('10.99.0.0/16'), prefix('fd99::1/128'), prefix('fd99::/64')],
       }),
     ],
   });
