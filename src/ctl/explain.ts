@@ -1,16 +1,14 @@
 /** `margayctl explain`: what policy does with a packet, from a datastore or from files alone. */
 import { ConfigError } from '../base/errors.ts';
-import type { Datastore } from '../datastore/datastore.ts';
 import { inventPod } from '../explain/cluster.ts';
 import { type Explanation, type Question, explain } from '../explain/explanation.ts';
 import { formatExplanation } from '../explain/format.ts';
 import { type Party, parseDestination, parseParty } from '../explain/question.ts';
 import { parsePort } from '../model/fields.ts';
-import { formatProblem } from '../model/problem.ts';
-import { type KnownResource, isKnown } from '../model/registry.ts';
+import type { KnownResource } from '../model/registry.ts';
 import { keyOf, keyText } from '../model/resource.ts';
-import type { ParsedResource } from '../model/yaml.ts';
 import { type Address, type Family, parseAddress } from '../net/address.ts';
+import type { Inventory } from './inventory.ts';
 import type { Outcome } from './outcome.ts';
 import { kindNamed } from './target.ts';
 
@@ -36,35 +34,7 @@ export interface InventedFlags {
   readonly address: string | undefined;
 }
 
-/** Where resources come from, with what they were at. */
-export interface Inventory {
-  readonly resources: readonly KnownResource[];
-  /** Of the datastore; undefined for files. */
-  readonly revision: number | undefined;
-  /** What could not be read. */
-  readonly problems: readonly string[];
-}
-
 const exitCodes = { allow: 0, deny: 1, unknown: 2 } as const;
-
-/** Everything that a datastore holds. */
-export async function inventoryOf(datastore: Datastore): Promise<Inventory> {
-  const { resources, invalid, revision } = await datastore.list();
-  return {
-    resources: resources.filter(isKnown),
-    revision,
-    problems: invalid.map(({ key, error }) => `${keyText(key)}: ${error.message}`),
-  };
-}
-
-/** The resources of files. Throws a ConfigError that names every faulty one: an answer without them would mislead. */
-export function readResources(documents: readonly ParsedResource[]): KnownResource[] {
-  const problems = documents.flatMap((document) => (document.problems ?? []).map(formatProblem));
-  if (problems.length > 0) {
-    throw new ConfigError('ctl.file', `resources are not valid:\n${problems.join('\n')}`);
-  }
-  return documents.flatMap(({ resource }) => (resource === undefined ? [] : [resource]));
-}
 
 /** Answers; the exit code is 0 for allow, 1 for deny, 2 for unknown. */
 export function explainCommand(

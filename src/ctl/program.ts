@@ -6,6 +6,7 @@ import { addDatastoreCommands } from './commands/migrate-commands.ts';
 import { addModifyCommands } from './commands/modify-commands.ts';
 import { addNodeCommands } from './commands/node-commands.ts';
 import { addPatchCommands } from './commands/patch-commands.ts';
+import { addReachCommands } from './commands/reach-commands.ts';
 import { addVersionCommand } from './commands/version-command.ts';
 import { CtlContext, type CtlEnvironment } from './context.ts';
 
@@ -46,6 +47,7 @@ export function ctlProgram(environment: CtlEnvironment): { program: Command; con
   addPatchCommands(program, context);
   addDatastoreCommands(program, context);
   addExplainCommand(program, context);
+  addReachCommands(program, context);
   addNodeCommands(program, context);
   addVersionCommand(program, context);
   return { program, context };

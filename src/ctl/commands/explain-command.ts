@@ -1,13 +1,17 @@
 /** explain. */
 import type { Command } from 'commander';
 import { ConfigError } from '../../base/errors.ts';
-import { type CtlContext, DEFAULT_NAMESPACE } from '../context.ts';
+import type { CtlContext } from '../context.ts';
 import type { ExplainFlags } from '../explain.ts';
+import {
+  type InventoryFlags,
+  addInventoryFlags,
+  answerFrom,
+  collect,
+  sourceOptions,
+} from './inventory-flags.ts';
 
-interface Flags {
-  readonly filename?: string[];
-  readonly recursive?: boolean;
-  readonly namespace: string;
+interface Flags extends InventoryFlags {
   readonly all?: boolean;
   readonly output?: string;
   readonly family?: string;
@@ -45,14 +49,13 @@ Examples:
   margayctl explain new web --src-labels app=batch --src-ns jobs -o json`;
 
 export function addExplainCommand(program: Command, context: CtlContext): void {
-  program
-    .command('explain')
-    .description('Say whether policy lets a connection through, and which rule decides.')
+  addInventoryFlags(
+    program
+      .command('explain')
+      .description('Say whether policy lets a connection through, and which rule decides.'),
+  )
     .argument('<source>', 'who connects')
     .argument('<destination>', 'to whom: DST[:PORT[/PROTOCOL]]')
-    .option('-f, --filename <file>', 'resources of this file or directory instead; may be repeated', collect)
-    .option('-R, --recursive', 'descend into directories')
-    .option('-n, --namespace <namespace>', 'namespace of pods that state none', DEFAULT_NAMESPACE)
     .option('--all', 'also policies that do not apply, and why')
     .option('-o, --output <format>', 'text or json', 'text')
     .option('--family <family>', '4 or 6: only this one')
@@ -69,38 +72,16 @@ export function addExplainCommand(program: Command, context: CtlContext): void {
     .option('--without <resource>', 'what if KIND/NAME or KIND/NAMESPACE/NAME were deleted', collect)
     .addHelpText('after', HELP)
     .action(async (source: string, destination: string, flags: Flags) => {
-      // What hinders an answer is no answer: neither allow nor deny.
-      context.exitCode = 2;
-      const [{ explainCommand, inventoryOf, readResources }, { readSources }] = await Promise.all([
+      const [{ explainCommand }, { readResources }, { readSources }] = await Promise.all([
         import('../explain.ts'),
+        import('../inventory.ts'),
         import('../files.ts'),
       ]);
-      const sources = {
-        recursive: flags.recursive === true,
-        namespace: flags.namespace,
-        skipEmpty: false,
-      };
-      const changed = readResources(readSources(flags.with ?? [], sources));
-      const options = { ...optionsOf(flags), changed };
-      if (flags.filename !== undefined) {
-        const resources = readResources(readSources(flags.filename, sources));
-        const inventory = { resources, revision: undefined, problems: [] };
-        const outcome = explainCommand(source, destination, inventory, options);
-        context.exitCode = 0;
-        context.report(outcome);
-        return;
-      }
-      await context.withDatastore(async (datastore) => {
-        const outcome = explainCommand(source, destination, await inventoryOf(datastore), options);
-        context.exitCode = 0;
-        return outcome;
+      await answerFrom(context, flags, (inventory) => {
+        const changed = readResources(readSources(flags.with ?? [], sourceOptions(flags)));
+        return explainCommand(source, destination, inventory, { ...optionsOf(flags), changed });
       });
     });
-}
-
-/** Every use of an option; a list behind one would swallow the arguments. */
-function collect(value: string, before: readonly string[] = []): string[] {
-  return [...before, value];
 }
 
 function optionsOf(flags: Flags): Omit<ExplainFlags, 'changed'> {

@@ -98,4 +98,42 @@ describe('margayctl explain', () => {
     expect(JSON.parse(removed.output)).toMatchObject({ verdict: 'allow', before: { verdict: 'deny' } });
     expect((await ctl.run([...question, '--without', 'np/shop/none'])).code).toBe(2);
   });
+
+  it('prints who reaches whom', async () => {
+    const { code, output } = await ctl.run(['reach', '80', ...files]);
+    expect(code).toBe(0);
+    expect(
+      output
+        .split('\n')
+        .slice(0, 3)
+        .map((line) => line.trimEnd()),
+    ).toEqual(['FROM \\ TO       1    2', '1 shop/client   -    X', '2 shop/web      .    -']);
+    const csv = await ctl.run(['reach', '80', ...files, '-o', 'csv']);
+    expect(csv.output).toBe('from,to,verdict\nshop/client,shop/web,deny\nshop/web,shop/client,allow\n');
+    const json = await ctl.run(['reach', '80', ...files, '-o', 'json']);
+    expect(JSON.parse(json.output)).toEqual({
+      format: 'margay-reach/v1',
+      workloads: ['shop/client', 'shop/web'],
+      verdicts: [
+        ['allow', 'deny'],
+        ['allow', 'allow'],
+      ],
+    });
+    expect((await ctl.run(['reach', 'http', ...files])).code).toBe(2);
+  });
+
+  it('checks intents, and names the rule where one does not hold', async () => {
+    const intents = (expected: string): string =>
+      ctl.file(
+        `intents-${expected}.yaml`,
+        `- {from: shop/web, to: 'shop/client:80', expect: allow}\n- {from: shop/client, to: 'shop/web:80/tcp', expect: ${expected}}\n`,
+      );
+    expect(await ctl.run(['assert', intents('deny'), ...files])).toMatchObject({ code: 0, errors: '' });
+    const failed = await ctl.run(['assert', intents('allow'), ...files]);
+    expect(failed.code).toBe(1);
+    expect(failed.output).toContain(
+      'FAIL  shop/client -> shop/web:80/tcp: deny, not allow, by default/ingress/end-of-tier\n1 hold, 1 do not\n',
+    );
+    expect((await ctl.run(['assert', intents('maybe'), ...files])).code).toBe(2);
+  });
 });

@@ -1,0 +1,75 @@
+/** reach and assert. */
+import type { Command } from 'commander';
+import { ConfigError } from '../../base/errors.ts';
+import type { CtlContext } from '../context.ts';
+import { type InventoryFlags, addInventoryFlags, answerFrom } from './inventory-flags.ts';
+
+export function addReachCommands(program: Command, context: CtlContext): void {
+  addReach(program, context);
+  addAssert(program, context);
+}
+
+function addReach(program: Command, context: CtlContext): void {
+  addInventoryFlags(
+    program.command('reach').description('Print which workloads policy lets reach which, on one port.'),
+  )
+    .argument('<service>', 'PORT[/PROTOCOL], such as 80 or 53/udp')
+    .option('-o, --output <format>', 'text, csv or json', 'text')
+    .option('--family <family>', '4 or 6', '4')
+    .addHelpText(
+      'after',
+      `
+Exit code: 0, or 2 for errors.
+
+Examples:
+  margayctl reach 80
+  margayctl reach 53/udp -f manifests/ -o csv`,
+    )
+    .action(
+      async (
+        service: string,
+        flags: InventoryFlags & { readonly output: string; readonly family: string },
+      ) => {
+        const { output, family } = flags;
+        if (output !== 'text' && output !== 'csv' && output !== 'json') {
+          throw new ConfigError('ctl.usage', `unknown output format ${output}`, {
+            fix: 'use text, csv or json',
+          });
+        }
+        if (family !== '4' && family !== '6') {
+          throw new ConfigError('ctl.usage', `unknown family ${family}`, { fix: 'use 4 or 6' });
+        }
+        const { reachCommand } = await import('../reach.ts');
+        await answerFrom(context, flags, (inventory) =>
+          reachCommand(service, inventory, family === '4' ? 4 : 6, output),
+        );
+      },
+    );
+}
+
+function addAssert(program: Command, context: CtlContext): void {
+  addInventoryFlags(
+    program.command('assert').description('Check that policy allows and denies what a file says it must.'),
+  )
+    .argument(
+      '<file>',
+      'a list of {from: SRC, to: DST:PORT/PROTOCOL, expect: allow|deny}, as explain takes them',
+    )
+    .addHelpText(
+      'after',
+      `
+Exit code: 0 if everything holds, 1 if something does not, 2 for errors.
+
+Example:
+  margayctl assert intents.yaml -f manifests/`,
+    )
+    .action(async (file: string, flags: InventoryFlags) => {
+      const [{ assertCommand }, { readText }] = await Promise.all([
+        import('../reach.ts'),
+        import('../files.ts'),
+      ]);
+      await answerFrom(context, flags, (inventory) =>
+        assertCommand(file, readText(file), inventory, flags.namespace),
+      );
+    });
+}
