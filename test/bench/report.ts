@@ -1,0 +1,82 @@
+/** What every bench prints: a table for people and a line for machines (one for each variant). */
+
+export interface Result {
+  readonly bench: string;
+  readonly variant: string;
+  readonly unit: string;
+  /** Median. */
+  readonly ours: number;
+  /** Medians of what ran beside us, by name. */
+  readonly peers: Readonly<Record<string, number>>;
+  /** Time at ten times the size by time at one. */
+  readonly scaling?: number;
+  /** Peak resident size, MiB. */
+  readonly memory?: { readonly ours: number };
+  readonly runs: number;
+  readonly notes: string;
+}
+
+/** Units in which more is better. */
+const RATES: ReadonlySet<string> = new Set(['connections/s', 'packets/s', 'Gbit/s']);
+
+export function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
+}
+
+function round(value: number): number {
+  return Number(value.toPrecision(4));
+}
+
+/** How far we are ahead of a peer: above 1 is ahead. */
+function ratio(result: Result, peer: number): number {
+  return round(RATES.has(result.unit) ? result.ours / peer : peer / result.ours);
+}
+
+/** Prints a variant. */
+export function report(result: Result): void {
+  const { bench, variant, unit, ours, peers, scaling, memory, runs, notes } = result;
+  console.log(`\n${bench} ${variant} (${runs} runs, medians)`);
+  const line = (name: string, value: number, rest = ''): void =>
+    console.log(`  ${name.padEnd(16)}${String(round(value)).padStart(12)} ${unit}${rest}`);
+  line('ours', ours);
+  for (const [name, value] of Object.entries(peers)) line(name, value, `   ratio ${ratio(result, value)}`);
+  if (scaling !== undefined) console.log(`  at ten times the size: ${round(scaling)} times`);
+  if (memory !== undefined) console.log(`  memory: ${memory.ours} MiB`);
+  const rounded = Object.fromEntries(Object.entries(peers).map(([name, value]) => [name, round(value)]));
+  const ratios = Object.fromEntries(
+    Object.entries(peers).map(([name, value]) => [name, ratio(result, value)]),
+  );
+  console.log(
+    `RESULT ${JSON.stringify({
+      bench,
+      variant,
+      unit,
+      ours: round(ours),
+      peers: rounded,
+      ratio: ratios,
+      ...(memory === undefined ? {} : { memory }),
+      ...(scaling === undefined ? {} : { scaling: round(scaling) }),
+      runs,
+      notes,
+    })}`,
+  );
+}
+
+/** Whole numbers given as `--name N`; what is not given is as in `defaults`. Ends the process on anything else. */
+export function numberFlags<Names extends string>(
+  defaults: Readonly<Record<Names, number>>,
+): Record<Names, number> {
+  const flags: Record<Names, number> = { ...defaults };
+  const words = process.argv.slice(2);
+  for (let index = 0; index < words.length; index += 2) {
+    const name = words[index]!.replace(/^--/, '') as Names;
+    const value = Number(words[index + 1]);
+    if (!(name in defaults) || !Number.isInteger(value) || value < 1) {
+      const known = Object.entries(defaults).map(([flag, number]) => `--${flag} ${String(number)}`);
+      console.error(`unknown or bad flag ${words[index]}; flags and their defaults: ${known.join(' ')}`);
+      process.exit(2);
+    }
+    flags[name] = value;
+  }
+  return flags;
+}
