@@ -1,13 +1,14 @@
 /** The command line of margayctl: calicoctl's commands, flags and habits. */
 import { Command, Option } from 'commander';
 import { addExplainCommand } from './commands/explain-command.ts';
+import { addCompletionCommand } from './commands/completion-command.ts';
 import { addGetCommand } from './commands/get-command.ts';
 import { addDatastoreCommands } from './commands/migrate-commands.ts';
 import { addModifyCommands } from './commands/modify-commands.ts';
 import { addNodeCommands } from './commands/node-commands.ts';
 import { addPatchCommands } from './commands/patch-commands.ts';
-import { addReachCommands } from './commands/reach-commands.ts';
 import { addVersionCommand } from './commands/version-command.ts';
+import { HIDDEN_COMMAND } from './completion.ts';
 import { CtlContext, type CtlEnvironment } from './context.ts';
 
 /** calicoctl's own file; see datastore/config.ts, which is loaded only by commands that need a datastore. */
@@ -15,7 +16,7 @@ const CONFIG_FILE = '/etc/calico/calicoctl.cfg';
 
 /** Runs a command line (without `node` and the script) and returns the exit code. Rejects with typed errors. */
 export async function runCtl(args: readonly string[], environment: CtlEnvironment): Promise<number> {
-  const { program, context } = ctlProgram(environment);
+  const { program, context } = ctlProgram(args, environment);
   try {
     await program.parseAsync([...args], { from: 'user' });
   } catch (error) {
@@ -27,8 +28,10 @@ export async function runCtl(args: readonly string[], environment: CtlEnvironmen
   return context.exitCode;
 }
 
-/** The table of commands; completion reads it too. */
-export function ctlProgram(environment: CtlEnvironment): { program: Command; context: CtlContext } {
+function ctlProgram(
+  args: readonly string[],
+  environment: CtlEnvironment,
+): { program: Command; context: CtlContext } {
   const program = new Command('margayctl')
     .description(
       'Reads and changes the resources of a Margay or Calico datastore, and asks the agent of this node.',
@@ -42,16 +45,30 @@ export function ctlProgram(environment: CtlEnvironment): { program: Command; con
     .addOption(new Option('-l, --log-level <level>', 'accepted for calicoctl scripts').hideHelp())
     .addHelpText('after', HELP);
   const context = new CtlContext(environment, program);
-  addGetCommand(program, context);
-  addModifyCommands(program, context);
-  addPatchCommands(program, context);
-  addDatastoreCommands(program, context);
-  addExplainCommand(program, context);
-  addReachCommands(program, context);
-  addNodeCommands(program, context);
-  addVersionCommand(program, context);
+  // Making all commands takes longer than running most of them: only those that the line names, if it names any.
+  const named = GROUPS.filter(({ names }) => names.some((name) => args.includes(name)));
+  const all = named.length === 0 || WHOLE_TABLE.some((name) => args.includes(name));
+  for (const { add } of all ? GROUPS : named) add(program, context);
   return { program, context };
 }
+
+/** Commands by the words that name them. */
+const GROUPS: readonly {
+  readonly names: readonly string[];
+  readonly add: (program: Command, context: CtlContext) => void;
+}[] = [
+  { names: ['get'], add: addGetCommand },
+  { names: ['create', 'apply', 'replace', 'delete', 'validate', 'diff'], add: addModifyCommands },
+  { names: ['patch', 'label'], add: addPatchCommands },
+  { names: ['datastore'], add: addDatastoreCommands },
+  { names: ['explain'], add: addExplainCommand },
+  { names: ['node'], add: addNodeCommands },
+  { names: ['completion', HIDDEN_COMMAND], add: addCompletionCommand },
+  { names: ['version'], add: addVersionCommand },
+];
+
+/** Commands that speak of all others. */
+const WHOLE_TABLE: readonly string[] = ['help', HIDDEN_COMMAND];
 
 const HELP = `
 Environment:

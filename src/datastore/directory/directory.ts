@@ -10,7 +10,7 @@
 import { randomUUID } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Logger } from '../../base/log.ts';
+import type { Logger } from '../../base/log.ts';
 import { MargayError } from '../../base/errors.ts';
 import { decodeResource } from '../../model/decode.ts';
 import { type Resource, type ResourceKey, keyOf, keyText } from '../../model/resource.ts';
