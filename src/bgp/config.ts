@@ -125,7 +125,7 @@ export const DEFAULT_GRACEFUL_RESTART: GracefulRestartConfig = {
 type ChangeEffect = 'reset' | 'export' | 'none';
 
 const FIELD_EFFECTS: Readonly<Record<keyof PeerConfig, ChangeEffect>> = {
-  name: 'reset',
+  name: 'export',
   type: 'none',
   address: 'reset',
   port: 'none',

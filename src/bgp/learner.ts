@@ -24,7 +24,8 @@ export interface LearnerOptions {
   readonly rib: Rib;
   readonly routes: RouteTable;
   readonly clock: Clock;
-  readonly log: Logger;
+  /** Names the peer, whose name may change. */
+  readonly log: () => Logger;
   /** The RIB has changed and wants selection. */
   readonly changed: () => void;
   readonly endOfRib: (family: Family) => void;
@@ -90,7 +91,8 @@ export class Learner {
   update(message: ReceivedUpdate): void {
     const { source, context } = this;
     if (source === undefined || context === undefined) return;
-    const { rib, log, changed } = this.options;
+    const { rib, changed } = this.options;
+    const log = this.options.log();
     for (const { attribute, action, reason } of message.faults) {
       log.debug({ attribute, action, reason }, 'bgp update with a malformed attribute');
     }
@@ -181,7 +183,7 @@ export class Learner {
     if (this.source === undefined) return;
     const swept = this.options.rib.sweepStale(this.source, family);
     if (swept === 0) return;
-    this.options.log.info({ family, routes: swept, reason }, 'bgp stale routes swept');
+    this.options.log().info({ family, routes: swept, reason }, 'bgp stale routes swept');
     this.options.changed();
   }
 

@@ -41,8 +41,8 @@ export interface PeerOptions {
   readonly session: SessionConfig;
   readonly namespace?: string;
   readonly clock: Clock;
-  /** Names the peer already. */
-  readonly log: Logger;
+  /** Names the peer, whose name may change. */
+  readonly log: () => Logger;
   readonly events: PeerEvents;
 }
 
@@ -58,13 +58,11 @@ export class Peer {
   private accepted = 0;
   private active: Connection | undefined;
   private sinceWall: number;
-  private readonly log: Logger;
 
   constructor(private readonly options: PeerOptions) {
     this.config = options.config;
     this.session = createSession(options.session);
     this.sinceWall = options.clock.wall();
-    this.log = options.log;
   }
 
   get state(): SessionState {
@@ -141,7 +139,7 @@ export class Peer {
         // The end of a session has been told with its reason, and a stop is what we were asked for.
         const told = next.type === 'manual-stop' || actions.some(({ type }) => type === 'lost');
         if (!told && session.info !== before.info && session.info !== '') {
-          this.log.warn({ info: session.info }, 'bgp session error');
+          this.options.log().warn({ info: session.info }, 'bgp session error');
         }
       }
     } finally {
@@ -178,7 +176,7 @@ export class Peer {
       case 'lost':
         this.active = undefined;
         this.sinceWall = this.options.clock.wall();
-        this.log.info({ reason: action.reason, retained: action.retain }, 'bgp session down');
+        this.options.log().info({ reason: action.reason, retained: action.retain }, 'bgp session down');
         this.options.events.lost(this, action.retain, action.restartTime);
         break;
       case 'deliver-update':
@@ -254,7 +252,9 @@ export class Peer {
     connection.useWire(negotiated.wire, negotiated.holdTime);
     this.active = connection;
     this.sinceWall = this.options.clock.wall();
-    this.log.info({ families: negotiated.families, holdTime: negotiated.holdTime }, 'bgp session up');
+    this.options
+      .log()
+      .info({ families: negotiated.families, holdTime: negotiated.holdTime }, 'bgp session up');
     this.options.events.established(this, negotiated);
   }
 

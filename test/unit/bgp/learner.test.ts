@@ -36,7 +36,7 @@ beforeEach(() => {
     rib,
     routes: table,
     clock,
-    log: silentLogger(),
+    log: silentLogger,
     changed: () => undefined,
     endOfRib: (family) => ended.push(family),
   });

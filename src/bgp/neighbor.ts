@@ -1,0 +1,308 @@
+/** A peer with both directions of its routes: what its session tells us goes to the RIB, and what we tell comes from it. */
+import type { Clock } from '../base/clock.ts';
+import type { Logger } from '../base/log.ts';
+import { type Address, type Family, familyOf, parseAddress } from '../net/address.ts';
+import { Advertiser } from './advertiser.ts';
+import { DEFAULT_HOLD_TIME, type PeerConfig, type SpeakerConfig } from './config.ts';
+import type { Fib } from './fib.ts';
+import type { Negotiated } from './fsm/negotiate.ts';
+import type { SessionConfig } from './fsm/session.ts';
+import { Learner } from './learner.ts';
+import { Peer } from './peer.ts';
+import type { Policies } from './policies.ts';
+import type { ExportContext } from './policy/export.ts';
+import type { ImportContext } from './policy/import.ts';
+import { localPrefOfMetric } from './policy/preference.ts';
+import type { Source } from './rib/route.ts';
+import type { Routing } from './routing.ts';
+import type { PeerStatus } from './status.ts';
+import { afiSafi, familyOfAfiSafi } from './wire/afi-safi.ts';
+import type { RouteRefreshMessage } from './wire/message.ts';
+
+/**
+ * Milliseconds; Calico's `connect retry 5` and `error wait 5,30`, but for faster first tries: of two nodes that start
+ * together one is late by moments.
+ */
+const CONNECT_TIMEOUT = 5000;
+const CONNECT_RETRY_TIMES = [250, 500, 1000, 2000, 5000] as const;
+const IDLE_HOLD_TIME = { initial: 1000, maximum: 30_000 };
+/** RFC 4724 §3: twelve bits. */
+const MAXIMUM_RESTART_TIME = 4095;
+const FAMILIES: readonly Family[] = [4, 6];
+
+/** The speaker as its neighbours see it. */
+export interface NeighborEnvironment {
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Network namespace of the sockets; the process's own if left out. */
+  readonly namespace?: string;
+  readonly fib: Fib;
+  readonly routing: Routing;
+  readonly config: () => SpeakerConfig;
+  readonly policies: () => Policies;
+  /** We have come back with our forwarding state intact; `waiting`: and routes are not selected yet. */
+  readonly restart: () => { readonly restarted: boolean; readonly waiting: boolean };
+  readonly established: (neighbor: Neighbor, negotiated: Negotiated) => void;
+  /** Says what becomes of the routes: seconds to keep them all, or undefined for what the session says. */
+  readonly lost: (neighbor: Neighbor) => number | undefined;
+  readonly endOfRib: (neighbor: Neighbor, family: Family) => void;
+}
+
+interface Up {
+  readonly negotiated: Negotiated;
+  source: Source;
+  readonly advertiser: Advertiser;
+}
+
+export class Neighbor {
+  readonly peer: Peer;
+  readonly learner: Learner;
+  /** While the session is up. */
+  private up: Up | undefined;
+  /** It was up in this process's life, so our forwarding state is what the peer knows (F bit). */
+  private known = false;
+  /** Whoever had it removed or stopped takes care of its routes. */
+  private stopped = false;
+  private log: Logger;
+
+  constructor(
+    private readonly environment: NeighborEnvironment,
+    config: PeerConfig,
+  ) {
+    const { clock, namespace, routing } = environment;
+    this.log = environment.log.child({ peer: config.name });
+    this.learner = new Learner({
+      rib: routing.rib,
+      routes: routing.routes,
+      clock,
+      log: () => this.log,
+      changed: () => routing.schedule(),
+      endOfRib: (family) => environment.endOfRib(this, family),
+    });
+    this.peer = new Peer({
+      config,
+      session: this.sessionConfig(config),
+      ...(namespace === undefined ? {} : { namespace }),
+      clock,
+      log: () => this.log,
+      events: {
+        established: (_, negotiated) => this.established(negotiated),
+        lost: (_, retain, restartTime) => this.lost(retain, restartTime),
+        update: (_, message) => this.learner.update(message),
+        refresh: (_, message) => this.refresh(message),
+        drained: () => {
+          if (this.up !== undefined) routing.wake(this.up.advertiser);
+        },
+      },
+    });
+  }
+
+  get name(): string {
+    return this.config.name;
+  }
+
+  get config(): PeerConfig {
+    return this.peer.config;
+  }
+
+  get isUp(): boolean {
+    return this.up !== undefined;
+  }
+
+  start(): void {
+    this.peer.start();
+  }
+
+  /** Begins again after {@link stop}. */
+  resume(): void {
+    if (!this.stopped) return;
+    this.stopped = false;
+    this.start();
+  }
+
+  /** Ends the session and forgets its routes. */
+  remove(cease: number): void {
+    this.stop(cease);
+    this.learner.forget();
+  }
+
+  /** Ends the session, without a word if there is no reason to give (design D20). */
+  stop(cease: number | undefined): void {
+    this.stopped = true;
+    this.peer.stop(cease);
+  }
+
+  /** Takes over fields that need no new session; the name may be another. */
+  changeConfig(config: PeerConfig): void {
+    const renamed = config.name !== this.name;
+    if (renamed) this.log = this.environment.log.child({ peer: config.name });
+    this.peer.changeConfig(config, this.sessionConfig(config));
+  }
+
+  /** What the next OPEN says may be different now. */
+  renewSession(): void {
+    this.changeConfig(this.config);
+  }
+
+  /** Judges all again that is told to the peer. */
+  exportAgain(): void {
+    const { up } = this;
+    if (up === undefined) return;
+    const { name, reflectorClient } = this.config;
+    if (name !== up.source.name || reflectorClient !== up.source.reflectorClient) {
+      up.source = { ...up.source, name, reflectorClient };
+      this.learner.renew(up.source);
+    }
+    up.advertiser.changePolicy(this.exportContext(up.source));
+    this.environment.routing.wake(up.advertiser);
+  }
+
+  /**
+   * Judges all again that the peer tells: asks it to tell it once more (RFC 2918). Returns false if it cannot, so that
+   * only a new session helps.
+   */
+  importAgain(): boolean {
+    const { up } = this;
+    if (up === undefined) return true;
+    this.learner.changeContext(this.importContext(up.source));
+    if (!up.negotiated.routeRefresh) return false;
+    for (const family of up.negotiated.families) {
+      this.peer.send({ type: 'route-refresh', ...afiSafi(family), subtype: 'request' });
+    }
+    return true;
+  }
+
+  status(): PeerStatus {
+    const { name, type, address, port, asNumber, families } = this.config;
+    return {
+      name,
+      type,
+      address,
+      port,
+      asNumber,
+      state: this.peer.state,
+      since: new Date(this.peer.since).toISOString(),
+      families: this.up?.negotiated.families ?? families,
+      received: this.learner.received,
+      stale: this.learner.stale,
+      advertised: this.up?.advertiser.advertised ?? 0,
+      info: this.peer.info,
+    };
+  }
+
+  private established(negotiated: Negotiated): void {
+    const { environment, config, peer } = this;
+    const { routing } = environment;
+    const source: Source = {
+      name: config.name,
+      address: config.address,
+      identifier: negotiated.peerIdentifier,
+      external: negotiated.wire.external,
+      reflectorClient: config.reflectorClient,
+    };
+    this.learner.established(source, negotiated, this.importContext(source));
+    environment.established(this, negotiated);
+    const advertiser = new Advertiser({
+      rib: routing.rib,
+      routes: routing.routes,
+      families: negotiated.families,
+      wire: negotiated.wire,
+      enhancedRouteRefresh: negotiated.enhancedRouteRefresh,
+      context: this.exportContext(source),
+      congested: () => peer.congested,
+      write: (bytes) => peer.write(bytes),
+      send: (message) => peer.send(message),
+      oversized: (prefix) => this.log.warn({ prefix }, 'bgp route not sent: attributes too long'),
+    });
+    this.up = { negotiated, source, advertiser };
+    this.known = true;
+    routing.attach(advertiser);
+  }
+
+  private lost(retain: readonly Family[], restartTime: number): void {
+    const { environment, up } = this;
+    if (up !== undefined) environment.routing.detach(up.advertiser);
+    this.up = undefined;
+    if (this.stopped) return;
+    const keep = environment.lost(this);
+    if (keep === undefined) this.learner.lost(retain, restartTime);
+    else this.learner.lost(FAMILIES, keep);
+    this.renewSession();
+  }
+
+  private refresh(message: RouteRefreshMessage): void {
+    const { up } = this;
+    const family = familyOfAfiSafi(message);
+    if (up === undefined || family === undefined) return;
+    if (message.subtype === 'request') {
+      up.advertiser.refresh(family);
+      this.environment.routing.wake(up.advertiser);
+    } else if (message.subtype !== 'unknown') {
+      this.learner.refreshMarker(family, message.subtype);
+    }
+  }
+
+  private sessionConfig(peer: PeerConfig): SessionConfig {
+    const { routerId, gracefulRestart } = this.environment.config();
+    const { restarted, waiting } = this.environment.restart();
+    return {
+      localAs: peer.localAsNumber,
+      routerId,
+      peerAs: peer.asNumber,
+      families: peer.families,
+      passive: peer.passive,
+      holdTime: peer.holdTime ?? DEFAULT_HOLD_TIME,
+      keepaliveTime: peer.keepaliveTime,
+      connectTimeout: CONNECT_TIMEOUT,
+      connectRetryTimes: CONNECT_RETRY_TIMES,
+      idleHoldTime: IDLE_HOLD_TIME,
+      extendedMessages: true,
+      extendedNextHop: false,
+      gracefulRestart: gracefulRestart.enabled
+        ? {
+            restartTime: Math.min(peer.restartTime, MAXIMUM_RESTART_TIME),
+            restarting: waiting,
+            forwarding: restarted || this.known ? FAMILIES : [],
+          }
+        : undefined,
+    };
+  }
+
+  private importContext({ external }: Source): ImportContext {
+    const { config, environment } = this;
+    const { routerId, clusterId } = environment.config();
+    return {
+      external,
+      localAs: config.localAsNumber,
+      routerId,
+      clusterId,
+      allowedOwnAs: config.allowedOwnAs,
+      ownAddresses: Object.values(this.ownAddresses()),
+      filters: environment.policies().importFilters(config),
+    };
+  }
+
+  private exportContext(source: Source): ExportContext {
+    const { config, environment } = this;
+    const { clusterId, kernel } = environment.config();
+    return {
+      peer: source,
+      localAs: config.localAsNumber,
+      clusterId,
+      nextHopMode: config.nextHopMode,
+      ownAddresses: this.ownAddresses(),
+      sharedNetworks: environment.fib.networksOf(config.address),
+      ownLocalPref: { 4: localPrefOfMetric(kernel.metric[4]), 6: localPrefOfMetric(kernel.metric[6]) },
+      policy: environment.policies().exportPolicy(config),
+    };
+  }
+
+  /** Our next hops towards the peer: the session's own address, the node's address in the other family. */
+  private ownAddresses(): Partial<Record<Family, Address>> {
+    const local = parseAddress(this.peer.localAddress ?? '');
+    return {
+      ...this.environment.config().nodeAddresses,
+      ...(local === undefined ? {} : { [familyOf(local)]: local }),
+    };
+  }
+}
