@@ -56,10 +56,15 @@ class RouteWatch {
 }
 
 /** Sends an echo every 10 ms and returns how many were not answered. */
-async function lostEchoes(namespace: string, source: string, target: string): Promise<number> {
+async function lostEchoes(
+  namespace: string,
+  source: string,
+  target: string,
+  count = ECHOES,
+): Promise<number> {
   const { stdout } = await run(
     'ping',
-    ['-q', '-i', '0.01', '-c', String(ECHOES), '-W', '1', '-I', source, target],
+    ['-q', '-i', '0.01', '-c', String(count), '-W', '1', '-I', source, target],
     { namespace },
   );
   const counts = /(\d+) packets transmitted, (\d+) received/.exec(stdout);
@@ -129,6 +134,11 @@ describeKernel('graceful restart with BIRD', () => {
     await vi.waitFor(async () => {
       expect(await installed()).toEqual([...STAYING, ...LEAVING].toSorted());
       await birdHasOurs();
+    }, EVENTUALLY);
+    // Neighbour discovery of a link that has just come up takes seconds, and its queue is short.
+    await vi.waitFor(async () => {
+      expect(await lostEchoes(fabric.hosts[0]!, '10.65.1.1', '192.0.2.1', 1)).toBe(0);
+      expect(await lostEchoes(fabric.hosts[0]!, 'fd65::1:1', '2001:db8:1::1', 1)).toBe(0);
     }, EVENTUALLY);
     watch = await RouteWatch.start(fabric, 1);
     const echo = (): Promise<number[]> =>
