@@ -1,6 +1,9 @@
 /** What `margayctl get` prints of each kind, in calicoctl's own columns (reference: calicoctl resourcemgr). */
+import { convertLabelSelector } from '../model/convert/label-selector.ts';
+import type { LabelSelector } from '../model/kinds/label-selector.ts';
 import { kindDefinition } from '../model/registry.ts';
 import type { KnownKind, KnownResource } from '../model/registry.ts';
+import { formatSelector } from '../model/selector/selector.ts';
 
 /** What a column may need besides the resource itself. */
 export interface ColumnContext {
@@ -33,7 +36,13 @@ function name<R extends KnownResource>(): Column<R> {
   return column('NAME', (resource) => resource.metadata.name);
 }
 
-function policyColumns<R extends Of<'NetworkPolicy'> | Of<'GlobalNetworkPolicy'>>(): Columns<R> {
+type Policy =
+  | Of<'NetworkPolicy'>
+  | Of<'GlobalNetworkPolicy'>
+  | Of<'StagedNetworkPolicy'>
+  | Of<'StagedGlobalNetworkPolicy'>;
+
+function policyColumns<R extends Policy>(): Columns<R> {
   const ps = [name<R>(), column<R>('TIER', ({ spec }) => spec.tier)];
   return {
     ps,
@@ -49,6 +58,11 @@ function netsColumns<R extends Of<'NetworkSet'> | Of<'GlobalNetworkSet'>>(): Col
   return { ps: [name()], wide: [name(), column('NETS', ({ spec }) => shorten(list(spec.nets)))] };
 }
 
+/** For kinds of which there is nothing else to say in a table. */
+function nameOnly<R extends KnownResource>(): Columns<R> {
+  return { ps: [name()] };
+}
+
 const COLUMNS: { readonly [Kind in KnownKind]: Columns<Of<Kind>> } = {
   BGPConfiguration: {
     ps: [
@@ -56,6 +70,15 @@ const COLUMNS: { readonly [Kind in KnownKind]: Columns<Of<Kind>> } = {
       column('LOGSEVERITY', ({ spec }) => spec.logSeverityScreen),
       column('MESHENABLED', ({ spec }) => spec.nodeToNodeMeshEnabled),
       column('ASNUMBER', ({ spec }) => spec.asNumber),
+    ],
+  },
+  BGPFilter: {
+    ps: [
+      name(),
+      column('NUMEXPORTV4', ({ spec }) => spec.exportV4?.length ?? 0),
+      column('NUMIMPORTV4', ({ spec }) => spec.importV4?.length ?? 0),
+      column('NUMEXPORTV6', ({ spec }) => spec.exportV6?.length ?? 0),
+      column('NUMIMPORTV6', ({ spec }) => spec.importV6?.length ?? 0),
     ],
   },
   BGPPeer: {
@@ -74,6 +97,14 @@ const COLUMNS: { readonly [Kind in KnownKind]: Columns<Of<Kind>> } = {
       column('STATE', ({ spec }) => spec.state),
     ],
   },
+  CalicoNodeStatus: {
+    ps: [name(), column('NODE', ({ spec }) => spec.node)],
+    wide: [
+      name(),
+      column('NODE', ({ spec }) => spec.node),
+      column('CLASSES', ({ spec }) => list(spec.classes)),
+    ],
+  },
   ClusterInformation: {
     ps: [
       name(),
@@ -83,9 +114,43 @@ const COLUMNS: { readonly [Kind in KnownKind]: Columns<Of<Kind>> } = {
       column('DATASTOREREADY', ({ spec }) => spec.datastoreReady),
     ],
   },
-  FelixConfiguration: { ps: [name()] },
+  FelixConfiguration: nameOnly(),
   GlobalNetworkPolicy: policyColumns(),
   GlobalNetworkSet: netsColumns(),
+  HostEndpoint: {
+    ps: [name(), column('NODE', ({ spec }) => spec.node)],
+    wide: [
+      name(),
+      column('NODE', ({ spec }) => spec.node),
+      column('INTERFACE', ({ spec }) => spec.interfaceName),
+      column('IPS', ({ spec }) => list(spec.expectedIPs)),
+      column('PROFILES', ({ spec }) => list(spec.profiles)),
+    ],
+  },
+  IPAMBlock: {
+    ps: [
+      name(),
+      column('CIDR', ({ spec }) => spec.cidr),
+      column('AFFINITY', ({ spec }) => spec.affinity),
+      column('FREE', ({ spec }) => spec.unallocated?.length ?? 0),
+    ],
+  },
+  IPAMConfiguration: {
+    ps: [
+      name(),
+      column('STRICTAFFINITY', ({ spec }) => spec.strictAffinity),
+      column('AUTOALLOCATEBLOCKS', ({ spec }) => spec.autoAllocateBlocks),
+    ],
+    wide: [
+      name(),
+      column('STRICTAFFINITY', ({ spec }) => spec.strictAffinity),
+      column('AUTOALLOCATEBLOCKS', ({ spec }) => spec.autoAllocateBlocks),
+      column('MAXBLOCKSPERHOST', ({ spec }) => spec.maxBlocksPerHost ?? 0),
+    ],
+  },
+  IPAMHandle: {
+    ps: [name(), column('BLOCKS', ({ spec }) => list(Object.keys(spec.block)))],
+  },
   IPPool: {
     ps: [
       name(),
@@ -104,8 +169,34 @@ const COLUMNS: { readonly [Kind in KnownKind]: Columns<Of<Kind>> } = {
       column('ASSIGNMENTMODE', ({ spec }) => spec.assignmentMode),
     ],
   },
-  KubernetesNetworkPolicy: { ps: [name()] },
-  Namespace: { ps: [name()] },
+  IPReservation: {
+    ps: [name()],
+    wide: [name(), column('CIDRS', ({ spec }) => shorten(list(spec.reservedCIDRs)))],
+  },
+  KubeControllersConfiguration: nameOnly(),
+  KubernetesClusterNetworkPolicy: {
+    ps: [name(), column('TIER', ({ spec }) => spec.tier), column('PRIORITY', ({ spec }) => spec.priority)],
+  },
+  KubernetesEndpointSlice: {
+    ps: [
+      name(),
+      column('ADDRESSTYPE', ({ spec }) => spec.addressType),
+      column('ENDPOINTS', ({ spec }) => shorten(list(spec.endpoints.flatMap(({ addresses }) => addresses)))),
+    ],
+  },
+  KubernetesNetworkPolicy: nameOnly(),
+  KubernetesNode: nameOnly(),
+  KubernetesService: {
+    ps: [
+      name(),
+      column('TYPE', ({ spec }) => spec.type),
+      column('CLUSTERIPS', ({ spec }) =>
+        list(spec.clusterIPs ?? (spec.clusterIP === undefined ? [] : [spec.clusterIP])),
+      ),
+    ],
+  },
+  LiveMigration: nameOnly(),
+  Namespace: nameOnly(),
   NetworkPolicy: policyColumns(),
   NetworkSet: netsColumns(),
   Node: {
@@ -117,6 +208,7 @@ const COLUMNS: { readonly [Kind in KnownKind]: Columns<Of<Kind>> } = {
       column('IPV6', ({ spec }) => spec.bgp?.ipv6Address),
     ],
   },
+  Pod: { ps: [name(), column('NODE', ({ spec }) => spec.nodeName)] },
   Profile: {
     ps: [name()],
     wide: [
@@ -126,6 +218,13 @@ const COLUMNS: { readonly [Kind in KnownKind]: Columns<Of<Kind>> } = {
       ),
     ],
   },
+  ServiceAccount: nameOnly(),
+  StagedGlobalNetworkPolicy: policyColumns(),
+  StagedKubernetesNetworkPolicy: {
+    ps: [name()],
+    wide: [name(), column('PODSELECTOR', ({ spec }) => labelSelectorText(spec.podSelector))],
+  },
+  StagedNetworkPolicy: policyColumns(),
   Tier: { ps: [name(), column('ORDER', ({ spec }) => spec.order)] },
   WorkloadEndpoint: {
     ps: [
@@ -145,6 +244,12 @@ const COLUMNS: { readonly [Kind in KnownKind]: Columns<Of<Kind>> } = {
     ],
   },
 };
+
+/** A label selector of Kubernetes in the selector language; as JSON where it says what the language cannot. */
+function labelSelectorText(selector: LabelSelector): string {
+  const converted = convertLabelSelector(selector, [], () => undefined);
+  return converted === undefined ? JSON.stringify(selector) : formatSelector(converted);
+}
 
 export interface ResourceTable {
   readonly headings: readonly string[];

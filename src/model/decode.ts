@@ -2,9 +2,18 @@
 import * as z from 'zod';
 import { type Fault, choice, faultsOf, shown, unknownField } from './fault-report.ts';
 import type { KindDefinition } from './kinds/definition.ts';
-import { isDnsLabel, isSubdomain, metadataSchema } from './metadata.ts';
-import { ValidationError } from './problem.ts';
-import { type KnownResource, kindDefinition, kindOfDocument, kindOfName, kinds } from './registry.ts';
+import { metadataSchema } from './metadata.ts';
+import { isDnsLabel, isSubdomain } from './names.ts';
+import { type Path, ValidationError } from './problem.ts';
+import {
+  type KnownResource,
+  isKindOf,
+  isVersionOf,
+  kindDefinition,
+  kindOfDocument,
+  kindOfName,
+  kinds,
+} from './registry.ts';
 import type { ObjectMeta, Resource } from './resource.ts';
 import { isPlainObject, withoutEmpty } from './schema-walk.ts';
 
@@ -12,6 +21,11 @@ import { isPlainObject, withoutEmpty } from './schema-walk.ts';
 export type Decoded =
   | { readonly resource: KnownResource; readonly faults?: undefined }
   | { readonly resource?: undefined; readonly faults: readonly Fault[] };
+
+interface DecodeOptions extends EntryOptions {
+  /** The value is a document as users write it, not one of our resources. */
+  readonly document?: boolean;
+}
 
 export interface EntryOptions {
   /** Namespace of resources of namespaced kinds that state none; without it they are refused. */
@@ -47,7 +61,7 @@ export function decodeEntry(value: unknown, options: EntryOptions = {}): Decoded
   const definition = kindOfDocument(apiVersion, kind);
   return definition === undefined
     ? { faults: [unknownKind(apiVersion, kind)] }
-    : decodeKind(definition, value, 'entry', options);
+    : decodeKind(definition, value, 'entry', { ...options, document: true });
 }
 
 /** Checks a resource that a program made, as {@link decodeEntry} checks what a user wrote. Throws {@link ValidationError}. */
@@ -62,7 +76,7 @@ export function validateResource(resource: Resource): KnownResource {
 }
 
 function unknownKind(apiVersion: string, kind: string): Fault {
-  const sameKind = kinds.filter((known) => known.kind === kind || known.externalKind === kind);
+  const sameKind = kinds.filter((known) => isKindOf(known, kind));
   if (sameKind.length > 0) {
     const versions = sameKind.map((known) => known.apiVersion);
     const message = `kind ${kind} is not in this apiVersion`;
@@ -74,7 +88,7 @@ function unknownKind(apiVersion: string, kind: string): Fault {
     };
   }
   const names = kinds
-    .filter((known) => known.apiVersion === apiVersion)
+    .filter((known) => isVersionOf(known, apiVersion))
     .map((known) => known.externalKind ?? known.kind);
   const all = names.length > 0 ? names : kinds.map((known) => known.externalKind ?? known.kind);
   const meant = kindOfName(kind);
@@ -91,25 +105,36 @@ function decodeKind(
   definition: KindDefinition,
   value: unknown,
   origin: 'entry' | 'stored',
-  options: EntryOptions,
+  options: DecodeOptions,
 ): Decoded {
   if (!isPlainObject(value)) return { faults: [{ path: [], message: 'expected a map' }] };
   const faults: Fault[] = [];
-  const fields = new Set(['apiVersion', 'kind', 'metadata', 'spec']);
-  if (definition.status !== undefined) fields.add('status');
+  const fields = new Set([
+    'apiVersion',
+    'kind',
+    'metadata',
+    ...(definition.status === undefined ? [] : ['status']),
+  ]);
+  const flat = isFlat(definition, value, options);
   for (const key of Object.keys(value)) {
-    if (!fields.has(key)) faults.push(unknownField(documentSchema(definition), [], key, []));
+    // In a flat document every other field belongs to the spec, which judges it, but none is called that.
+    if (flat ? key === 'spec' : !fields.has(key) && key !== 'spec') {
+      faults.push(unknownField(documentSchema(definition), [], key, []));
+    }
   }
+  if (flat) fields.add('spec');
   faults.push(...checkIdentity(definition, value));
-  const metadata = parsePart(metadataSchema(), value['metadata'] ?? {}, 'metadata', faults) as
+  const metadata = parsePart(metadataSchema(), value['metadata'] ?? {}, ['metadata'], faults) as
     | ObjectMeta
     | undefined;
-  const spec = parsePart(definition.spec(), value['spec'] ?? {}, 'spec', faults);
+  const spec = flat
+    ? parsePart(definition.spec(), without(value, fields), [], faults)
+    : parsePart(definition.spec(), value['spec'] ?? {}, ['spec'], faults);
   const given = value['status'] ?? undefined;
   const status =
     given === undefined || definition.status === undefined
       ? undefined
-      : parsePart(definition.status(), given, 'status', faults);
+      : parsePart(definition.status(), given, ['status'], faults);
   const placed = metadata === undefined ? undefined : place(definition, metadata, options, faults);
   if (placed === undefined || spec === undefined) return { faults };
   const resource = {
@@ -124,6 +149,15 @@ function decodeKind(
   return faults.length > 0 ? { faults } : { resource: resource as KnownResource };
 }
 
+/** Whether the fields of the spec lie beside the metadata in this value. Our own resources have them under `spec`. */
+function isFlat(definition: KindDefinition, value: Record<string, unknown>, options: DecodeOptions): boolean {
+  return definition.layout === 'flat' && (options.document === true || !isPlainObject(value['spec']));
+}
+
+function without(value: Record<string, unknown>, names: ReadonlySet<string>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(value).filter(([name]) => !names.has(name)));
+}
+
 /** The whole document's schema: where fields may be at all. */
 const documentSchemas = new Map<string, z.ZodType>();
 
@@ -134,7 +168,7 @@ function documentSchema(definition: KindDefinition): z.ZodType {
       apiVersion: z.string(),
       kind: z.string(),
       metadata: metadataSchema(),
-      spec: definition.spec(),
+      ...(definition.layout === 'flat' ? {} : { spec: definition.spec() }),
       ...(definition.status === undefined ? {} : { status: definition.status() }),
     });
     documentSchemas.set(definition.kind, schema);
@@ -145,7 +179,7 @@ function documentSchema(definition: KindDefinition): z.ZodType {
 function checkIdentity(definition: KindDefinition, value: Record<string, unknown>): Fault[] {
   const { apiVersion = definition.apiVersion, kind = definition.kind } = value;
   const faults: Fault[] = [];
-  if (apiVersion !== definition.apiVersion) {
+  if (typeof apiVersion !== 'string' || !isVersionOf(definition, apiVersion)) {
     faults.push({
       path: ['apiVersion'],
       message: 'not the apiVersion of the kind',
@@ -153,7 +187,7 @@ function checkIdentity(definition: KindDefinition, value: Record<string, unknown
       allowed: definition.apiVersion,
     });
   }
-  if (kind !== definition.kind && kind !== definition.externalKind) {
+  if (typeof kind !== 'string' || !isKindOf(definition, kind)) {
     faults.push({
       path: ['kind'],
       message: 'not the expected kind',
@@ -165,11 +199,11 @@ function checkIdentity(definition: KindDefinition, value: Record<string, unknown
 }
 
 /** Parses one part of the document; undefined if it has faults, which are added to `faults`. */
-function parsePart(schema: z.ZodType, value: unknown, name: string, faults: Fault[]): object | undefined {
+function parsePart(schema: z.ZodType, value: unknown, base: Path, faults: Fault[]): object | undefined {
   const pruned = withoutEmpty(schema, value);
   const result = schema.safeParse(pruned);
   if (result.success) return result.data as object;
-  faults.push(...faultsOf(result.error.issues, schema, pruned, [name]));
+  faults.push(...faultsOf(result.error.issues, schema, pruned, base));
   return undefined;
 }
 

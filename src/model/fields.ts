@@ -6,6 +6,7 @@ import * as z from 'zod';
 import { type Address, type Family, familyOf, formatAddress, parseAddress } from '../net/address.ts';
 import { type Prefix, hostPrefix, parsePrefix, parsePrefixParts } from '../net/prefix.ts';
 import { once } from './kinds/definition.ts';
+import { isSubdomain } from './names.ts';
 import { parseSelector } from './selector/parser.ts';
 import { SelectorError } from './selector/tokenizer.ts';
 import type { Selector } from './selector/selector.ts';
@@ -85,12 +86,13 @@ export const net = once(() =>
 );
 
 /** An address, or a prefix whose host bits must be zero. */
-export const maskedNet = once(() =>
-  z.string().transform((text, context): Net => {
+function maskedNetField(family?: Family) {
+  const examples = { 4: '10.0.0.1 or a CIDR such as 10.0.0.0/8', 6: 'fd00::1 or a CIDR such as fd00::/8' };
+  return z.string().transform((text, context): Net => {
     const value = parseNet(text);
-    if (value === undefined) {
-      fault(context, 'not an IP address or CIDR', {
-        allowed: 'an address such as 10.0.0.1 or a CIDR such as 10.0.0.0/8 or fd00::/8',
+    if (value === undefined || (family !== undefined && familyOf(value) !== family)) {
+      fault(context, `not an ${family === undefined ? 'IP' : `IPv${family}`} address or CIDR`, {
+        allowed: `an address such as ${family === undefined ? `${examples[4]} or fd00::/8` : examples[family]}`,
       });
       return z.NEVER;
     }
@@ -99,8 +101,13 @@ export const maskedNet = once(() =>
       return z.NEVER;
     }
     return value;
-  }),
-);
+  });
+}
+
+export const maskedNet = once(() => maskedNetField());
+
+/** {@link maskedNet} of one family. */
+export const maskedNetOf = (family: Family) => maskedNetField(family);
 
 /** A prefix whose host bits must be zero. */
 export const maskedPrefix = once(() =>
@@ -361,12 +368,50 @@ export const duration = once(() =>
   }),
 );
 
+/** Whether Linux takes the text as the name of an interface, and Calico too. */
+export function isInterfaceName(text: string): boolean {
+  return /^[a-zA-Z0-9_.-]{1,15}$/.test(text);
+}
+
 /** The name of a Linux interface. */
 export const interfaceName = once(() =>
   z.string().superRefine((text, context) => {
-    if (!/^[a-zA-Z0-9_.-]{1,15}$/.test(text)) {
+    if (!isInterfaceName(text)) {
       fault(context, 'not an interface name', { allowed: '1 to 15 of letters, digits, "_", "." and "-"' });
     }
+  }),
+);
+
+/** The name of another object. */
+export const objectName = once(() =>
+  z.string().superRefine((text, context) => {
+    if (isSubdomain(text)) return;
+    fault(context, 'not a valid name', { allowed: 'lower-case letters, digits, "-" and "."' });
+  }),
+);
+
+/** The name of a port as Kubernetes has it (RFC 6335 §5.1, and lower case). */
+export const portName = once(() =>
+  z.string().superRefine((text, context) => {
+    if (/^(?=.*[a-z])(?!.*--)[a-z0-9]([a-z0-9-]{0,13}[a-z0-9])?$/.test(text)) return;
+    fault(context, 'not the name of a port', {
+      allowed: 'up to 15 of lower-case letters, digits and single "-", with a letter',
+    });
+  }),
+);
+
+/** Protocols whose packets have ports that rules can name. */
+export const portProtocolNumbers: ReadonlySet<number> = new Set([
+  protocolNumbers.TCP,
+  protocolNumbers.UDP,
+  protocolNumbers.SCTP,
+]);
+
+/** TCP, UDP or SCTP. */
+export const portProtocol = once(() =>
+  protocol().superRefine((value, context) => {
+    if (portProtocolNumbers.has(protocolNumber(value))) return;
+    fault(context, 'not a protocol with ports', { allowed: 'TCP, UDP, SCTP' });
   }),
 );
 

@@ -1,6 +1,6 @@
 /**
  * Calico's etcd layout (libcalico-go `lib/backend/model`): paths of resources, and the JSON they hold. Resources lie
- * under their plural; block affinities under the host they belong to.
+ * under their plural, IPAM's own (ipam-values.ts) elsewhere, block affinities among them under the host they belong to.
  */
 import { InternalError } from '../base/errors.ts';
 import { familyOf } from '../net/address.ts';
@@ -11,6 +11,16 @@ import {
   parseBlockAffinityName,
 } from './block-affinity-name.ts';
 import { decodeResource } from './decode.ts';
+import { goJson } from './go-json.ts';
+import {
+  encodeIpamValue,
+  hasOwnValueForm,
+  ipamDocument,
+  ipamPath,
+  ipamPrefix,
+  ipamPrefixes,
+  parseIpamPath,
+} from './ipam-values.ts';
 import type { BlockAffinity } from './kinds/block-affinity.ts';
 import { ValidationError } from './problem.ts';
 import { type KnownResource, kindDefinition, kindOfPlural } from './registry.ts';
@@ -18,18 +28,19 @@ import type { Resource, ResourceKey } from './resource.ts';
 import { isPlainObject } from './schema-walk.ts';
 import { toDocument } from './yaml.ts';
 
-/** Where all resources but block affinities lie. */
+/** Where all resources but those of IPAM lie. */
 export const resourcesPrefix = '/calico/resources/v3/projectcalico.org/';
 /** Where block affinities lie, by the type of their holder. */
-const affinityPrefixes = { host: '/calico/ipam/v2/host/', virtual: '/calico/ipam/v2/virtual/' } as const;
+const affinityPrefixes = { host: `${ipamPrefix}host/`, virtual: `${ipamPrefix}virtual/` } as const;
 
 /** The prefixes under which resources lie: all of them, or those of one kind (and namespace). */
 export function etcdPrefixes(
   selection: { readonly kind?: string; readonly namespace?: string } = {},
 ): string[] {
-  const affinities = Object.values(affinityPrefixes);
-  if (selection.kind === undefined) return [resourcesPrefix, ...affinities];
-  if (selection.kind === 'BlockAffinity') return affinities;
+  if (selection.kind === undefined) return [resourcesPrefix, ipamPrefix];
+  if (selection.kind === 'BlockAffinity') return Object.values(affinityPrefixes);
+  const own = ipamPrefixes[selection.kind];
+  if (own !== undefined) return [own];
   const { plural, namespaced } = storedDefinition(selection.kind);
   const prefix = `${resourcesPrefix}${plural}/`;
   return [
@@ -44,6 +55,11 @@ export function etcdKey(key: ResourceKey): string {
     if (identity === undefined) throw new InternalError(`not the name of a BlockAffinity: ${key.name}`);
     return affinityPath(identity);
   }
+  if (hasOwnValueForm(key.kind)) {
+    const path = ipamPath(key);
+    if (path === undefined) throw new InternalError(`not the name of a ${key.kind}: ${key.name}`);
+    return path;
+  }
   const { plural, namespaced } = storedDefinition(key.kind);
   if (namespaced !== (key.namespace !== undefined)) {
     throw new InternalError(`${key.kind} ${key.name}: a namespace is ${namespaced ? 'missing' : 'too much'}`);
@@ -57,10 +73,13 @@ export function parseEtcdKey(path: string): ResourceKey | undefined {
   for (const type of ['host', 'virtual'] as const) {
     if (path.startsWith(affinityPrefixes[type])) return parseAffinityPath(type, path);
   }
+  if (path.startsWith(ipamPrefix)) return parseIpamPath(path);
   if (!path.startsWith(resourcesPrefix)) return undefined;
   const [plural, ...names] = path.slice(resourcesPrefix.length).split('/');
   const definition = kindOfPlural(plural!);
-  if (definition === undefined || definition.kind === 'Namespace') return undefined;
+  if (definition === undefined || definition.storedAs !== undefined || hasOwnValueForm(definition.kind)) {
+    return undefined;
+  }
   if (names.length !== (definition.namespaced ? 2 : 1) || names.includes('')) return undefined;
   const [first, second] = names.map(unescape);
   return second === undefined
@@ -71,7 +90,9 @@ export function parseEtcdKey(path: string): ResourceKey | undefined {
 function storedDefinition(kind: string) {
   const definition = kindDefinition(kind);
   if (definition === undefined) throw new InternalError(`unknown kind ${kind}`);
-  if (kind === 'Namespace') throw new InternalError('a Namespace is stored as its Profile; convert it first');
+  if (definition.storedAs !== undefined) {
+    throw new InternalError(`a ${kind} is stored as its ${definition.storedAs}; convert it first`);
+  }
   return definition;
 }
 
@@ -103,8 +124,31 @@ export function encodeValue(resource: Resource): string {
     const { state, deleted } = (resource as BlockAffinity).spec;
     return JSON.stringify({ state, deleted });
   }
+  if (hasOwnValueForm(resource.kind)) return encodeIpamValue(resource);
   const { resourceVersion: _own, ...metadata } = resource.metadata;
-  return JSON.stringify(toDocument({ ...resource, metadata }));
+  const { kind, apiVersion, metadata: shown, ...others } = toDocument({ ...resource, metadata });
+  return goJson({ kind, apiVersion, metadata: inGoOrder(shown as Record<string, unknown>), ...others });
+}
+
+/** Kubernetes' own order of metadata; other fields follow. */
+const metadataOrder = [
+  'name',
+  'generateName',
+  'namespace',
+  'uid',
+  'generation',
+  'creationTimestamp',
+  'deletionTimestamp',
+  'deletionGracePeriodSeconds',
+  'labels',
+  'annotations',
+  'ownerReferences',
+  'finalizers',
+];
+
+function inGoOrder(metadata: Record<string, unknown>): Record<string, unknown> {
+  const ordered = Object.fromEntries(metadataOrder.map((name) => [name, metadata[name]]));
+  return { ...ordered, ...metadata };
 }
 
 /**
@@ -114,9 +158,11 @@ export function encodeValue(resource: Resource): string {
 export function decodeValue(key: ResourceKey, text: string, revision: number): KnownResource {
   let value: unknown;
   try {
-    value = text === '' && key.kind === 'BlockAffinity' ? {} : JSON.parse(text);
+    if (hasOwnValueForm(key.kind)) value = ipamDocument(key, text);
+    else value = text === '' && key.kind === 'BlockAffinity' ? {} : JSON.parse(text);
   } catch (error) {
-    throw new ValidationError([{ path: [], message: `not JSON: ${(error as Error).message}` }]);
+    if (!(error instanceof SyntaxError)) throw error;
+    throw new ValidationError([{ path: [], message: `not JSON: ${error.message}` }]);
   }
   if (key.kind === 'BlockAffinity') value = affinityDocument(key, value);
   const resource = decodeResource(key.kind, value);

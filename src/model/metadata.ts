@@ -8,7 +8,8 @@ const labelKeyPattern =
   /^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?\/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,126}[A-Za-z0-9])?$/;
 const labelValuePattern = /^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$/;
 
-const labels = once(() =>
+/** Labels as they may be on an object. */
+export const checkedLabels = once(() =>
   z.record(z.string(), z.string()).superRefine((map, context) => {
     for (const [key, value] of Object.entries(map)) {
       if (!labelKeyPattern.test(key)) {
@@ -29,7 +30,7 @@ export const metadataSchema = once(() =>
     .strictObject({
       name: z.string().describe('Name, unique among its kind (and namespace).'),
       namespace: z.string().exactOptional().describe('Namespace, for namespaced kinds.'),
-      labels: labels().exactOptional().describe('Labels that selectors match.'),
+      labels: checkedLabels().exactOptional().describe('Labels that selectors match.'),
       annotations: field.labelMap().exactOptional().describe('Notes for people and tools.'),
       uid: z.string().exactOptional().describe('Identity of this object through its life.'),
       creationTimestamp: z.string().exactOptional().describe('When it was created (RFC 3339).'),
@@ -63,38 +64,3 @@ export const metadataSchema = once(() =>
       return kept as ObjectMeta;
     }),
 );
-
-const label = '[a-z0-9]([-a-z0-9]*[a-z0-9])?';
-const subdomain = `${label}(\\.${label})*`;
-const subdomainPattern = new RegExp(`^${subdomain}$`);
-const labelPattern = new RegExp(`^${label}$`);
-
-/** RFC 1123 subdomain, as Kubernetes names objects. */
-export function isSubdomain(name: string): boolean {
-  return name.length <= 253 && subdomainPattern.test(name);
-}
-
-/** RFC 1123 label. */
-export function isDnsLabel(name: string): boolean {
-  return name.length <= 63 && labelPattern.test(name);
-}
-
-const networkPolicyName = new RegExp(
-  `^((${label})|(${label}\\.${label})|((knp|ossg)\\.default\\.${subdomain}))$`,
-);
-const globalNetworkPolicyName = new RegExp(`^(${label}\\.)?${label}$`);
-
-/** NetworkPolicy: `NAME`, `TIER.NAME`, or the name that Calico gives to a copy of a Kubernetes policy. */
-export function isNetworkPolicyName(name: string): boolean {
-  return name.length <= 253 && networkPolicyName.test(name);
-}
-
-/** GlobalNetworkPolicy: `NAME` or `TIER.NAME`. */
-export function isGlobalNetworkPolicyName(name: string): boolean {
-  return name.length <= 253 && globalNetworkPolicyName.test(name);
-}
-
-/** Names that are an object for all nodes or for one, as configuration kinds have them. */
-export function nodeOfConfigurationName(name: string): string | undefined {
-  return name.startsWith('node.') ? name.slice('node.'.length) : undefined;
-}

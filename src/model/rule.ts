@@ -42,8 +42,8 @@ const ruleShape = once(() =>
       .describe('What to do with a packet that matches; `Pass` goes to the next tier, `Log` goes on.'),
     ipVersion: z.literal([4, 6]).exactOptional().describe('Only IPv4 or only IPv6.'),
     protocol: field.protocol().exactOptional().describe('IP protocol by name or number.'),
-    notProtocol: field.protocol().exactOptional().describe('Any IP protocol but this.'),
     icmp: icmp().exactOptional().describe('ICMP type and code; needs protocol ICMP or ICMPv6.'),
+    notProtocol: field.protocol().exactOptional().describe('Any IP protocol but this.'),
     notICMP: icmp().exactOptional().describe('Any ICMP type and code but this.'),
     source: entityRule().exactOptional().describe('Where the packet comes from.'),
     destination: entityRule().exactOptional().describe('Where the packet goes to.'),
@@ -92,15 +92,9 @@ function checkRule(rule: Partial<Rule>, context: z.RefinementCtx): void {
   }
 }
 
-const portProtocols: ReadonlySet<number> = new Set([
-  field.protocolNumbers.TCP,
-  field.protocolNumbers.UDP,
-  field.protocolNumbers.SCTP,
-]);
-
 /** Numbers mean nothing without a protocol that has ports; a name brings its protocol with it. */
 function checkPorts(rule: Partial<Rule>, context: z.RefinementCtx): void {
-  if (rule.protocol !== undefined && portProtocols.has(protocolNumber(rule.protocol))) return;
+  if (rule.protocol !== undefined && field.portProtocolNumbers.has(protocolNumber(rule.protocol))) return;
   for (const side of ['source', 'destination'] as const) {
     for (const name of ['ports', 'notPorts'] as const) {
       for (const [index, port] of (rule[side]?.[name] ?? []).entries()) {

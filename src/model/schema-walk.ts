@@ -5,6 +5,14 @@ import type { Path } from './problem.ts';
 type Schema = z.core.$ZodType;
 type Definition = z.core.$ZodTypes['_zod']['def'];
 
+/** Whether a schema takes null for a value of its own, as opposed to an absent one. */
+function takesNull(schema: Schema | undefined): boolean {
+  const definition = schema?._zod.def as Definition | undefined;
+  if (definition === undefined) return false;
+  if (definition.type === 'nullable') return true;
+  return 'innerType' in definition && takesNull(definition.innerType as Schema);
+}
+
 /** Through optionality, defaults and transformations to the schema of what is written. */
 function written(schema: Schema): Definition {
   const definition = schema._zod.def as Definition;
@@ -50,7 +58,8 @@ export function placesOf(
 }
 
 /**
- * Leaves out fields whose value is null or empty text: to Calico's decoder both are the same as absent. Entries of
+ * Leaves out fields whose value is null or empty text: to Calico's decoder both are the same as absent. Null stays
+ * where the schema gives it a meaning. Entries of
  * maps (labels) and of lists mean what they say and stay. Gives the value itself when nothing had to be left out.
  */
 export function withoutEmpty(schema: Schema, value: unknown): unknown {
@@ -65,7 +74,8 @@ export function withoutEmpty(schema: Schema, value: unknown): unknown {
   const kept: [string, unknown][] = [];
   for (const [key, entry] of Object.entries(value)) {
     const entrySchema = fieldOf(definition.shape, key);
-    if (entry === null || (entry === '' && entrySchema !== undefined)) {
+    const empty = entry === null ? !takesNull(entrySchema) : entry === '' && entrySchema !== undefined;
+    if (empty) {
       changed = true;
       continue;
     }

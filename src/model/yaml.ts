@@ -198,11 +198,12 @@ function isList(value: Record<string, unknown>): boolean {
 /** What a user sees of a resource: its kind as users write it, fields in the order of their definition. */
 export function toDocument(resource: Resource & { readonly status?: unknown }): Record<string, unknown> {
   const definition = kindDefinition(resource.kind);
+  const spec = inSchemaOrder(definition?.spec(), resource.spec);
   return {
     apiVersion: resource.apiVersion,
     kind: definition?.externalKind ?? resource.kind,
     metadata: inSchemaOrder(metadataSchema(), resource.metadata),
-    spec: inSchemaOrder(definition?.spec(), resource.spec),
+    ...(definition?.layout === 'flat' && isPlainObject(spec) ? spec : { spec }),
     ...(resource.status === undefined ? {} : { status: inSchemaOrder(undefined, resource.status) }),
   };
 }

@@ -5,10 +5,10 @@
 import type { EntityRule } from '../../src/model/entity-rule.ts';
 import { type Protocol, protocolNumber } from '../../src/model/fields.ts';
 import type {
-  LabelSelector,
   NetworkPolicyPeer,
   NetworkPolicyPort,
 } from '../../src/model/kinds/kubernetes-network-policy.ts';
+import type { LabelSelector } from '../../src/model/kinds/label-selector.ts';
 import type { KnownResource } from '../../src/model/registry.ts';
 import type { Rule } from '../../src/model/rule.ts';
 import { parseSelector } from '../../src/model/selector/parser.ts';

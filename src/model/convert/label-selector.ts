@@ -1,10 +1,14 @@
 /** Kubernetes label selectors as selectors of our language. */
-import type { LabelSelector } from '../kinds/kubernetes-network-policy.ts';
+import type { LabelSelector } from '../kinds/label-selector.ts';
+import { orchestratorLabel } from '../labels.ts';
 import { parseSelector } from '../selector/parser.ts';
 import { SelectorError } from '../selector/tokenizer.ts';
 import { type Selector, allOf, formatSelector, labelSet } from '../selector/selector.ts';
 
 type Path = readonly (string | number)[];
+
+/** Tells of a fault; its result takes the place of what could not be made. */
+export type Report = (path: Path, message: string, allowed?: string) => undefined;
 
 /**
  * The selector; nothing stated selects everything. What cannot be expressed is reported, and the whole is undefined:
@@ -13,7 +17,7 @@ type Path = readonly (string | number)[];
 export function convertLabelSelector(
   selector: LabelSelector,
   path: Path,
-  report: (path: Path, message: string, allowed?: string) => undefined,
+  report: Report,
 ): Selector | undefined {
   const parts: (Selector | undefined)[] = [];
   const labels = Object.entries(selector.matchLabels ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));
@@ -36,6 +40,18 @@ export function convertLabelSelector(
     }
   }
   return parts.every((part) => part !== undefined) ? allOf(parts) : undefined;
+}
+
+/** Pods, which are endpoints of Kubernetes, by label; undefined and reported as {@link convertLabelSelector} does. */
+export function podSelectorText(selector: LabelSelector, path: Path, report: Report): string | undefined {
+  const converted = convertLabelSelector(selector, path, report);
+  if (converted === undefined) return undefined;
+  const pods = { type: '==', label: orchestratorLabel, value: 'k8s' } as const;
+  return formatSelector(
+    converted.type === 'all'
+      ? pods
+      : { type: 'and', operands: [pods, ...(converted.type === 'and' ? converted.operands : [converted])] },
+  );
 }
 
 function requirement(label: string, operator: string, values: readonly string[]): Selector | undefined {

@@ -8,15 +8,13 @@ import { type Net, type Port, netPrefix, parseNet, parsePort } from '../fields.t
 import type { Finding } from '../kinds/definition.ts';
 import type {
   KubernetesNetworkPolicySpec,
-  LabelSelector,
   NetworkPolicyPeer,
   NetworkPolicyPort,
 } from '../kinds/kubernetes-network-policy.ts';
 import type { PolicySpec, PolicyType } from '../kinds/policy-spec.ts';
-import { orchestratorLabel } from '../labels.ts';
 import type { Rule } from '../rule.ts';
 import { formatSelector } from '../selector/selector.ts';
-import { convertLabelSelector } from './label-selector.ts';
+import { type Report, convertLabelSelector, podSelectorText } from './label-selector.ts';
 
 /** Kubernetes policies come after those that users order lower. */
 const kubernetesPolicyOrder = 1000;
@@ -28,7 +26,6 @@ export interface ConvertedPolicy {
 }
 
 type Path = readonly (string | number)[];
-type Report = (path: Path, message: string, allowed?: string) => undefined;
 
 /** Converts a policy. A faulty podSelector selects the whole namespace, since nobody knows whom it was to protect. */
 export function convertNetworkPolicy(policy: {
@@ -226,16 +223,4 @@ function convertIPBlock(
     notNets.push(exception);
   }
   return { nets: [net], ...(notNets.length === 0 ? {} : { notNets }) };
-}
-
-/** Pods, which are endpoints of Kubernetes, by label. */
-function podSelectorText(selector: LabelSelector, path: Path, report: Report): string | undefined {
-  const converted = convertLabelSelector(selector, path, report);
-  if (converted === undefined) return undefined;
-  const pods = { type: '==', label: orchestratorLabel, value: 'k8s' } as const;
-  return formatSelector(
-    converted.type === 'all'
-      ? pods
-      : { type: 'and', operands: [pods, ...(converted.type === 'and' ? converted.operands : [converted])] },
-  );
 }

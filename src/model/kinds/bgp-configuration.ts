@@ -1,7 +1,7 @@
 /** BGPConfiguration (projectcalico.org/v3): the object `default`, and `node.NAME` for one node. */
 import * as z from 'zod';
 import * as field from '../fields.ts';
-import { isSubdomain, nodeOfConfigurationName } from '../metadata.ts';
+import { isSubdomain, nodeOfConfigurationName } from '../names.ts';
 import { type Finding, type ResourceOf, defineKind } from './definition.ts';
 
 /** A reference to one key of a Kubernetes Secret, as BGP passwords are given. */
@@ -28,7 +28,7 @@ function isCommunity(text: string): boolean {
   return (parts.length === 2 || parts.length === 3) && parts.every((part) => part <= limit);
 }
 
-const community = () =>
+export const community = () =>
   z.string().superRefine((text, context) => {
     if (!isCommunity(text)) field.fault(context, 'not a BGP community', { allowed: communityForms });
   });

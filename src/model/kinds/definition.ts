@@ -22,6 +22,8 @@ export interface KindDefinition<
   readonly kind: Kind;
   /** As users write it, where it differs: Kubernetes' NetworkPolicy is `KubernetesNetworkPolicy` to us. */
   readonly externalKind?: string;
+  /** Further spellings of the kind in documents, from older APIs. */
+  readonly otherKinds?: readonly string[];
   readonly apiVersion: string;
   /** As in the etcd path (lower case). */
   readonly plural: string;
@@ -29,6 +31,10 @@ export interface KindDefinition<
   readonly aliases: readonly string[];
   readonly namespaced: boolean;
   readonly description: string;
+  /** Where the fields of `spec` lie in documents, if not under `spec`: `flat` beside the metadata. */
+  readonly layout?: 'flat';
+  /** Never stored itself: this kind is stored for it (convert/stored-form.ts, design D19). */
+  readonly storedAs?: 'Node' | 'Profile' | 'WorkloadEndpoint';
   readonly spec: () => Spec;
   readonly status?: () => Status;
   /** What names look like, where they are not plain RFC 1123 subdomains. */

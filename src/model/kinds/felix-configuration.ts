@@ -5,7 +5,7 @@
  */
 import * as z from 'zod';
 import * as field from '../fields.ts';
-import { nodeOfConfigurationName } from '../metadata.ts';
+import { nodeOfConfigurationName } from '../names.ts';
 import { type ResourceOf, defineKind } from './definition.ts';
 import { acceptedParameters } from './felix-parameters.ts';
 

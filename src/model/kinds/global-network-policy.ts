@@ -1,9 +1,27 @@
 /** GlobalNetworkPolicy (projectcalico.org/v3). */
 import * as z from 'zod';
 import * as field from '../fields.ts';
-import { isGlobalNetworkPolicyName } from '../metadata.ts';
+import { isGlobalNetworkPolicyName } from '../names.ts';
 import { type ResourceOf, defineKind } from './definition.ts';
 import { checkPolicyRules, policyFields, withPolicyTypes, withTierLabel } from './policy-spec.ts';
+
+/** Fields of policies that are not in a namespace. */
+export const globalPolicyFields = () => ({
+  ...policyFields(),
+  namespaceSelector: field
+    .selector()
+    .exactOptional()
+    .describe('Narrows the policy to endpoints of namespaces with these labels.'),
+  doNotTrack: z
+    .boolean()
+    .exactOptional()
+    .describe('Apply before connection tracking, and do not track what is allowed (host endpoints).'),
+  preDNAT: z.boolean().exactOptional().describe('Apply before destination NAT (host endpoints, ingress).'),
+  applyOnForward: z
+    .boolean()
+    .exactOptional()
+    .describe('Apply also to traffic that a host endpoint forwards.'),
+});
 
 export const globalNetworkPolicy = defineKind({
   kind: 'GlobalNetworkPolicy',
@@ -12,31 +30,7 @@ export const globalNetworkPolicy = defineKind({
   aliases: ['gnp'],
   namespaced: false,
   description: 'Ordered rules for the endpoints of all namespaces, and of hosts, that a selector names.',
-  spec: () =>
-    field
-      .across(
-        z.strictObject({
-          ...policyFields(),
-          namespaceSelector: field
-            .selector()
-            .exactOptional()
-            .describe('Narrows the policy to endpoints of namespaces with these labels.'),
-          doNotTrack: z
-            .boolean()
-            .exactOptional()
-            .describe('Apply before connection tracking, and do not track what is allowed (host endpoints).'),
-          preDNAT: z
-            .boolean()
-            .exactOptional()
-            .describe('Apply before destination NAT (host endpoints, ingress).'),
-          applyOnForward: z
-            .boolean()
-            .exactOptional()
-            .describe('Apply also to traffic that a host endpoint forwards.'),
-        }),
-        checkStages,
-      )
-      .transform(withPolicyTypes),
+  spec: () => field.across(z.strictObject(globalPolicyFields()), checkStages).transform(withPolicyTypes),
   names: {
     valid: isGlobalNetworkPolicyName,
     allowed: 'NAME or TIER.NAME, of lower-case letters, digits and "-"',
@@ -56,7 +50,7 @@ interface Stages {
 }
 
 /** Which stages of a packet's way exclude or need each other. */
-function checkStages(spec: Stages, context: z.RefinementCtx): void {
+export function checkStages(spec: Stages, context: z.RefinementCtx): void {
   if (spec.doNotTrack === true && spec.preDNAT === true) {
     field.fault(context, 'doNotTrack and preDNAT exclude each other', {}, ['preDNAT']);
   }

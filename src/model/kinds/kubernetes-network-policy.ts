@@ -4,25 +4,9 @@
  */
 import * as z from 'zod';
 import { convertNetworkPolicy } from '../convert/network-policy.ts';
-import * as field from '../fields.ts';
 import type { Immutable } from '../resource.ts';
 import { type ResourceOf, defineKind, once } from './definition.ts';
-
-const labelSelector = once(() =>
-  z.strictObject({
-    matchLabels: field.labelMap().exactOptional().describe('Labels, all of which must be as given.'),
-    matchExpressions: z
-      .array(
-        z.strictObject({
-          key: z.string().describe('Label.'),
-          operator: z.string().describe('`In`, `NotIn`, `Exists` or `DoesNotExist`.'),
-          values: z.array(z.string()).exactOptional().describe('Values for `In` and `NotIn`.'),
-        }),
-      )
-      .exactOptional()
-      .describe('Requirements, all of which must hold.'),
-  }),
-);
+import { labelSelector } from './label-selector.ts';
 
 const peer = once(() =>
   z.strictObject({
@@ -50,41 +34,37 @@ const policyPort = once(() =>
   }),
 );
 
-const networkPolicySpec = once(() =>
-  z.strictObject({
-    podSelector: labelSelector()
-      .default({})
-      .describe('The pods it applies to; empty is all of the namespace.'),
-    ingress: z
-      .array(
-        z.strictObject({
-          from: z.array(peer()).exactOptional().describe('Sources, any of which matches; all when empty.'),
-          ports: z
-            .array(policyPort())
-            .exactOptional()
-            .describe('Ports, any of which matches; all when empty.'),
-        }),
-      )
-      .exactOptional()
-      .describe('What may reach the pods.'),
-    egress: z
-      .array(
-        z.strictObject({
-          to: z.array(peer()).exactOptional().describe('Destinations, any of which matches; all when empty.'),
-          ports: z
-            .array(policyPort())
-            .exactOptional()
-            .describe('Ports, any of which matches; all when empty.'),
-        }),
-      )
-      .exactOptional()
-      .describe('What the pods may reach.'),
-    policyTypes: z
-      .array(z.string())
-      .exactOptional()
-      .describe('`Ingress`, `Egress`; by default Ingress, and Egress if there are egress rules.'),
-  }),
-);
+const policyPorts = () =>
+  z.array(policyPort()).exactOptional().describe('Ports, any of which matches; all when empty.');
+
+/** Fields of the policy, and of its staged kind. Rules name ports before peers, as Kubernetes' own JSON does. */
+export const networkPolicyFields = () => ({
+  podSelector: labelSelector().default({}).describe('The pods it applies to; empty is all of the namespace.'),
+  ingress: z
+    .array(
+      z.strictObject({
+        ports: policyPorts(),
+        from: z.array(peer()).exactOptional().describe('Sources, any of which matches; all when empty.'),
+      }),
+    )
+    .exactOptional()
+    .describe('What may reach the pods.'),
+  egress: z
+    .array(
+      z.strictObject({
+        ports: policyPorts(),
+        to: z.array(peer()).exactOptional().describe('Destinations, any of which matches; all when empty.'),
+      }),
+    )
+    .exactOptional()
+    .describe('What the pods may reach.'),
+  policyTypes: z
+    .array(z.string())
+    .exactOptional()
+    .describe('`Ingress`, `Egress`; by default Ingress, and Egress if there are egress rules.'),
+});
+
+const networkPolicySpec = once(() => z.strictObject(networkPolicyFields()));
 
 export type KubernetesNetworkPolicySpec = Immutable<z.output<ReturnType<typeof networkPolicySpec>>>;
 
@@ -102,6 +82,5 @@ export const kubernetesNetworkPolicy = defineKind({
 });
 
 export type KubernetesNetworkPolicy = ResourceOf<typeof kubernetesNetworkPolicy>;
-export type LabelSelector = Immutable<z.output<ReturnType<typeof labelSelector>>>;
 export type NetworkPolicyPeer = Immutable<z.output<ReturnType<typeof peer>>>;
 export type NetworkPolicyPort = Immutable<z.output<ReturnType<typeof policyPort>>>;

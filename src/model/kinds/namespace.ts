@@ -8,6 +8,7 @@ export const namespace = defineKind({
   plural: 'namespaces',
   aliases: ['ns'],
   namespaced: false,
+  storedAs: 'Profile',
   description: 'A Kubernetes namespace; its labels reach the selectors of policies.',
   spec: () =>
     z.strictObject({ finalizers: z.array(z.string()).exactOptional().describe("Kubernetes' own.") }),

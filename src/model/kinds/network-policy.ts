@@ -1,6 +1,6 @@
 /** Calico's NetworkPolicy (projectcalico.org/v3). Kubernetes' kind of this name is in kubernetes-network-policy.ts. */
 import * as z from 'zod';
-import { isNetworkPolicyName } from '../metadata.ts';
+import { isNetworkPolicyName } from '../names.ts';
 import { type ResourceOf, defineKind } from './definition.ts';
 import { checkPolicyRules, policyFields, withPolicyTypes, withTierLabel } from './policy-spec.ts';
 

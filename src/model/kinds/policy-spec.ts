@@ -1,7 +1,7 @@
 /** What NetworkPolicy and GlobalNetworkPolicy share. */
 import * as z from 'zod';
 import * as field from '../fields.ts';
-import { isDnsLabel } from '../metadata.ts';
+import { isDnsLabel } from '../names.ts';
 import type { ObjectMeta } from '../resource.ts';
 import { type Rule, checkDirection, rule } from '../rule.ts';
 import { once, type Finding } from './definition.ts';

@@ -1,6 +1,6 @@
 /** Tier (projectcalico.org/v3). */
 import * as z from 'zod';
-import { isDnsLabel } from '../metadata.ts';
+import { isDnsLabel } from '../names.ts';
 import { type ResourceOf, defineKind } from './definition.ts';
 
 /** The order of a tier that states none, and of the tier `default`. */

@@ -24,8 +24,6 @@ const qosLimits = {
   egressMaxConnections: 'Connections from the workload.',
 } as const;
 
-const portProtocols: ReadonlySet<number> = new Set([6, 17, 132]);
-
 const limit = () => z.int().min(0).exactOptional();
 
 export const workloadEndpoint = defineKind({
@@ -116,7 +114,7 @@ export const workloadEndpoint = defineKind({
       }
     }
     for (const [index, port] of (spec.ports ?? []).entries()) {
-      if (portProtocols.has(field.protocolNumber(port.protocol))) continue;
+      if (field.portProtocolNumbers.has(field.protocolNumber(port.protocol))) continue;
       const path = ['spec', 'ports', index, 'protocol'];
       findings.push({ path, message: 'not a protocol with ports', allowed: 'TCP, UDP, SCTP' });
     }

@@ -42,6 +42,27 @@ const paths: readonly [ResourceKey, string][] = [
     blockAffinityKey({ type: 'virtual', node: 'load-balancer', cidr: prefix('10.0.0.0/26') }),
     '/calico/ipam/v2/virtual/load-balancer/ipv4/block/10.0.0.0-26',
   ],
+  [{ kind: 'HostEndpoint', name: 'n1-auto-hep' }, `${root}hostendpoints/n1-auto-hep`],
+  [{ kind: 'BGPFilter', name: 'f' }, `${root}bgpfilters/f`],
+  [{ kind: 'CalicoNodeStatus', name: 's' }, `${root}caliconodestatuses/s`],
+  [{ kind: 'IPReservation', name: 'r' }, `${root}ipreservations/r`],
+  [{ kind: 'KubeControllersConfiguration', name: 'default' }, `${root}kubecontrollersconfigurations/default`],
+  [{ kind: 'StagedGlobalNetworkPolicy', name: 'p' }, `${root}stagedglobalnetworkpolicies/p`],
+  [{ kind: 'StagedNetworkPolicy', namespace: 'x', name: 'p' }, `${root}stagednetworkpolicies/x/p`],
+  [
+    { kind: 'StagedKubernetesNetworkPolicy', namespace: 'x', name: 'p' },
+    `${root}stagedkubernetesnetworkpolicies/x/p`,
+  ],
+  [{ kind: 'KubernetesClusterNetworkPolicy', name: 'p' }, `${root}kubernetesclusternetworkpolicies/p`],
+  [{ kind: 'KubernetesEndpointSlice', namespace: 'x', name: 's-1' }, `${root}kubernetesendpointslices/x/s-1`],
+  [{ kind: 'LiveMigration', namespace: 'x', name: 'm' }, `${root}livemigrations/x/m`],
+  [{ kind: 'IPAMConfiguration', name: 'default' }, '/calico/ipam/v2/config'],
+  [{ kind: 'IPAMHandle', name: 'k8s-pod-network.a%b' }, '/calico/ipam/v2/handle/k8s-pod-network.a%b'],
+  [{ kind: 'IPAMBlock', name: '10-65-0-64-26' }, '/calico/ipam/v2/assignment/ipv4/block/10.65.0.64-26'],
+  [
+    { kind: 'IPAMBlock', name: 'fd65-0000-0000-0000-0000-0000-0000-0040-122' },
+    '/calico/ipam/v2/assignment/ipv6/block/fd65::40-122',
+  ],
 ];
 
 describe('etcd paths', () => {
@@ -62,7 +83,13 @@ describe('etcd paths', () => {
     '/calico/ipam/v2/host/n1/ipv4/block/10.0.0.0',
     '/calico/ipam/v2/host/n1/ipv4/block/10.0.0.0-x',
     '/calico/ipam/v2/host/n1/ipv4',
-    '/calico/ipam/v2/handle/h',
+    '/calico/ipam/v2/handle/',
+    '/calico/ipam/v2/handle/a/b',
+    '/calico/ipam/v2/configs',
+    '/calico/ipam/v2/assignment/ipv6/block/10.0.0.0-26',
+    '/calico/ipam/v2/assignment/ipv4/block/10.0.0.1-26',
+    `${root}ipamconfigurations/default`,
+    `${root}pods/x/p`,
     '/registry/pods/x/p',
   ])('that hold no resource: %s', (path) => {
     expect(parseEtcdKey(path)).toBeUndefined();
@@ -70,6 +97,9 @@ describe('etcd paths', () => {
 
   it('are refused where they could only be wrong', () => {
     expect(() => etcdKey({ kind: 'Namespace', name: 'x' })).toThrow(/Profile/);
+    expect(() => etcdKey({ kind: 'Pod', namespace: 'x', name: 'p' })).toThrow(/WorkloadEndpoint/);
+    expect(() => etcdKey({ kind: 'IPAMBlock', name: 'x' })).toThrow(/not the name/);
+    expect(() => etcdKey({ kind: 'IPAMConfiguration', name: 'x' })).toThrow(/not the name/);
     expect(() => etcdKey({ kind: 'Nonsense', name: 'x' })).toThrow(/unknown kind/);
     expect(() => etcdKey({ kind: 'NetworkPolicy', name: 'x' })).toThrow(/namespace is missing/);
     expect(() => etcdKey({ kind: 'Tier', namespace: 'x', name: 'x' })).toThrow(/namespace is too much/);
@@ -80,7 +110,11 @@ describe('etcd paths', () => {
     const name = fc.stringMatching(/^[a-z0-9%/.-]{1,20}$/);
     fc.assert(
       fc.property(
-        fc.constantFrom(...kinds.filter(({ kind }) => kind !== 'Namespace' && kind !== 'BlockAffinity')),
+        fc.constantFrom(
+          ...kinds.filter(
+            ({ kind, storedAs }) => storedAs === undefined && !/^(IPAM|BlockAffinity)/.test(kind),
+          ),
+        ),
         name,
         name,
         ({ kind, namespaced }, first, second) => {
@@ -95,7 +129,10 @@ describe('etcd paths', () => {
   it('lie under the prefixes of what is listed', () => {
     expect(etcdPrefixes({ kind: 'NetworkPolicy', namespace: 'x' })).toEqual([`${root}networkpolicies/x/`]);
     expect(etcdPrefixes({ kind: 'Node' })).toEqual([`${root}nodes/`]);
-    expect(etcdPrefixes()).toEqual([root, '/calico/ipam/v2/host/', '/calico/ipam/v2/virtual/']);
+    expect(etcdPrefixes({ kind: 'IPAMBlock' })).toEqual(['/calico/ipam/v2/assignment/']);
+    expect(etcdPrefixes({ kind: 'IPAMHandle' })).toEqual(['/calico/ipam/v2/handle/']);
+    expect(etcdPrefixes({ kind: 'IPAMConfiguration' })).toEqual(['/calico/ipam/v2/config']);
+    expect(etcdPrefixes()).toEqual([root, '/calico/ipam/v2/']);
   });
 });
 
@@ -191,7 +228,7 @@ describe('stored values', () => {
   it('of a Kubernetes policy keep the kind that Kubernetes gives it', () => {
     const knp: ResourceKey = { kind: 'KubernetesNetworkPolicy', namespace: 'x', name: 'p' };
     const text =
-      '{"apiVersion":"networking.k8s.io/v1","kind":"NetworkPolicy","metadata":{"name":"p","namespace":"x"},"spec":{"podSelector":{}}}';
+      '{"kind":"NetworkPolicy","apiVersion":"networking.k8s.io/v1","metadata":{"name":"p","namespace":"x"},"spec":{"podSelector":{}}}';
     const resource = decodeValue(knp, text, 7);
     expect(resource.kind).toBe('KubernetesNetworkPolicy');
     expect(encodeValue(resource)).toBe(text);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
 import { initialResources } from '../../../src/model/defaults.ts';
-import { validateResource } from '../../../src/model/decode.ts';
+import { decodeEntry, validateResource } from '../../../src/model/decode.ts';
 import {
   isKnown,
   kindDefinition,
@@ -35,6 +35,13 @@ describe('the table of kinds', () => {
     ['gns', 'GlobalNetworkSet'],
     ['netset', 'NetworkSet'],
     ['ns', 'Namespace'],
+    ['hep', 'HostEndpoint'],
+    ['ipamconfig', 'IPAMConfiguration'],
+    ['sknp', 'StagedKubernetesNetworkPolicy'],
+    ['cnp', 'KubernetesClusterNetworkPolicy'],
+    ['svc', 'KubernetesService'],
+    ['endpointslices', 'KubernetesEndpointSlice'],
+    ['sa', 'ServiceAccount'],
   ])('knows that %s is %s', (name, kind) => {
     expect(kindOfName(name)?.kind).toBe(kind);
   });
@@ -44,7 +51,7 @@ describe('the table of kinds', () => {
     expect(kindOfDocument('networking.k8s.io/v1', 'NetworkPolicy')?.kind).toBe('KubernetesNetworkPolicy');
     expect(kindOfDocument('v1', 'NetworkPolicy')).toBeUndefined();
     expect(kindOfPlural('kubernetesnetworkpolicies')?.kind).toBe('KubernetesNetworkPolicy');
-    expect(kindDefinition('Pod')).toBeUndefined();
+    expect(kindDefinition('ConfigMap')).toBeUndefined();
   });
 
   it('describes every field of every kind', () => {
@@ -63,6 +70,31 @@ describe('the table of kinds', () => {
       visit(z.toJSONSchema(spec(), { target: 'openapi-3.0', io: 'input', unrepresentable: 'any' }), kind);
     }
     expect(undescribed).toEqual([]);
+  });
+});
+
+describe('documents of the older API', () => {
+  it.each([
+    ['crd.projectcalico.org/v1', 'Tier', 'Tier'],
+    ['crd.projectcalico.org/v1', 'IPAMConfig', 'IPAMConfiguration'],
+    ['projectcalico.org/v3', 'IPAMConfig', 'IPAMConfiguration'],
+    ['v1', 'Node', 'KubernetesNode'],
+    ['projectcalico.org/v3', 'Node', 'Node'],
+    ['policy.networking.k8s.io/v1alpha2', 'ClusterNetworkPolicy', 'KubernetesClusterNetworkPolicy'],
+  ])('of %s %s are of kind %s', (apiVersion, document, kind) => {
+    expect(kindOfDocument(apiVersion, document)?.kind).toBe(kind);
+  });
+
+  it('become resources of the current one', () => {
+    const { resource } = decodeEntry({
+      apiVersion: 'crd.projectcalico.org/v1',
+      kind: 'IPAMConfig',
+      metadata: { name: 'default' },
+      spec: { strictAffinity: true },
+    });
+    expect(resource).toMatchObject({ apiVersion: 'projectcalico.org/v3', kind: 'IPAMConfiguration' });
+    const policy = { apiVersion: 'crd.projectcalico.org/v1', kind: 'NetworkPolicy', metadata: { name: 'p' } };
+    expect(kindOfDocument(policy.apiVersion, policy.kind)?.kind).toBe('NetworkPolicy');
   });
 });
 

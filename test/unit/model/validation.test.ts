@@ -13,65 +13,9 @@ import { metadataCases } from './cases/metadata.ts';
 import { networkingCases } from './cases/networking.ts';
 import { policiesCases } from './cases/policies.ts';
 import { rulesCases } from './cases/rules.ts';
-
-interface Document {
-  readonly apiVersion: string;
-  readonly kind: string;
-  readonly metadata: Record<string, unknown>;
-  readonly spec?: unknown;
-}
+import { valid } from './cases/valid.ts';
 
 const calico = 'projectcalico.org/v3';
-
-/** A valid document of each kind; cases replace its spec or its metadata. */
-const valid: Readonly<Record<string, Document>> = {
-  Node: { apiVersion: calico, kind: 'Node', metadata: { name: 'n1' }, spec: {} },
-  WorkloadEndpoint: {
-    apiVersion: calico,
-    kind: 'WorkloadEndpoint',
-    metadata: { name: 'n1-k8s-p-eth0', namespace: 'x' },
-    spec: {},
-  },
-  Profile: { apiVersion: calico, kind: 'Profile', metadata: { name: 'kns.x' }, spec: {} },
-  NetworkPolicy: {
-    apiVersion: calico,
-    kind: 'NetworkPolicy',
-    metadata: { name: 'p', namespace: 'x' },
-    spec: {},
-  },
-  GlobalNetworkPolicy: { apiVersion: calico, kind: 'GlobalNetworkPolicy', metadata: { name: 'p' }, spec: {} },
-  Tier: { apiVersion: calico, kind: 'Tier', metadata: { name: 't' }, spec: {} },
-  NetworkSet: { apiVersion: calico, kind: 'NetworkSet', metadata: { name: 's', namespace: 'x' }, spec: {} },
-  GlobalNetworkSet: { apiVersion: calico, kind: 'GlobalNetworkSet', metadata: { name: 's' }, spec: {} },
-  IPPool: { apiVersion: calico, kind: 'IPPool', metadata: { name: 'pool' }, spec: { cidr: '10.65.0.0/16' } },
-  BlockAffinity: {
-    apiVersion: calico,
-    kind: 'BlockAffinity',
-    metadata: { name: 'n1-10-65-0-0-26' },
-    spec: { node: 'n1', cidr: '10.65.0.0/26' },
-  },
-  BGPConfiguration: { apiVersion: calico, kind: 'BGPConfiguration', metadata: { name: 'default' }, spec: {} },
-  BGPPeer: { apiVersion: calico, kind: 'BGPPeer', metadata: { name: 'peer' }, spec: {} },
-  FelixConfiguration: {
-    apiVersion: calico,
-    kind: 'FelixConfiguration',
-    metadata: { name: 'default' },
-    spec: {},
-  },
-  ClusterInformation: {
-    apiVersion: calico,
-    kind: 'ClusterInformation',
-    metadata: { name: 'default' },
-    spec: {},
-  },
-  KubernetesNetworkPolicy: {
-    apiVersion: 'networking.k8s.io/v1',
-    kind: 'NetworkPolicy',
-    metadata: { name: 'p', namespace: 'x' },
-    spec: {},
-  },
-  Namespace: { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'x' } },
-};
 
 const cases: readonly Case[] = [
   ...metadataCases,
@@ -125,7 +69,10 @@ describe('a document', () => {
       { apiVersion: 'projectcalico.org/v1', kind: 'Tier' },
       'apiVersion: kind Tier is not in this apiVersion, found "projectcalico.org/v1" (did you mean "projectcalico.org/v3"?)',
     ],
-    [{ apiVersion: 'v1', kind: 'Pod' }, 'kind: unknown kind, found "Pod"; allowed: Namespace'],
+    [
+      { apiVersion: 'v1', kind: 'ConfigMap' },
+      'kind: unknown kind, found "ConfigMap"; allowed: Node, Service, Namespace, Pod, ServiceAccount',
+    ],
     [[], 'expected a resource'],
     ['text', 'expected a resource'],
     [{ ...valid['Tier'], order: 5 }, 'order: unknown field here, it belongs at spec.order'],
