@@ -12,6 +12,7 @@ import type { FelixParameters } from '../calc/felix-config.ts';
 import type { CalcDelta, LocalEndpoint } from '../calc/output.ts';
 import type { DataplaneStatus } from '../model/agent-status.ts';
 import type { Address } from '../net/address.ts';
+import { type Prefix, prefixContains } from '../net/prefix.ts';
 import { Conntrack } from '../netlink/conntrack.ts';
 import type { KernelEvent, Monitor, RouteKernel } from '../netlink/kernel.ts';
 import { openLinuxKernel } from '../netlink/linux.ts';
@@ -54,6 +55,7 @@ export class Dataplane {
   private routes: WorkloadRoutes | undefined;
   private felix: FelixParameters | undefined;
   private monitor: Monitor | undefined;
+  private blocks: readonly Prefix[] = [];
   private unread = true;
   /** Whether there was an apply: what the first one finds in the kernel is an earlier agent's. */
   private started = false;
@@ -92,7 +94,8 @@ export class Dataplane {
     this.table?.update(delta);
     const before = [...delta.endpoints.keys()].flatMap((key) => this.endpoints.get(key) ?? []);
     for (const [key, endpoint] of delta.endpoints) this.updateEndpoint(key, endpoint);
-    this.releaseAddresses(before);
+    if (delta.routing !== undefined) this.blocks = delta.routing.blocks;
+    this.releaseAddresses(before, delta.endpoints);
     if (delta.routing !== undefined) this.routes?.setBlackholes(delta.routing.blocks);
   }
 
@@ -226,16 +229,30 @@ export class Dataplane {
     this.interfaces.set(endpoint.interfaceName, key);
   }
 
-  /** Whatever had an address on another interface, or has it no longer, was another workload. */
-  private releaseAddresses(before: readonly LocalEndpoint[]): void {
-    const places = ({ interfaceName, addresses }: LocalEndpoint): (readonly [string, Address])[] =>
-      addresses.map((address) => [`${interfaceName} ${address}`, address]);
-    const left = new Map(before.flatMap(places));
-    if (left.size === 0) return;
-    for (const endpoint of this.endpoints.values()) {
-      for (const [place] of places(endpoint)) left.delete(place);
-    }
+  /**
+   * Whatever had an address on another interface, or has it no longer, was another workload. And packets to an
+   * address outside our blocks may have been forwarded elsewhere until now, while those to unassigned addresses of a
+   * block lead nowhere.
+   */
+  private releaseAddresses(before: readonly LocalEndpoint[], changed: CalcDelta['endpoints']): void {
+    const placed = (endpoints: Iterable<LocalEndpoint | undefined>): Map<string, Address> =>
+      new Map(
+        [...endpoints].flatMap((endpoint) =>
+          (endpoint?.addresses ?? []).map((address): [string, Address] => [
+            `${endpoint!.interfaceName} ${address}`,
+            address,
+          ]),
+        ),
+      );
+    const left = placed(before);
+    const gained = placed(changed.values());
+    for (const place of left.keys()) gained.delete(place);
+    if (left.size > 0) for (const place of placed(this.endpoints.values()).keys()) left.delete(place);
     this.stale.add(left.values());
+    if (!this.started) return;
+    for (const address of gained.values()) {
+      if (!this.blocks.some((block) => prefixContains(block, address))) this.stale.add([address]);
+    }
   }
 
   private startMonitor(): void {
