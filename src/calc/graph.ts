@@ -37,6 +37,7 @@ import { definePolicy, type PolicyResource } from './policy-definition.ts';
 import { PolicyResolver } from './policy-resolver.ts';
 import { ProblemLog } from './problem-log.ts';
 import { type ProfileSource, ProfileSources, type ProvidedProfile } from './profile-sources.ts';
+import { unsupportedFilterFields } from './routing/filter-plan.ts';
 import { unsupportedPeerFields } from './routing/peers.ts';
 import { RoutingCalculator } from './routing/plan.ts';
 import { SetRegistry } from './set-registry.ts';
@@ -144,6 +145,12 @@ export class CalcGraph {
     BGPPeer: (key, resource) => {
       this.routing.setPeer(key.name, resource?.spec);
       this.problems.report(keyText(key), 'unsupported', resource && unsupportedPeerFields(resource.spec));
+      this.reportMissingFilters();
+    },
+    BGPFilter: (key, resource) => {
+      this.routing.setFilter(key.name, resource?.spec);
+      this.problems.report(keyText(key), 'unsupported', resource && unsupportedFilterFields(resource.spec));
+      this.reportMissingFilters();
     },
     BGPConfiguration: (key, resource) => this.routing.setConfiguration(key.name, resource?.spec),
     IPPool: (key, resource) => {
@@ -153,6 +160,12 @@ export class CalcGraph {
     BlockAffinity: (key, resource) => this.routing.setAffinity(key.name, resource?.spec),
     FelixConfiguration: (key, resource) => this.felix.setObject(key.name, resource?.spec),
   };
+
+  private reportMissingFilters(): void {
+    for (const [name, problem] of this.routing.missingFilters()) {
+      this.problems.report(keyText({ kind: 'BGPPeer', name }), 'filters', problem);
+    }
+  }
 
   private updateEndpoint(key: ResourceKey, resource: WorkloadEndpoint | undefined): void {
     const item = keyText(key);

@@ -2,12 +2,14 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Prefix } from '../../net/prefix.ts';
 import type { BGPConfiguration } from '../../model/kinds/bgp-configuration.ts';
+import type { BGPFilter } from '../../model/kinds/bgp-filter.ts';
 import type { BGPPeer } from '../../model/kinds/bgp-peer.ts';
 import type { BlockAffinity } from '../../model/kinds/block-affinity.ts';
 import type { IPPool } from '../../model/kinds/ip-pool.ts';
 import type { Node } from '../../model/kinds/node.ts';
 import type { PeerPlan, RoutingPlan } from '../output.ts';
 import { BgpSettings, defaultPort } from './bgp-settings.ts';
+import { type FilterPlan, filterPlan } from './filter-plan.ts';
 import { OwnRoutes } from './own-routes.ts';
 import { planPeers } from './peers.ts';
 import { type Router, routerOf } from './router.ts';
@@ -24,11 +26,13 @@ export class RoutingCalculator {
   private readonly routers = new Map<string, Router>();
   private readonly peers = new Map<string, BGPPeer['spec']>();
   private readonly pools = new Map<string, IPPool['spec']>();
+  private readonly filters = new Map<string, FilterPlan>();
   private readonly settings = new BgpSettings();
   private readonly ownRoutes: OwnRoutes;
   private sessionsDirty = true;
   private routesDirty = true;
   private poolsDirty = true;
+  private filtersDirty = true;
   private flushed: RoutingPlan | undefined;
 
   constructor(private readonly nodeName: string) {
@@ -54,6 +58,21 @@ export class RoutingCalculator {
     this.sessionsDirty = true;
   }
 
+  setFilter(name: string, spec: BGPFilter['spec'] | undefined): void {
+    if (spec === undefined) this.filters.delete(name);
+    else this.filters.set(name, filterPlan(spec));
+    this.filtersDirty = true;
+  }
+
+  /** BGPPeers that name a BGPFilter which does not exist, with what that means. */
+  *missingFilters(): Generator<readonly [peer: string, problem: string | undefined]> {
+    for (const [peer, { filters = [] }] of this.peers) {
+      const missing = filters.filter((name) => !this.filters.has(name));
+      const problem = `there is no BGPFilter ${missing.join(', ')}: it lets no routes pass`;
+      yield [peer, missing.length === 0 ? undefined : problem];
+    }
+  }
+
   setPool(name: string, spec: IPPool['spec'] | undefined): void {
     if (spec === undefined) this.pools.delete(name);
     else this.pools.set(name, spec);
@@ -72,7 +91,8 @@ export class RoutingCalculator {
 
   /** The plan if it changed since the last flush; the first flush always gives it. */
   flush(): RoutingPlan | undefined {
-    if (!this.sessionsDirty && !this.routesDirty && !this.poolsDirty) return undefined;
+    const { sessionsDirty, routesDirty, poolsDirty, filtersDirty } = this;
+    if (!sessionsDirty && !routesDirty && !poolsDirty && !filtersDirty) return undefined;
     const before = this.flushed;
     const sessions = this.sessionsDirty || before === undefined ? this.planSessions() : before;
     const routes = this.routesDirty || before === undefined ? this.ownRoutes : before;
@@ -83,13 +103,16 @@ export class RoutingCalculator {
       peers: sessions.peers,
       services: sessions.services,
       advertisements: sessions.advertisements,
-      filters: {},
+      filters:
+        this.filtersDirty || this.sessionsDirty || before === undefined
+          ? this.planFilters(sessions.peers)
+          : before.filters,
       blocks: routes.blocks,
       outsideWorkloads: routes.outsideWorkloads,
       pools: this.poolsDirty || before === undefined ? this.planPools() : before.pools,
       routePriority: sessions.routePriority,
     };
-    this.sessionsDirty = this.routesDirty = this.poolsDirty = false;
+    this.sessionsDirty = this.routesDirty = this.poolsDirty = this.filtersDirty = false;
     if (isDeepStrictEqual(plan, before)) return undefined;
     this.flushed = plan;
     return plan;
@@ -130,6 +153,11 @@ export class RoutingCalculator {
       const known = before.get(peer.name);
       return known !== undefined && isDeepStrictEqual(known, peer) ? known : peer;
     });
+  }
+
+  private planFilters(peers: readonly PeerPlan[]): RoutingPlan['filters'] {
+    const names = new Set(peers.flatMap(({ filters }) => filters));
+    return Object.fromEntries([...this.filters].filter(([name]) => names.has(name)));
   }
 
   private planPools(): RoutingPlan['pools'] {
