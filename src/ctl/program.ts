@@ -5,8 +5,9 @@ import { addCompletionCommand } from './commands/completion-command.ts';
 import { addGetCommand } from './commands/get-command.ts';
 import { addDatastoreCommands } from './commands/migrate-commands.ts';
 import { addModifyCommands } from './commands/modify-commands.ts';
-import { addNodeCommands } from './commands/node-commands.ts';
+import { addClusterCommands, addNodeCommands } from './commands/node-commands.ts';
 import { addPatchCommands } from './commands/patch-commands.ts';
+import { addReachCommands } from './commands/reach-commands.ts';
 import { addVersionCommand } from './commands/version-command.ts';
 import { HIDDEN_COMMAND } from './completion.ts';
 import { CtlContext, type CtlEnvironment } from './context.ts';
@@ -62,7 +63,9 @@ const GROUPS: readonly {
   { names: ['patch', 'label'], add: addPatchCommands },
   { names: ['datastore'], add: addDatastoreCommands },
   { names: ['explain'], add: addExplainCommand },
+  { names: ['reach', 'assert', 'lint'], add: addReachCommands },
   { names: ['node'], add: addNodeCommands },
+  { names: ['cluster'], add: addClusterCommands },
   { names: ['completion', HIDDEN_COMMAND], add: addCompletionCommand },
   { names: ['version'], add: addVersionCommand },
 ];

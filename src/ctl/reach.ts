@@ -1,9 +1,10 @@
-/** `margayctl reach` and `margayctl assert`: many questions at once. */
+/** `margayctl reach`, `margayctl assert` and `margayctl lint`: questions about all of a cluster's policy. */
 import * as z from 'zod';
 import { parseDocument } from 'yaml';
 import { ConfigError } from '../base/errors.ts';
 import type { Verdict } from '../explain/evaluate.ts';
 import { explain } from '../explain/explanation.ts';
+import { lint } from '../explain/lint.ts';
 import { parseDestination, parseParty } from '../explain/question.ts';
 import { type Reach, reach } from '../explain/reach.ts';
 import { icmpProtocols } from '../explain/packet.ts';
@@ -98,4 +99,16 @@ export function assertCommand(
   });
   const summary = `${parsed.data.length - failed} hold, ${failed} do not`;
   return { output: `${[...lines, summary].join('\n')}\n`, errors: '', exitCode: failed === 0 ? 0 : 1 };
+}
+
+/** Findings about policy; exit code 1 if there are any. */
+export function lintCommand({ resources }: Inventory, json: boolean): Outcome {
+  const findings = lint(resources);
+  const lines = findings.map(({ check, subject, message }) => `${check.padEnd(15)} ${subject}: ${message}\n`);
+  const output = json
+    ? `${JSON.stringify({ format: 'margay-lint/v1', findings }, undefined, 2)}\n`
+    : findings.length === 0
+      ? 'nothing found\n'
+      : lines.join('');
+  return { output, errors: '', exitCode: findings.length === 0 ? 0 : 1 };
 }

@@ -36,7 +36,8 @@ export function bystanders(
   });
 }
 
-function definitionOf(resource: KnownResource): PolicyDefinition | undefined {
+/** What a resource says as a policy; undefined if it is none, or none for workloads. */
+export function definitionOf(resource: KnownResource): PolicyDefinition | undefined {
   try {
     if (resource.kind === 'KubernetesNetworkPolicy') {
       return definePolicy({ ...resource, spec: convertNetworkPolicy(resource).spec });

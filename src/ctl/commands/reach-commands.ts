@@ -1,4 +1,4 @@
-/** reach and assert. */
+/** reach, assert and lint. */
 import type { Command } from 'commander';
 import { ConfigError } from '../../base/errors.ts';
 import type { CtlContext } from '../context.ts';
@@ -7,6 +7,7 @@ import { type InventoryFlags, addInventoryFlags, answerFrom } from './inventory-
 export function addReachCommands(program: Command, context: CtlContext): void {
   addReach(program, context);
   addAssert(program, context);
+  addLint(program, context);
 }
 
 function addReach(program: Command, context: CtlContext): void {
@@ -71,5 +72,35 @@ Example:
       await answerFrom(context, flags, (inventory) =>
         assertCommand(file, readText(file), inventory, flags.namespace),
       );
+    });
+}
+
+function addLint(program: Command, context: CtlContext): void {
+  addInventoryFlags(
+    program.command('lint').description('Look for policy that is probably not what was meant.'),
+  )
+    .option('-o, --output <format>', 'text or json', 'text')
+    .addHelpText(
+      'after',
+      `
+Checks:
+  problem           a resource that cannot be used, or not as it is written
+  selects-nothing   a policy that no workload matches
+  never-matches     a rule whose peers or named ports do not exist
+  shadowed          a rule behind one that decides every packet
+  no-dns            a policy that limits egress and allows port 53 nowhere
+
+Exit code: 0 if nothing is found, 1 if something is, 2 for errors.
+
+Example:
+  margayctl lint -f manifests/`,
+    )
+    .action(async (flags: InventoryFlags & { readonly output: string }) => {
+      const { output } = flags;
+      if (output !== 'text' && output !== 'json') {
+        throw new ConfigError('ctl.usage', `unknown output format ${output}`, { fix: 'use text or json' });
+      }
+      const { lintCommand } = await import('../reach.ts');
+      await answerFrom(context, flags, (inventory) => lintCommand(inventory, output === 'json'));
     });
 }
