@@ -1,8 +1,10 @@
-/** node status, node diags, node checksystem. */
+/** node status, node diags, node checksystem, cluster diags. */
 import { type Command, Option } from 'commander';
-import type { CtlContext } from '../context.ts';
+import type { Datastore } from '../../datastore/datastore.ts';
+import type { CtlContext, GlobalFlags } from '../context.ts';
 
 const DEFAULT_RUN_DIR = '/run/margay';
+const DEFAULT_LOG_DIR = '/var/log/margay';
 
 interface AgentFlags {
   readonly node?: string;
@@ -12,6 +14,8 @@ interface AgentFlags {
 export function addNodeCommands(program: Command, context: CtlContext): void {
   const node = program.command('node').description('Ask about the node that this command runs on.');
   addStatus(node, context);
+  addCheckSystem(node, context);
+  addNodeDiags(node, context);
 }
 
 function addAgentFlags(command: Command, { environment: { variables } }: CtlContext): Command {
@@ -58,4 +62,88 @@ Examples:
           : formatNodeStatus(status, Date.now()),
       );
     });
+}
+
+function addCheckSystem(node: Command, context: CtlContext): void {
+  node
+    .command('checksystem')
+    .description('Check that this kernel can do what the agent needs.')
+    .option('-f, --kernel-config <file>', "the running kernel's configuration, instead of the usual places")
+    .addHelpText(
+      'after',
+      `
+Looks at the kernel's version, at nf_tables and its parts (loaded, built in or loadable), at table ownership and at
+forwarding. Reads files only: /proc/modules, /proc/config.gz or /boot/config-*, /lib/modules.
+
+Exit code: 0 when everything that is needed is there, else 1.
+
+Examples:
+  margayctl node checksystem
+  margayctl node checksystem -f /boot/config-6.1.0-18-amd64`,
+    )
+    .action(async (flags: { readonly kernelConfig?: string }) => {
+      const { checkSystem, readSystem } = await import('../check-system.ts');
+      context.report(checkSystem(readSystem('/', flags.kernelConfig)));
+    });
+}
+
+function addNodeDiags(node: Command, context: CtlContext): void {
+  addAgentFlags(
+    node.command('diags').description('Collect what helps to find a fault of this node, in one archive.'),
+    context,
+  )
+    .option('--log-dir <directory>', 'logs to take along', DEFAULT_LOG_DIR)
+    .option('-o, --output <file>', 'the archive to write (default: margay-diags-HOST-TIME.tar.gz)')
+    .addHelpText(
+      'after',
+      `
+Takes the checks of \`node checksystem\`, the kernel's view of links, routes, connections and counters, the agent's state
+and routes, its logs, and all resources. No program is run and nothing is changed. What cannot be read is listed in
+problems.txt and does not stop the rest. The archive holds addresses and policies, no passwords: look before you share.
+
+Exit code: 0 when the archive was written, else 1.
+
+Examples:
+  margayctl node diags
+  margayctl node diags --log-dir /var/log/margay -o /tmp/diags.tar.gz`,
+    )
+    .action(async (flags: AgentFlags & DiagsFlags & { readonly logDir: string }) => {
+      const { nodeDiags } = await import('../diags.ts');
+      context.report(await nodeDiags({ ...flags, now: new Date() }, datastoreOf(context)));
+    });
+}
+
+interface DiagsFlags {
+  readonly output?: string;
+}
+
+export function addClusterCommands(program: Command, context: CtlContext): void {
+  program
+    .command('cluster')
+    .description('Ask about the cluster as a whole.')
+    .command('diags')
+    .description('Collect what helps to find a fault of the cluster, in one archive.')
+    .option('-o, --output <file>', 'the archive to write (default: margay-cluster-diags-TIME.tar.gz)')
+    .addHelpText(
+      'after',
+      `
+Takes all resources of the datastore, invalid ones with what is wrong with them. What only a node knows (kernel, agent,
+logs) is collected there: \`margayctl node diags\`. calicoctl's flags for pods and their logs have no meaning here.
+
+Exit code: 0 when the archive was written, else 1.
+
+Examples:
+  margayctl cluster diags
+  ETCD_ENDPOINTS=http://10.0.0.1:2379 margayctl cluster diags -o /tmp/cluster.tar.gz`,
+    )
+    .action(async (flags: DiagsFlags) => {
+      const { clusterDiags } = await import('../diags.ts');
+      context.report(await clusterDiags({ ...flags, now: new Date() }, datastoreOf(context)));
+    });
+}
+
+/** Diagnostics are wanted most where versions differ: no guard. */
+function datastoreOf(context: CtlContext) {
+  const { datastore: url } = context.program.opts<GlobalFlags>();
+  return (work: (datastore: Datastore) => Promise<void>) => context.withDatastoreAt(url, work);
 }
