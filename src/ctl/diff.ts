@@ -1,7 +1,7 @@
 /** `margayctl diff`: what `apply` would change, as a unified diff. */
 import { describeError } from '../base/errors.ts';
 import { type Datastore, InvalidValueError, NotFoundError } from '../datastore/datastore.ts';
-import { storedForm } from '../model/convert/namespace.ts';
+import { storedForm } from '../model/convert/stored-form.ts';
 import { formatProblem } from '../model/problem.ts';
 import type { KnownResource } from '../model/registry.ts';
 import { type ResourceKey, keyOf } from '../model/resource.ts';

@@ -6,7 +6,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { ConfigError, describeError } from '../base/errors.ts';
 import { type Datastore, InvalidValueError, NotFoundError } from '../datastore/datastore.ts';
-import { storedForm } from '../model/convert/namespace.ts';
+import { storedForm } from '../model/convert/stored-form.ts';
 import { formatProblem } from '../model/problem.ts';
 import { type KnownResource, isKnown } from '../model/registry.ts';
 import { keyOf, keyText } from '../model/resource.ts';

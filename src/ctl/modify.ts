@@ -7,7 +7,7 @@ import {
   InvalidValueError,
   NotFoundError,
 } from '../datastore/datastore.ts';
-import { storedForm } from '../model/convert/namespace.ts';
+import { storedForm } from '../model/convert/stored-form.ts';
 import { formatProblem } from '../model/problem.ts';
 import { type Resource, keyOf } from '../model/resource.ts';
 import type { ParsedResource } from '../model/yaml.ts';

@@ -1,7 +1,7 @@
 /** `margayctl patch` and `margayctl label`: changes to one resource as it is stored. */
 import { ConfigError, describeError } from '../base/errors.ts';
 import { ConflictError, type Datastore } from '../datastore/datastore.ts';
-import { storedForm } from '../model/convert/namespace.ts';
+import { storedForm } from '../model/convert/stored-form.ts';
 import { decodeEntry } from '../model/decode.ts';
 import { ValidationError, formatProblem } from '../model/problem.ts';
 import { type KnownResource, isKnown } from '../model/registry.ts';

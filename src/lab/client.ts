@@ -3,7 +3,7 @@ import { requestLocal } from '../base/local-api.ts';
 import { applyResource } from '../datastore/apply.ts';
 import { type Datastore, NotFoundError } from '../datastore/datastore.ts';
 import { openDatastore } from '../datastore/open.ts';
-import { storedForm } from '../model/convert/namespace.ts';
+import { storedForm } from '../model/convert/stored-form.ts';
 import type { Resource, ResourceKey } from '../model/resource.ts';
 import type { LabContext } from './context.ts';
 import { agentSocket, datastorePath, etcdAddress } from './daemons.ts';

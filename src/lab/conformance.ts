@@ -7,7 +7,7 @@ import { type Family, familyOf } from '../net/address.ts';
 import type { Prefix } from '../net/prefix.ts';
 import { kindDefinition } from '../model/registry.ts';
 import { decodeEntry } from '../model/decode.ts';
-import { storedForm } from '../model/convert/namespace.ts';
+import { storedForm } from '../model/convert/stored-form.ts';
 import { ValidationError } from '../model/problem.ts';
 import { type Resource, type ResourceKey, keyOf, keyText } from '../model/resource.ts';
 import {

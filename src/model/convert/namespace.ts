@@ -2,7 +2,6 @@
 import type { Namespace } from '../kinds/namespace.ts';
 import type { Profile } from '../kinds/profile.ts';
 import { nameLabel, namespaceLabelPrefix, namespaceProfilePrefix } from '../labels.ts';
-import type { Resource } from '../resource.ts';
 
 /** Kubernetes labels every namespace with its name. */
 const kubernetesNameLabel = 'kubernetes.io/metadata.name';
@@ -49,9 +48,4 @@ export function profileNamespace(profile: Profile): Namespace | undefined {
     },
     spec: {},
   };
-}
-
-/** What is stored for a resource: a Namespace's profile, every other resource itself. */
-export function storedForm(resource: Resource): Resource {
-  return resource.kind === 'Namespace' ? namespaceProfile(resource as Namespace) : resource;
 }

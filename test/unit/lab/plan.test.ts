@@ -3,7 +3,7 @@ import { machineOf, planLab, planWorkload } from '../../../src/lab/plan.ts';
 import { infrastructureResources, workloadResources } from '../../../src/lab/resources.ts';
 import { birdConfig, frrBgpConfig, gobgpConfig } from '../../../src/lab/router-config.ts';
 import { parseTopology } from '../../../src/lab/topology-file.ts';
-import { storedForm } from '../../../src/model/convert/namespace.ts';
+import { storedForm } from '../../../src/model/convert/stored-form.ts';
 import { validateResource } from '../../../src/model/decode.ts';
 
 const EXAMPLE = `name: example

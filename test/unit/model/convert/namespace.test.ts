@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { namespaceProfile, profileNamespace, storedForm } from '../../../../src/model/convert/namespace.ts';
+import { namespaceProfile, profileNamespace } from '../../../../src/model/convert/namespace.ts';
+import { storedForm } from '../../../../src/model/convert/stored-form.ts';
 import { podLabels } from '../../../../src/model/convert/pod-labels.ts';
 import { validateResource } from '../../../../src/model/decode.ts';
 import { defaultAllowProfile } from '../../../../src/model/defaults.ts';
