@@ -1,6 +1,7 @@
 /** All resources of a cluster, for commands that answer from them alone. */
 import { ConfigError } from '../base/errors.ts';
 import type { Datastore } from '../datastore/datastore.ts';
+import { storedForm } from '../model/convert/stored-form.ts';
 import { formatProblem } from '../model/problem.ts';
 import { type KnownResource, isKnown } from '../model/registry.ts';
 import { keyText } from '../model/resource.ts';
@@ -24,11 +25,16 @@ export async function inventoryOf(datastore: Datastore): Promise<Inventory> {
   };
 }
 
-/** The resources of files. Throws a ConfigError that names every faulty one: an answer without them would mislead. */
+/**
+ * The resources of files as a datastore would keep them: a Namespace as its Profile, a Pod as its WorkloadEndpoint.
+ * Throws a ConfigError that names every faulty one: an answer without them would mislead.
+ */
 export function readResources(documents: readonly ParsedResource[]): KnownResource[] {
   const problems = documents.flatMap((document) => (document.problems ?? []).map(formatProblem));
   if (problems.length > 0) {
     throw new ConfigError('ctl.file', `resources are not valid:\n${problems.join('\n')}`);
   }
-  return documents.flatMap(({ resource }) => (resource === undefined ? [] : [resource]));
+  return documents
+    .flatMap(({ resource }) => (resource === undefined ? [] : [storedForm(resource)]))
+    .filter(isKnown);
 }

@@ -99,6 +99,21 @@ describe('margayctl explain', () => {
     expect((await ctl.run([...question, '--without', 'np/shop/none'])).code).toBe(2);
   });
 
+  it('reads pods of Kubernetes as the endpoints that they have', async () => {
+    const pods = ctl.file(
+      'pods.yaml',
+      `
+apiVersion: v1
+kind: Pod
+metadata: {name: front, namespace: shop, labels: {app: front}}
+spec: {nodeName: n1, containers: [{name: c, image: i}]}
+status: {podIPs: [{ip: 10.65.0.9}]}
+`,
+    );
+    const question = ['explain', ...files, '-f', pods, 'shop/front', 'shop/web:80'];
+    expect(await ctl.run(question)).toMatchObject({ code: 0, errors: '' });
+  });
+
   it('prints who reaches whom', async () => {
     const { code, output } = await ctl.run(['reach', '80', ...files]);
     expect(code).toBe(0);
