@@ -22,6 +22,8 @@ export interface PeerConfig {
   readonly localAsNumber: number;
   /** The kernel chooses if left out. */
   readonly sourceAddress?: Address;
+  /** The gateway that the peer is reached by, if routing is not to be asked: a static host route. */
+  readonly reachableBy?: Address;
   /** Address families carried in the one session (design D10). */
   readonly families: readonly Family[];
   /** Wait for the peer to connect, but for one attempt at the start. */
@@ -132,6 +134,7 @@ const FIELD_EFFECTS: Readonly<Record<keyof PeerConfig, ChangeEffect>> = {
   asNumber: 'reset',
   localAsNumber: 'reset',
   sourceAddress: 'reset',
+  reachableBy: 'none',
   families: 'reset',
   passive: 'none',
   reflectorClient: 'export',

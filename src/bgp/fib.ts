@@ -12,7 +12,7 @@ import { DeltaTracker } from '../base/delta.ts';
 import { describeError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import { type Address, type Family, familyOf } from '../net/address.ts';
-import type { Prefix } from '../net/prefix.ts';
+import { type Prefix, hostPrefix, isHostPrefix, prefixAddress } from '../net/prefix.ts';
 import type {
   ChangeFailure,
   KernelEvent,
@@ -58,6 +58,8 @@ export class Fib {
   private roundPosition = 0;
   private readonly table = new NextHopTable();
   private readonly learned = new Map<Prefix, readonly Address[]>();
+  /** Hosts with a gateway of their own. */
+  private gateways: ReadonlyMap<Address, Address> = new Map();
   /** Prefixes by next hop, and how each is reached now. */
   private readonly users = new Map<Address, Set<Prefix>>();
   private readonly resolved = new Map<Address, readonly NextHop[] | undefined>();
@@ -116,8 +118,32 @@ export class Fib {
     return this.table.networksOf(host);
   }
 
+  /**
+   * Reaches these hosts by these gateways, and no others: a host route for each, which also decides how next hops that
+   * are these hosts are reached. It comes before what is learned for the same host.
+   */
+  reachBy(gateways: ReadonlyMap<Address, Address>): void {
+    const before = this.gateways;
+    this.gateways = gateways;
+    this.table.setGateways(gateways);
+    for (const host of before.keys()) if (!gateways.has(host)) this.forget(hostPrefix(host));
+    for (const host of gateways.keys()) this.learn(hostPrefix(host), [host]);
+    this.resolveAgain();
+    this.schedule();
+  }
+
   /** Wants a route by all of these next hops that can be reached. */
   set(prefix: Prefix, nextHops: readonly Address[]): void {
+    if (this.isStatic(prefix)) return;
+    this.learn(prefix, nextHops);
+    this.schedule();
+  }
+
+  private isStatic(prefix: Prefix): boolean {
+    return this.gateways.size > 0 && isHostPrefix(prefix) && this.gateways.has(prefixAddress(prefix));
+  }
+
+  private learn(prefix: Prefix, nextHops: readonly Address[]): void {
     const before = this.learned.get(prefix);
     this.learned.set(prefix, nextHops);
     for (const nextHop of nextHops) {
@@ -130,16 +156,20 @@ export class Fib {
     }
     if (before !== undefined) this.forgetUse(prefix, before, nextHops);
     this.derive(prefix);
-    this.schedule();
   }
 
   delete(prefix: Prefix): void {
+    if (this.isStatic(prefix)) return;
+    this.forget(prefix);
+    this.schedule();
+  }
+
+  private forget(prefix: Prefix): void {
     const before = this.learned.get(prefix);
     if (before === undefined) return;
     this.learned.delete(prefix);
     this.forgetUse(prefix, before, []);
     this.derive(prefix);
-    this.schedule();
   }
 
   /** Keeps everything of a family that is in the kernel, wanted or not, until it is released. */
@@ -160,7 +190,7 @@ export class Fib {
 
   /** Wants nothing any more, and takes all of ours out of the kernel. */
   async clear(): Promise<void> {
-    for (const prefix of this.learned.keys()) this.delete(prefix);
+    for (const prefix of this.learned.keys()) this.forget(prefix);
     this.held.clear();
     this.touchDifferences();
     this.schedule();
@@ -307,6 +337,11 @@ export class Fib {
     }
     this.refused.clear();
     this.touchDifferences();
+    this.resolveAgain();
+  }
+
+  /** How next hops are reached may have changed. */
+  private resolveAgain(): void {
     for (const [nextHop, before] of this.resolved) {
       const now = this.table.resolve(nextHop);
       if (nextHopsText(now ?? []) === nextHopsText(before ?? [])) continue;

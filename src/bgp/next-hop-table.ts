@@ -13,6 +13,14 @@ export class NextHopTable {
   /** How many destinations there are of each length. */
   private readonly lengths: Readonly<Record<Family, number[]>> = { 4: [], 6: [] };
 
+  /** Hosts with a gateway of their own, whatever the routes say. */
+  private gateways: ReadonlyMap<Address, Address> = new Map();
+
+  /** Reaches these hosts by these gateways from now on, and no others. */
+  setGateways(gateways: ReadonlyMap<Address, Address>): void {
+    this.gateways = gateways;
+  }
+
   set(route: Route): void {
     let entries = this.routes.get(route.destination);
     if (entries === undefined) {
@@ -42,10 +50,11 @@ export class NextHopTable {
 
   /** The ways to an address, or undefined if it cannot be reached. */
   resolve(host: Address): readonly NextHop[] | undefined {
-    const route = this.covering(host);
+    const neighbor = this.gateways.get(host) ?? host;
+    const route = this.covering(neighbor);
     if (route === undefined || route.type !== 'unicast' || route.nextHops.length === 0) return undefined;
     return route.nextHops.map((nextHop) => ({
-      gateway: nextHop.gateway ?? host,
+      gateway: nextHop.gateway ?? neighbor,
       ...(nextHop.interface === undefined ? {} : { interface: nextHop.interface }),
       ...(nextHop.onlink === true ? { onlink: true } : {}),
     }));
@@ -56,7 +65,7 @@ export class NextHopTable {
    * of them can be reached by that host without us.
    */
   networksOf(host: Address): readonly Prefix[] {
-    const link = directLink(this.covering(host));
+    const link = this.gateways.has(host) ? undefined : directLink(this.covering(host));
     if (link === undefined) return [];
     const networks: Prefix[] = [];
     for (const [destination, entries] of this.routes) {

@@ -106,6 +106,7 @@ export class Speaker {
     for (const family of FAMILIES) this.routing.hold(family);
     const found = await this.fib.start();
     this.restarted = enabled && (restarting ?? found[4] + found[6] > 0);
+    this.fib.reachBy(gateways(config));
     options.log.info({ restarting: this.restarted, kernelRoutes: found }, 'bgp speaker starts');
     this.routing.originate(originated(config));
     this.gate = new RestartGate(
@@ -133,6 +134,7 @@ export class Speaker {
     const differs = <Key extends keyof SpeakerConfig>(...keys: Key[]): boolean =>
       keys.some((key) => JSON.stringify(before[key]) !== JSON.stringify(config[key]));
     if (differs('kernel')) this.fib.changeMetrics(config.kernel.metric);
+    if (differs('peers')) this.fib.reachBy(gateways(config));
     const imports = this.importTexts();
     if (differs(...POLICY_FIELDS)) this.policies = new Policies(config);
     if (differs('services')) this.routing.reprogram();
@@ -324,6 +326,13 @@ export class Speaker {
       [...this.neighbors.values()].map((neighbor) => [neighbor, this.policies.importText(neighbor.config)]),
     );
   }
+}
+
+/** Gateways of peers that have one of their own. */
+function gateways({ peers }: SpeakerConfig): Map<Address, Address> {
+  return new Map(
+    peers.flatMap(({ address, reachableBy }) => (reachableBy === undefined ? [] : [[address, reachableBy]])),
+  );
 }
 
 /** The prefixes that are ours to announce. */

@@ -182,6 +182,8 @@ export interface PeerPlan {
   readonly asNumber: number;
   readonly localAsNumber: number;
   readonly sourceAddress?: Address;
+  /** The gateway that the peer is reached by: a static host route. */
+  readonly reachableBy?: Address;
   /** Address families carried (design D10). */
   readonly families: readonly Family[];
   /** Wait for the peer to connect. */

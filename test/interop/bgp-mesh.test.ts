@@ -316,6 +316,28 @@ describeKernel('speakers among themselves', () => {
     await hasRoute(1, '10.65.3.0/26', '10.99.0.2');
   });
 
+  it('reach a peer by the gateway that is configured for it, and what it announces, too', async () => {
+    fabric = await makeFabric(3);
+    const far = address('10.98.0.3');
+    await fabric.ip(3, 'addr', 'add', `${far}/32`, 'dev', 'lo');
+    await fabric.ip(2, 'route', 'add', far, 'via', '10.99.0.3');
+    // Where routing alone would send it.
+    await fabric.ip(1, 'route', 'add', 'default', 'via', '10.99.0.99');
+    await start(3, speakerConfig(3, [peerConfig(3, 1, { sourceAddress: far })]));
+    const config = (reachableBy: string): SpeakerConfig =>
+      speakerConfig(1, [peerConfig(1, 3, { address: far, reachableBy: address(reachableBy) })]);
+    await start(1, config('10.99.0.2'));
+    await hasRoute(1, far, '10.99.0.2');
+    await hasRoute(1, '10.65.3.0/26', '10.99.0.2');
+    const { since } = peer(1);
+    running[1]!.speaker.reconfigure(config('10.99.0.3'));
+    await hasRoute(1, far, '10.99.0.3');
+    await hasRoute(1, '10.65.3.0/26', '10.99.0.3');
+    expect(peer(1)).toMatchObject({ state: 'Established', since });
+    running[1]!.speaker.reconfigure(speakerConfig(1, []));
+    await hasNoRoute(1, far);
+  });
+
   it('leave the routes of others alone, and put back their own', async () => {
     fabric = await makeFabric(3);
     await fabric.ip(

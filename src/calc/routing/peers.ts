@@ -52,7 +52,7 @@ export function planPeers(inputs: PeeringInputs): PeerPlan[] {
 
 /** What a BGPPeer asks for that is not acted on; undefined if there is nothing of the kind. */
 export function unsupportedPeerFields(spec: PeerSpec): string | undefined {
-  const fields = (['localWorkloadSelector', 'password', 'reachableBy'] as const).filter((field) => {
+  const fields = (['localWorkloadSelector', 'password'] as const).filter((field) => {
     const value = spec[field];
     return value !== undefined && !(Array.isArray(value) && value.length === 0);
   });
@@ -82,9 +82,11 @@ function explicitEntries(inputs: PeeringInputs): Iterable<Entry> {
     if (spec.reversePeering === 'Manual') continue;
     const reversed = familiesToReverse(inputs, spec);
     if (reversed.length === 0) continue;
+    // A gateway is one on the way there, not on the way back.
+    const { reachableBy: _gateway, ...back } = spec;
     for (const router of inputs.routers.values()) {
       if (router.name === own.name || !peersFrom(spec, router)) continue;
-      for (const target of targetsAt(inputs, router, reversed)) add('node', target, spec);
+      for (const target of targetsAt(inputs, router, reversed)) add('node', target, back);
     }
   }
   return entries.values();
@@ -206,6 +208,7 @@ function planOf(
     asNumber,
     localAsNumber,
     ...(ownAddress === undefined || spec?.sourceAddress === 'None' ? {} : { sourceAddress: ownAddress }),
+    ...(spec?.reachableBy === undefined || type === 'mesh' ? {} : { reachableBy: spec.reachableBy }),
     // Design D10: a router that is reached by both families has a session for each.
     families: reached !== undefined && reached.size > 1 ? [family] : families,
     // Of two nodes that would connect to one another at once, the one with the lesser address text does.

@@ -141,6 +141,7 @@ describe('a BGPPeer', () => {
       ttlSecurity: 2,
       numAllowedLocalASNumbers: 3,
       filters: ['second', 'first'],
+      reachableBy: '172.16.0.253',
     });
     const planned = peersOf('one', [one, noMesh, peer]).get('Global_172_16_0_254')!;
     expect(planned).toMatchObject({
@@ -151,6 +152,7 @@ describe('a BGPPeer', () => {
       ttlSecurity: 2,
       allowedOwnAs: 3,
       filters: ['second', 'first'],
+      reachableBy: '172.16.0.253',
     });
     expect(planned.sourceAddress).toBeUndefined();
   });
@@ -194,9 +196,13 @@ describe('a BGPPeer', () => {
 
   it('is accepted though parts of it are not acted on, and says so', () => {
     const graph = new CalcGraph({ nodeName: 'one' });
-    const peer = put('BGPPeer', 'tor', { peerIP: '10.9.9.1', asNumber: 65000, reachableBy: '10.0.0.1' });
+    const peer = put('BGPPeer', 'tor', {
+      peerIP: '10.9.9.1',
+      asNumber: 65000,
+      password: { secretKeyRef: { name: 'bgp', key: 'tor' } },
+    });
     graph.update(peer.key, peer.resource);
-    expect(graph.flush().problems.get('BGPPeer/tor')).toBe('not acted on: reachableBy');
+    expect(graph.flush().problems.get('BGPPeer/tor')).toBe('not acted on: password');
     graph.update(peer.key, undefined);
     expect(graph.flush().problems.get('BGPPeer/tor')).toBeUndefined();
   });
