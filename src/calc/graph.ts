@@ -15,7 +15,10 @@
  */
 import { MargayError } from '../base/errors.ts';
 import { namespaceProfile } from '../model/convert/namespace.ts';
+import { convertClusterNetworkPolicy } from '../model/convert/cluster-network-policy.ts';
 import { convertNetworkPolicy } from '../model/convert/network-policy.ts';
+import { serviceAccountProfile, serviceAccountProfileName } from '../model/convert/service-account.ts';
+import type { Finding } from '../model/kinds/definition.ts';
 import type { WorkloadEndpoint } from '../model/kinds/workload-endpoint.ts';
 import { namespaceProfilePrefix } from '../model/labels.ts';
 import { formatPath } from '../model/problem.ts';
@@ -120,11 +123,15 @@ export class CalcGraph {
     GlobalNetworkSet: (key, resource) => this.updateNetworkSet(key, resource, []),
     NetworkPolicy: (key, resource) => this.updatePolicy(key, resource),
     GlobalNetworkPolicy: (key, resource) => this.updatePolicy(key, resource),
-    KubernetesNetworkPolicy: (key, resource) => {
-      const { spec, faults = [] } = resource === undefined ? {} : convertNetworkPolicy(resource);
-      this.updatePolicy(key, resource && spec && { kind: key.kind, metadata: resource.metadata, spec });
-      const texts = faults.map(({ path, message }) => `${formatPath(path)}: ${message}`);
-      this.problems.report(keyText(key), 'conversion', texts.length === 0 ? undefined : texts.join('; '));
+    KubernetesNetworkPolicy: (key, resource) =>
+      this.updateConverted(key, resource, resource && convertNetworkPolicy(resource)),
+    KubernetesClusterNetworkPolicy: (key, resource) =>
+      this.updateConverted(key, resource, resource && convertClusterNetworkPolicy(resource)),
+    StagedNetworkPolicy: (key, resource) => this.updateStaged(key, resource),
+    StagedGlobalNetworkPolicy: (key, resource) => this.updateStaged(key, resource),
+    StagedKubernetesNetworkPolicy: (key, resource) => {
+      const staged = ifSet(resource);
+      this.updateConverted(key, staged, staged && convertNetworkPolicy(staged));
     },
     Tier: (key, resource) => this.resolver.setTier(key.name, resource?.spec),
     Profile: (key, resource) => {
@@ -133,7 +140,11 @@ export class CalcGraph {
     },
     Namespace: (key, resource) => {
       const provided = resource && { resource: keyText(key), spec: namespaceProfile(resource).spec };
-      this.updateProfile(namespaceProfilePrefix + key.name, 'namespace', provided);
+      this.updateProfile(namespaceProfilePrefix + key.name, 'converted', provided);
+    },
+    ServiceAccount: (key, resource) => {
+      const provided = resource && { resource: keyText(key), spec: serviceAccountProfile(resource).spec };
+      this.updateProfile(serviceAccountProfileName(key.namespace ?? '', key.name), 'converted', provided);
     },
     Node: (key, resource) => {
       this.routing.setNode(key.name, resource);
@@ -215,6 +226,30 @@ export class CalcGraph {
     this.problems.report(keyText(key), 'selector', definition?.failClosed);
   }
 
+  private updateStaged(
+    key: ResourceKey,
+    resource:
+      | Extract<KnownResource, { kind: 'StagedNetworkPolicy' | 'StagedGlobalNetworkPolicy' }>
+      | undefined,
+  ): void {
+    const staged = ifSet(resource);
+    // The model fills in the types of every staged policy but a deletion.
+    const spec = staged && { ...staged.spec, types: staged.spec.types ?? [] };
+    this.updatePolicy(key, staged && spec && { kind: key.kind, metadata: staged.metadata, spec });
+  }
+
+  /** A policy of another API, and what of it could not be converted. */
+  private updateConverted(
+    key: ResourceKey,
+    resource: { readonly metadata: PolicyResource['metadata'] } | undefined,
+    converted: { readonly spec?: PolicyResource['spec']; readonly faults: readonly Finding[] } | undefined,
+  ): void {
+    const { spec, faults = [] } = converted ?? {};
+    this.updatePolicy(key, resource && spec && { kind: key.kind, metadata: resource.metadata, spec });
+    const texts = faults.map(({ path, message }) => `${formatPath(path)}: ${message}`);
+    this.problems.report(keyText(key), 'conversion', texts.length === 0 ? undefined : texts.join('; '));
+  }
+
   private updateProfile(name: string, source: ProfileSource, provided: ProvidedProfile | undefined): void {
     this.profiles.set(name, source, provided);
     this.profileChanged(name);
@@ -234,4 +269,11 @@ export class CalcGraph {
       },
     );
   }
+}
+
+/** Only `Set` says what a policy would be; a deletion, and what is for recommenders, leaves nothing to count. */
+function ifSet<Staged extends { readonly spec: { readonly stagedAction: string } }>(
+  resource: Staged | undefined,
+): Staged | undefined {
+  return resource?.spec.stagedAction === 'Set' ? resource : undefined;
 }

@@ -71,6 +71,8 @@ export interface ActivePolicy {
   readonly name: string;
   readonly ingress: readonly CompiledRule[];
   readonly egress: readonly CompiledRule[];
+  /** Counted where it would stand, never enforced. */
+  readonly staged?: true;
   /** A profile that an endpoint names but nobody defined, or a policy that could not be compiled: drop, fail closed. */
   readonly failClosed?: string;
 }
@@ -81,6 +83,15 @@ export interface EndpointTier {
   readonly defaultAction: 'deny' | 'pass';
   readonly ingress: readonly string[];
   readonly egress: readonly string[];
+  /** Absent without staged policies. A tier may have no others; then its default action does not apply. */
+  readonly staged?: Readonly<Record<Direction, readonly StagedPlace[]>>;
+}
+
+/** Where a staged policy would stand. */
+export interface StagedPlace {
+  readonly policy: string;
+  /** How many of the direction's policies come before it. */
+  readonly position: number;
 }
 
 /** A workload on this node. */

@@ -7,7 +7,7 @@ import type { Rule } from '../model/rule.ts';
 import { SelectorError } from '../model/selector/tokenizer.ts';
 import { formatSelector, type Selector } from '../model/selector/selector.ts';
 import type { Matcher } from './label-index.ts';
-import type { PolicyOrder } from './policy-order.ts';
+import { type PolicyOrder, comparePolicies } from './policy-order.ts';
 import { matcherOf } from './selector-matcher.ts';
 
 export interface PolicyDefinition extends PolicyOrder {
@@ -25,6 +25,8 @@ export interface PolicyDefinition extends PolicyOrder {
   readonly ingress: boolean;
   readonly egress: boolean;
   readonly rules: { readonly ingress: readonly Rule[]; readonly egress: readonly Rule[] };
+  /** Counted, never enforced. */
+  readonly staged: boolean;
   /** Why it drops everything, if so. */
   readonly failClosed: string | undefined;
 }
@@ -51,14 +53,27 @@ export function definePolicy({ kind, metadata, spec }: PolicyResource): PolicyDe
     namespace: namespace ?? '',
     name,
     order: spec.order ?? Number.POSITIVE_INFINITY,
-    tieBreak: `${name}/${namespace ?? ''}/${kind}`,
+    tieBreak: `${name}/${namespace ?? ''}/${enforcedKinds.get(kind) ?? kind}`,
     selector: formatSelector(selector),
     matcher: matcherOf(selector),
     ingress: spec.types.includes('Ingress'),
     egress: spec.types.includes('Egress'),
     rules: { ingress: spec.ingress ?? [], egress: spec.egress ?? [] },
+    staged: enforcedKinds.has(kind),
     failClosed,
   };
+}
+
+/** What staged kinds would be in force. */
+const enforcedKinds: ReadonlyMap<string, string> = new Map([
+  ['StagedNetworkPolicy', 'NetworkPolicy'],
+  ['StagedGlobalNetworkPolicy', 'GlobalNetworkPolicy'],
+  ['StagedKubernetesNetworkPolicy', 'KubernetesNetworkPolicy'],
+]);
+
+/** By order, then by name, namespace and kind; a staged policy stands before the one that it would replace. */
+export function compareDefinitions(a: PolicyDefinition, b: PolicyDefinition): number {
+  return comparePolicies(a, b) || Number(b.staged) - Number(a.staged);
 }
 
 function selectorOf(

@@ -9,9 +9,9 @@ import { ActiveRules } from './active-rules.ts';
 import { drain } from './drain.ts';
 import { LabelIndex, type Labels } from './label-index.ts';
 import { MultiMap } from './multi-map.ts';
-import type { ActivePolicy, Direction, EndpointTier, LocalEndpoint } from './output.ts';
-import type { PolicyDefinition } from './policy-definition.ts';
-import { comparePolicies, compareTiers, TierTable } from './policy-order.ts';
+import type { ActivePolicy, Direction, EndpointTier, LocalEndpoint, StagedPlace } from './output.ts';
+import { compareDefinitions, type PolicyDefinition } from './policy-definition.ts';
+import { compareTiers, TierTable } from './policy-order.ts';
 import type { ProblemLog } from './problem-log.ts';
 import { ProfileTable } from './profile-table.ts';
 import { compileRules } from './rule-compiler.ts';
@@ -173,6 +173,7 @@ export class PolicyResolver {
         name,
         ingress: ingress.rules,
         egress: egress.rules,
+        ...(definition.staged ? { staged: true } : {}),
         ...(failClosed === undefined ? {} : { failClosed }),
       },
       [...ingress.sets, ...egress.sets],
@@ -207,15 +208,29 @@ export class PolicyResolver {
       .map((name) => this.tiers.getOrFailClosed(name))
       .toSorted(compareTiers)
       .map(({ name, defaultAction }) => {
-        const policies = byTier.get(name)!.toSorted(comparePolicies);
+        const policies = byTier.get(name)!.toSorted(compareDefinitions);
+        const ingress = placesOf(policies.filter((policy) => policy.ingress));
+        const egress = placesOf(policies.filter((policy) => policy.egress));
+        const isStaged = ingress.staged.length > 0 || egress.staged.length > 0;
         return {
           name,
           defaultAction,
-          ingress: policies.filter(({ ingress }) => ingress).map(({ id }) => id),
-          egress: policies.filter(({ egress }) => egress).map(({ id }) => id),
+          ingress: ingress.enforced,
+          egress: egress.enforced,
+          ...(isStaged ? { staged: { ingress: ingress.staged, egress: egress.staged } } : {}),
         };
       });
   }
+}
+
+function placesOf(policies: readonly PolicyDefinition[]): { enforced: string[]; staged: StagedPlace[] } {
+  const enforced: string[] = [];
+  const staged: StagedPlace[] = [];
+  for (const { id, staged: isStaged } of policies) {
+    if (isStaged) staged.push({ policy: id, position: enforced.length });
+    else enforced.push(id);
+  }
+  return { enforced, staged };
 }
 
 /** Whether an endpoint's list of policies looks the same with either. */

@@ -1,10 +1,10 @@
 /** Profiles by name from where they may come, of which one is in force. */
 import type { Profile } from '../model/kinds/profile.ts';
 
-/** The resource wins over the namespace of the same name, and both over what is built in. */
-export type ProfileSource = 'resource' | 'namespace' | 'built-in';
+/** The resource wins over what a namespace or service account is converted to, and both over what is built in. */
+export type ProfileSource = 'resource' | 'converted' | 'built-in';
 
-const precedence: readonly ProfileSource[] = ['resource', 'namespace', 'built-in'];
+const precedence: readonly ProfileSource[] = ['resource', 'converted', 'built-in'];
 
 /** The profile that Calico gives to endpoints which nothing else protects: it allows everything. */
 const defaultAllow: ProvidedProfile = {

@@ -15,7 +15,9 @@ export function endpointChainName(direction: Direction, interfaceName: string): 
 
 /** Equal policies in equal order with an equal end are one chain, whoever they apply to. */
 export function tierChainName(direction: Direction, tier: EndpointTier): string {
-  const hash = shortHash(JSON.stringify([tier.name, tier.defaultAction, ...tier[direction]]));
+  const staged = tier.staged?.[direction] ?? [];
+  const content = [tier.name, tier.defaultAction, ...tier[direction], ...(staged.length > 0 ? [staged] : [])];
+  const hash = shortHash(JSON.stringify(content));
   return objectName(TIER_PREFIXES[direction], `${tier.name}-${hash}`);
 }
 
@@ -39,11 +41,19 @@ export function renderTier(
   passes: (policyId: string) => boolean,
   options: RenderOptions,
 ): ChainValue {
-  const rules = tier[direction].flatMap((id) => [
+  const staged = (position: number): Rule[] =>
+    (tier.staged?.[direction] ?? [])
+      .filter((place) => place.position === position)
+      .map(({ policy }) => jump(policyChainName('policy', direction, policy)));
+  const enforced = tier[direction];
+  const rules = enforced.flatMap((id, index) => [
+    ...staged(index),
     jump(policyChainName('policy', direction, id)),
     ...(passes(id) ? [leaveIfPassed(options.passMark)] : []),
   ]);
-  if (tier.defaultAction === 'deny') rules.push(countedDrop(endOfTierId(tier.name, direction)));
+  rules.push(...staged(enforced.length));
+  if (enforced.length > 0 && tier.defaultAction === 'deny')
+    rules.push(countedDrop(endOfTierId(tier.name, direction)));
   return {
     name: tierChainName(direction, tier),
     comment: commentText(`tier ${tier.name}, ${direction}`),
@@ -76,5 +86,10 @@ export function renderEndpoint(direction: Direction, endpoint: LocalEndpoint): C
 }
 
 export function tiersIn(direction: Direction, endpoint: LocalEndpoint): EndpointTier[] {
-  return endpoint.tiers.filter((tier) => tier[direction].length > 0);
+  return endpoint.tiers.filter((tier) => policiesIn(direction, tier).length > 0);
+}
+
+/** Every policy of a tier in one direction, staged ones too. */
+export function policiesIn(direction: Direction, tier: EndpointTier): string[] {
+  return [...tier[direction], ...(tier.staged?.[direction] ?? []).map(({ policy }) => policy)];
 }

@@ -27,6 +27,7 @@ export interface RenderedChain {
 export function hasPass(policy: ActivePolicy | undefined, direction: Direction): boolean {
   return (
     policy !== undefined &&
+    policy.staged === undefined &&
     policy.failClosed === undefined &&
     policy[direction].some((rule) => rule.action === 'pass')
   );
@@ -42,13 +43,17 @@ export function renderPolicy(
   const name = policyChainName(role, direction, policy.id);
   const comment = commentText(policy.id);
   if (policy.failClosed !== undefined) {
+    if (policy.staged) return { chain: { name, comment, rules: [] }, sets: [] };
     return { chain: { name, comment, rules: [failClosedRule(policy.failClosed)] }, sets: [] };
   }
   const sets = new Map<string, SetValue>();
   const rules = policy[direction].flatMap((rule) => {
     const rendered = renderMatches(rule, rule.action === 'log', options.families);
     for (const set of rendered.sets) sets.set(set.name, set);
-    const ending = [{ counter: null }, ...actionStatements(rule, policy, role, options)] as const;
+    const ending = [
+      { counter: null },
+      ...(policy.staged ? stagedStatements(rule) : actionStatements(rule, policy, role, options)),
+    ] as const;
     return rendered.alternatives.map((matches): Rule => ({
       comment: commentText(rule.id),
       expr: [...matches.map((match): Statement => ({ match })), ...ending],
@@ -60,6 +65,11 @@ export function renderPolicy(
 /** What stands for a policy that cannot be enforced as written. */
 export function failClosedRule(reason: string): Rule {
   return { comment: commentText(`fail closed: ${reason}`), expr: [{ counter: null }, { drop: null }] };
+}
+
+/** Where a policy in force would decide, a staged one is left. */
+function stagedStatements({ action }: CompiledRule): Statement[] {
+  return action === 'log' ? [] : [{ return: null }];
 }
 
 function actionStatements(

@@ -19,7 +19,14 @@ import { familyOf } from '../../net/address.ts';
 import { commentText } from '../names.ts';
 import type { DesiredTable } from '../reconciler.ts';
 import { fixedChains, fixedSets, foreignSourceChain } from './base-chains.ts';
-import { endpointChainName, renderEndpoint, renderTier, tierChainName, tiersIn } from './endpoint.ts';
+import {
+  endpointChainName,
+  renderEndpoint,
+  policiesIn,
+  renderTier,
+  tierChainName,
+  tiersIn,
+} from './endpoint.ts';
 import { NAT_CHAIN, natChain } from './nat.ts';
 import type { RenderOptions } from './options.ts';
 import {
@@ -293,7 +300,11 @@ export class PolicyRenderer {
 
   private makeTierChain(name: string, tierChain: TierChain): void {
     const { direction, tier } = tierChain;
-    const policies = tier[direction].map((id): PolicyChain => ({ role: 'policy', direction, id }));
+    const policies = policiesIn(direction, tier).map((id): PolicyChain => ({
+      role: 'policy',
+      direction,
+      id,
+    }));
     this.settlePolicyChains(this.policyChains.use(name, named(policies)));
     this.setTierChain(tierChain);
   }

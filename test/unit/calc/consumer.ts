@@ -117,6 +117,8 @@ export class Consumer {
     for (const endpoint of this.endpoints.values()) {
       for (const tier of endpoint.tiers) {
         for (const id of [...tier.ingress, ...tier.egress]) policies.add(id);
+        const { ingress = [], egress = [] } = tier.staged ?? {};
+        for (const { policy } of [...ingress, ...egress]) policies.add(policy);
       }
       for (const id of endpoint.profiles) profiles.add(id);
     }

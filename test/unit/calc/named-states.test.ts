@@ -132,6 +132,14 @@ const router = put('BGPPeer', 'router', {
 const mesh = put('BGPConfiguration', 'default', { nodeToNodeMeshEnabled: false, asNumber: 64600 });
 const pool = put('IPPool', 'pool', { cidr: '10.0.0.0/16', natOutgoing: true });
 const poolWithoutNat = put('IPPool', 'pool', { cidr: '10.0.0.0/16' });
+const stagedDenial = put('StagedNetworkPolicy', 'red/to-web', {
+  selector: "app == 'web'",
+  ingress: [{ action: 'Deny', source: { selector: "role == 'client'" } }],
+});
+const stagedTier = put('StagedGlobalNetworkPolicy', 'security.later', {
+  tier: 'security',
+  egress: [{ action: 'Deny' }],
+});
 const felix = put('FelixConfiguration', 'node.one', { defaultEndpointToHostAction: 'ACCEPT' });
 
 const withWeb = withPut(empty, 'a pod', namespaceRed, web);
@@ -149,6 +157,8 @@ const withChanges = withPut(
   securityLast,
   mesh,
   poolWithoutNat,
+  stagedDenial,
+  stagedTier,
 );
 const withRename = withPut(withChanges, 'a pod relabelled', webRenamed);
 const withMove = withPut(withRename, 'a pod moved away', webElsewhere);
@@ -157,9 +167,11 @@ const withoutSets = without(withoutTier, 'network sets gone', office, lab);
 const withoutClient = without(withSuccessor, 'the predecessor gone', clientRemote);
 const withoutNamespace = without(withNodes, 'a namespace gone', namespaceRed);
 
+const withoutStaged = without(withChanges, 'staged policies gone', stagedDenial, stagedTier);
+
 const walks: readonly (readonly State[])[] = [
   [empty, withWeb, withPolicy, withSets, withTiers, withSuccessor, withKubernetes, withNodes, withChanges],
-  [withChanges, withRename, withMove, withoutTier, withoutSets],
+  [withChanges, withoutStaged, withChanges, withRename, withMove, withoutTier, withoutSets],
   [withSuccessor, withoutClient, withTiers, withoutClient, withPolicy, empty],
   [withNodes, withoutNamespace, withNodes, withoutSets, withTiers],
 ];
