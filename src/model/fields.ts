@@ -21,6 +21,11 @@ export interface FaultParams {
   readonly offset?: number;
 }
 
+/** Where a schema's metadata say in words what its values may be; json-schema.ts knows it. */
+export const allowedKey = 'x-allowed';
+/** Where they list the values that are meant, whatever their case. */
+export const optionsKey = 'x-options';
+
 /** Adds a fault to the value under check. */
 export function fault(
   context: z.RefinementCtx,
@@ -53,9 +58,14 @@ export function across<Schema extends z.ZodObject>(
   );
 }
 
+/** Text, of which the documentation says what it may be. */
+function documented(allowed: string) {
+  return z.string().meta({ [allowedKey]: allowed });
+}
+
 /** A schema that reads text with `parse`, which gives undefined for what it refuses. */
 function parsed<T>(parse: (text: string) => T | undefined, message: string, allowed: string) {
-  return z.string().transform((text, context): T => {
+  return documented(allowed).transform((text, context): T => {
     const value = parse(text);
     if (value !== undefined) return value;
     fault(context, message, { allowed });
@@ -76,31 +86,32 @@ export function parseNet(text: string): Net | undefined {
   return text.includes('/') ? parsePrefix(text) : parseAddress(text);
 }
 
+const netExamples: Readonly<Record<Family | 'any', string>> = {
+  4: 'an address such as 10.0.0.1 or a CIDR such as 10.0.0.0/8',
+  6: 'an address such as fd00::1 or a CIDR such as fd00::/8',
+  any: 'an address such as 10.0.0.1 or a CIDR such as 10.0.0.0/8 or fd00::/8',
+};
+
 /** An address or a prefix; host bits of a prefix are cleared. */
-export const net = once(() =>
-  parsed(
-    parseNet,
-    'not an IP address or CIDR',
-    'an address such as 10.0.0.1 or a CIDR such as 10.0.0.0/8 or fd00::/8',
-  ),
-);
+export const net = once(() => parsed(parseNet, 'not an IP address or CIDR', netExamples.any));
+
+/** Adds a fault if a prefix has bits beyond its length; gives whether it has none. */
+function checkMasked(text: string, value: Net, context: z.RefinementCtx): boolean {
+  if (!parsePrefixParts(text)!.hostBits) return true;
+  fault(context, 'CIDR has bits set beyond its prefix length', { allowed: value });
+  return false;
+}
 
 /** An address, or a prefix whose host bits must be zero. */
 function maskedNetField(family?: Family) {
-  const examples = { 4: '10.0.0.1 or a CIDR such as 10.0.0.0/8', 6: 'fd00::1 or a CIDR such as fd00::/8' };
-  return z.string().transform((text, context): Net => {
+  const allowed = netExamples[family ?? 'any'];
+  return documented(allowed).transform((text, context): Net => {
     const value = parseNet(text);
     if (value === undefined || (family !== undefined && familyOf(value) !== family)) {
-      fault(context, `not an ${family === undefined ? 'IP' : `IPv${family}`} address or CIDR`, {
-        allowed: `an address such as ${family === undefined ? `${examples[4]} or fd00::/8` : examples[family]}`,
-      });
+      fault(context, `not an IP${family === undefined ? '' : `v${family}`} address or CIDR`, { allowed });
       return z.NEVER;
     }
-    if (parsePrefixParts(text)!.hostBits) {
-      fault(context, 'CIDR has bits set beyond its prefix length', { allowed: value });
-      return z.NEVER;
-    }
-    return value;
+    return checkMasked(text, value, context) ? value : z.NEVER;
   });
 }
 
@@ -110,18 +121,16 @@ export const maskedNet = once(() => maskedNetField());
 export const maskedNetOf = (family: Family) => maskedNetField(family);
 
 /** A prefix whose host bits must be zero. */
+const prefixExamples = 'a CIDR such as 10.0.0.0/16 or fd00::/48';
+
 export const maskedPrefix = once(() =>
-  z.string().transform((text, context): Prefix => {
+  documented(prefixExamples).transform((text, context): Prefix => {
     const value = text.includes('/') ? parsePrefix(text) : undefined;
     if (value === undefined) {
-      fault(context, 'not a CIDR', { allowed: 'a CIDR such as 10.0.0.0/16 or fd00::/48' });
+      fault(context, 'not a CIDR', { allowed: prefixExamples });
       return z.NEVER;
     }
-    if (parsePrefixParts(text)!.hostBits) {
-      fault(context, 'CIDR has bits set beyond its prefix length', { allowed: value });
-      return z.NEVER;
-    }
-    return value;
+    return checkMasked(text, value, context) ? value : z.NEVER;
   }),
 );
 
@@ -256,7 +265,7 @@ function parseProtocol(value: string | number): Protocol | undefined {
 function intOrString<T>(parse: (value: string | number) => T | undefined, message: string, allowed: string) {
   return z
     .union([z.number(), z.string()])
-    .meta({ 'x-kubernetes-int-or-string': true })
+    .meta({ 'x-kubernetes-int-or-string': true, [allowedKey]: allowed })
     .transform((value, context): T => {
       const result = parse(value);
       if (result !== undefined) return result;
@@ -350,20 +359,25 @@ export function parseDuration(text: string): number | undefined {
 
 /** One of the values, in any case; the canonical spelling comes out. */
 export function caselessEnum<const Value extends string>(...values: readonly Value[]) {
-  return z.string().transform((text, context): Value => {
-    const value = values.find((candidate) => candidate.toLowerCase() === text.toLowerCase());
-    if (value !== undefined) return value;
-    fault(context, 'not an allowed value', { options: values });
-    return z.NEVER;
-  });
+  return z
+    .string()
+    .meta({ [optionsKey]: values })
+    .transform((text, context): Value => {
+      const value = values.find((candidate) => candidate.toLowerCase() === text.toLowerCase());
+      if (value !== undefined) return value;
+      fault(context, 'not an allowed value', { options: values });
+      return z.NEVER;
+    });
 }
+
+const durationForms = 'a number with a unit (ms, s, m, h), such as 90s';
 
 /** A duration as text; {@link parseDuration} gives its milliseconds. */
 export const duration = once(() =>
-  z.string().superRefine((text, context) => {
+  documented(durationForms).superRefine((text, context) => {
     const value = parseDuration(text);
     if (value === undefined || value < 0) {
-      fault(context, 'not a duration', { allowed: 'a number with a unit (ms, s, m, h), such as 90s' });
+      fault(context, 'not a duration', { allowed: durationForms });
     }
   }),
 );
