@@ -5,9 +5,10 @@ import { type Plugin, build } from 'esbuild';
 
 /** Builds the bundle into a folder and gives its path; it runs by itself (`#!`), as root installs it. */
 export async function buildCtl(folder: string): Promise<string> {
-  // By a path that TypeScript does not follow: the plugin is JavaScript, as the build is.
-  const plugin = new URL('../../deploy/etcd3-lazy.mjs', import.meta.url).pathname;
-  const { etcd3Lazy } = (await import(plugin)) as { etcd3Lazy: () => Plugin };
+  // By paths that TypeScript does not follow: these are JavaScript, as the build is.
+  const deploy = new URL('../../deploy/', import.meta.url).pathname;
+  const { etcd3Lazy } = (await import(`${deploy}etcd3-lazy.mjs`)) as { etcd3Lazy: () => Plugin };
+  const { cacheCtl } = (await import(`${deploy}ctl-code-cache.mjs`)) as { cacheCtl: (file: string) => void };
   const outfile = join(folder, 'margayctl');
   await build({
     entryPoints: [new URL('../../src/margayctl.ts', import.meta.url).pathname],
@@ -22,6 +23,7 @@ export async function buildCtl(folder: string): Promise<string> {
     plugins: [etcd3Lazy()],
     logLevel: 'silent',
   });
+  cacheCtl(outfile);
   await chmod(outfile, 0o755);
   return outfile;
 }
