@@ -122,26 +122,30 @@ export class PlanBuilder {
     this.chains.push({ name: chain, base, rules });
   }
 
-  build(): Plan {
-    const operations: Operation[] = [
+  /** With `keep-removed`, what is to go stays for a later plan, if there is anything else to do. */
+  build(extent: 'whole' | 'keep-removed' = 'whole'): Plan {
+    const changes: Operation[] = [
       ...this.start,
       ...this.setCreations,
       ...this.newChains,
       ...this.elementChanges,
       ...this.ruleChanges,
+    ];
+    const removals: Operation[] = [
       ...this.flushes,
       // A verdict map holds on to chains, so sets go first.
       ...this.removedSets.map((set): Operation => ({ kind: 'delete-set', set })),
       ...this.removedChains.map((chain): Operation => ({ kind: 'delete-chain', chain })),
     ];
+    const keep = extent === 'keep-removed' && changes.length > 0;
     return {
-      operations,
+      operations: keep ? changes : [...changes, ...removals],
       outcome: {
         fresh: this.fresh,
         chains: this.chains,
-        removedChains: this.removedChains,
+        removedChains: keep ? [] : this.removedChains,
         sets: this.newSets,
-        removedSets: this.removedSets,
+        removedSets: keep ? [] : this.removedSets,
         elements: this.elements,
       },
     };

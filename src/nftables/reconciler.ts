@@ -259,11 +259,23 @@ export class Reconciler implements DesiredTable {
     return builder.build();
   }
 
+  /**
+   * A packet that is on its way through the rules as they were must find the verdict maps as they were: the kernel
+   * takes the elements of a map that goes out of its sight at once. So maps go, and with them the chains that they
+   * lead to, in a transaction after the one that takes the last rule from them.
+   */
   private planChanges(): Plan {
     const builder = new PlanBuilder(false);
     for (const name of this.dirtySets.keys()) this.planSet(builder, name);
     for (const name of this.dirtyChains) this.planChain(builder, name);
-    return builder.build();
+    return builder.build(this.removesMaps() ? 'keep-removed' : 'whole');
+  }
+
+  private removesMaps(): boolean {
+    for (const name of this.dirtySets.keys()) {
+      if (!this.desiredSets.has(name) && this.actualSets.get(name)?.set?.verdicts === true) return true;
+    }
+    return false;
   }
 
   private planSet(builder: PlanBuilder, name: string): void {

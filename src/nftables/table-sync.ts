@@ -42,6 +42,7 @@ export class TableSync {
     const { kernel, reconciler } = this.options;
     const quarantined: string[] = [];
     let stale = 0;
+    let operations = 0;
     let read = false;
     for (;;) {
       try {
@@ -51,9 +52,9 @@ export class TableSync {
           read = true;
         }
         const plan = reconciler.plan();
-        if (plan.operations.length === 0) return { operations: 0, quarantined };
+        if (plan.operations.length === 0) return { operations, quarantined };
         reconciler.committed(plan, await kernel.transaction(plan.operations));
-        return { operations: plan.operations.length, quarantined };
+        operations += plan.operations.length;
       } catch (error) {
         this.actualKnown &&= !(error instanceof StaleError);
         if (error instanceof StaleError && ++stale < STALE_ATTEMPTS) continue;

@@ -4,7 +4,7 @@ import { Reconciler } from '../../src/nftables/reconciler.ts';
 import { DEFAULT_RENDER_OPTIONS, type RenderOptions } from '../../src/nftables/render/options.ts';
 import { PolicyRenderer } from '../../src/nftables/render/renderer.ts';
 import { type Ruleset, toJson } from '../../src/nftables/ruleset.ts';
-import { RULE_SHAPES, delta, endpoint, policy, wholeDelta } from '../unit/nftables/fixtures.ts';
+import { RULE_SHAPES, delta, endpoint, peer, policy, rule, wholeDelta } from '../unit/nftables/fixtures.ts';
 import { listTable, nftFile, openTable, testNamespace } from './nftables-support.ts';
 
 /** Loads what was rendered our way and nft's way and returns both listings. */
@@ -52,6 +52,34 @@ describe('our netlink path against nft -j -f of the same value', () => {
     const [ours, theirs] = await bothWays(reconciler);
     expect(ours).toEqual(theirs);
   });
+
+  it.each(['deny', 'pass'] as const)(
+    'shows the same table with tiers by port that end in %s',
+    async (end) => {
+      const port = (first: number, last = first) => ({ destination: peer({ ports: [{ first, last }] }) });
+      const policies = [
+        policy('one', { ingress: [rule({ protocol: 6, ...port(80) })] }),
+        policy('two', {
+          ingress: [rule({ protocol: 6, ...port(80, 90) }), rule({ protocol: 17, ...port(53) })],
+        }),
+        policy('three', { ingress: [rule({ protocol: 17, ...port(65_000, 65_535) })] }),
+        policy('four', { ingress: [rule({ ...port(0, 21) }), rule({ protocol: 132, ...port(443) })] }),
+        policy('all', { ingress: [rule({ action: 'pass', protocol: 1 })] }),
+      ];
+      for (const some of [policies, policies.slice(0, 4)]) {
+        const ingress = some.map(({ id }) => id);
+        const tiers = [{ name: 'default', defaultAction: end, ingress, egress: [] }];
+        const reconciler = new Reconciler();
+        const renderer = new PolicyRenderer(DEFAULT_RENDER_OPTIONS, reconciler);
+        renderer.apply(delta({ policies: some, endpoints: [endpoint('a', { tiers })] }));
+        const [ours, theirs, value] = await bothWays(reconciler);
+        expect(ours).toEqual(theirs);
+        expect(value.sets.filter(({ verdicts, type }) => verdicts && type[0] === 'inet_service').length).toBe(
+          4,
+        );
+      }
+    },
+  );
 
   it('plans nothing against what the kernel returns for all rule shapes', async () => {
     const { kernel } = openTable(testNamespace());

@@ -1,9 +1,16 @@
 /** Workload endpoints and the tiers that apply to them as chains. */
 import type { Direction, EndpointTier, LocalEndpoint } from '../../calc/output.ts';
 import { commentText, objectName, shortHash } from '../names.ts';
-import type { ChainValue, MaskedMark, Rule, Statement } from '../ruleset.ts';
+import type { ChainValue, MaskedMark, Rule, SetValue, Statement } from '../ruleset.ts';
+import type { Footprint } from './footprint.ts';
 import type { RenderOptions } from './options.ts';
 import { policyChainName } from './policy.ts';
+import {
+  DISPATCH_LIMITS,
+  type DispatchLimits,
+  type DispatchedPolicy,
+  dispatchByPort,
+} from './port-dispatch.ts';
 
 const ENDPOINT_PREFIXES: Readonly<Record<Direction, string>> = { egress: 'fw-', ingress: 'tw-' };
 const TIER_PREFIXES: Readonly<Record<Direction, string>> = { egress: 'te-', ingress: 'ti-' };
@@ -34,31 +41,53 @@ function countedDrop(comment: string): Rule {
   return { comment: commentText(comment), expr: [{ counter: null }, { drop: null }] };
 }
 
-/** A tier: its policies in order, then its default action. `passes` says which policies have a Pass rule. */
+/** A tier as chains: its own first. */
+export interface RenderedTier {
+  readonly chains: readonly [ChainValue, ...ChainValue[]];
+  readonly maps: readonly SetValue[];
+}
+
+/** What a tier must know of a policy. */
+interface PolicyInTier {
+  /** Whether it has a Pass rule. */
+  readonly passes: boolean;
+  readonly footprint: Footprint;
+}
+
+/** A tier: its policies in order, by destination port where that saves asking many, then its default action. */
 export function renderTier(
   direction: Direction,
   tier: EndpointTier,
-  passes: (policyId: string) => boolean,
+  known: (policyId: string) => PolicyInTier,
   options: RenderOptions,
-): ChainValue {
-  const staged = (position: number): Rule[] =>
-    (tier.staged?.[direction] ?? [])
-      .filter((place) => place.position === position)
-      .map(({ policy }) => jump(policyChainName('policy', direction, policy)));
+  limits: DispatchLimits = DISPATCH_LIMITS,
+): RenderedTier {
+  const comment = commentText(`tier ${tier.name}, ${direction}`);
+  const plain = { name: tierChainName(direction, tier), comment };
+  const policies = inOrder(direction, tier).map((id): DispatchedPolicy => {
+    const { passes, footprint } = known(id);
+    const after = passes ? [leaveIfPassed(options.passMark)] : [];
+    return { id, chain: policyChainName('policy', direction, id), footprint, after };
+  });
+  const ends = tier[direction].length > 0 && tier.defaultAction === 'deny';
+  const end = ends ? [countedDrop(endOfTierId(tier.name, direction))] : [];
+  const rules = policies.flatMap(({ chain, after }) => [jump(chain), ...after]);
+  return (
+    dispatchByPort(plain, policies, end, limits) ?? {
+      chains: [{ ...plain, rules: [...rules, ...end] }],
+      maps: [],
+    }
+  );
+}
+
+/** The policies of a tier in the order in which they are asked, each staged one at its place. */
+function inOrder(direction: Direction, tier: EndpointTier): string[] {
   const enforced = tier[direction];
-  const rules = enforced.flatMap((id, index) => [
-    ...staged(index),
-    jump(policyChainName('policy', direction, id)),
-    ...(passes(id) ? [leaveIfPassed(options.passMark)] : []),
-  ]);
-  rules.push(...staged(enforced.length));
-  if (enforced.length > 0 && tier.defaultAction === 'deny')
-    rules.push(countedDrop(endOfTierId(tier.name, direction)));
-  return {
-    name: tierChainName(direction, tier),
-    comment: commentText(`tier ${tier.name}, ${direction}`),
-    rules,
-  };
+  const places = tier.staged?.[direction] ?? [];
+  if (places.length === 0) return [...enforced];
+  const staged = (position: number): string[] =>
+    places.filter((place) => place.position === position).map(({ policy }) => policy);
+  return [...enforced.flatMap((id, index) => [...staged(index), id]), ...staged(enforced.length)];
 }
 
 /** A policy passed the packet to the next tier: take the mark off again and leave. */

@@ -3,7 +3,8 @@
  * looked at: a pod that appears costs its own chains and the elements of the sets that select it.
  *
  * Chains are there while something jumps to them: a policy's while a tier chain does, a tier's while an endpoint
- * does. Sets by content are there while a chain uses them.
+ * does. Sets by content are there while a chain uses them. A tier of many policies is rendered again when the ports
+ * change that one of them is about (port-dispatch.ts).
  */
 import type {
   ActivePolicy,
@@ -18,6 +19,7 @@ import type {
 import { familyOf } from '../../net/address.ts';
 import { commentText } from '../names.ts';
 import type { DesiredTable } from '../reconciler.ts';
+import type { ChainValue, SetValue } from '../ruleset.ts';
 import { fixedChains, fixedSets, foreignSourceChain } from './base-chains.ts';
 import {
   endpointChainName,
@@ -28,6 +30,7 @@ import {
   tiersIn,
 } from './endpoint.ts';
 import { NAT_CHAIN, natChain } from './nat.ts';
+import { type Footprint, footprintOf, sameFootprint } from './footprint.ts';
 import type { RenderOptions } from './options.ts';
 import {
   type PolicyRole,
@@ -37,6 +40,7 @@ import {
   policyChainName,
   renderPolicy,
 } from './policy.ts';
+import { DISPATCH_LIMITS, type DispatchLimits } from './port-dispatch.ts';
 import { SharedSets, Users } from './sharing.ts';
 import { DISPATCH_SETS, calculatedSet, calculatedSetName, sourceSet } from './set-names.ts';
 
@@ -69,11 +73,17 @@ export class PolicyRenderer {
   private readonly sharedSets: SharedSets;
   private natOutgoing: NatOutgoingSets | undefined;
   private readonly quarantined = new Map<string, string>();
+  /** What the chain of each policy in use can be about. */
+  private readonly footprints = new Map<string, Footprint>();
+  /** The chains behind each tier's maps. */
+  private readonly segments = new Map<string, ReadonlySet<string>>();
+  private readonly dirtyTiers = new Set<string>();
 
   /** Writes the chains and sets that every table has. */
   constructor(
     private options: RenderOptions,
     private readonly desired: DesiredTable,
+    private readonly limits: DispatchLimits = DISPATCH_LIMITS,
   ) {
     this.sharedSets = new SharedSets(desired);
     for (const { elements, ...set } of fixedSets()) {
@@ -91,7 +101,8 @@ export class PolicyRenderer {
     this.setForeignSourceChain();
     this.setNatChain();
     for (const [name, chain] of this.policyChains.all()) this.setPolicyChain(name, chain);
-    for (const [, chain] of this.tierChains.all()) this.setTierChain(chain);
+    for (const [name, chain] of this.tierChains.all()) this.setTierChain(name, chain);
+    this.dirtyTiers.clear();
   }
 
   /** Takes one delta in. */
@@ -114,6 +125,7 @@ export class PolicyRenderer {
     for (const [id, change] of delta.sets) {
       if (change === undefined) this.removeSet(id);
     }
+    this.settleTiers();
   }
 
   /**
@@ -123,6 +135,7 @@ export class PolicyRenderer {
   quarantine(id: string, reason: string): void {
     const role = this.policies.policy.has(id) ? 'policy' : 'profile';
     this.change(role, id, () => this.quarantined.set(id, reason));
+    this.settleTiers();
   }
 
   /** Ids of quarantined policies with the reason. */
@@ -195,8 +208,7 @@ export class PolicyRenderer {
       const name = policyChainName(role, direction, id);
       const chain = this.policyChains.get(name);
       if (chain !== undefined) this.setPolicyChain(name, chain);
-      if (role === 'policy' && this.passes(direction, id) !== passed[index])
-        this.renderTiersOf(direction, id);
+      if (role === 'policy' && this.passes(direction, id) !== passed[index]) this.markTiersOf(direction, id);
     }
   }
 
@@ -209,6 +221,11 @@ export class PolicyRenderer {
     const { chain, sets } = this.renderPolicyChain(name, role, direction, id);
     this.sharedSets.use(name, sets);
     this.desired.setChain(chain);
+    if (role === 'profile') return;
+    const before = this.footprints.get(name);
+    const footprint = footprintOf(chain.rules, sets);
+    this.footprints.set(name, footprint);
+    if (before !== undefined && !sameFootprint(before, footprint)) this.markTiersOf(direction, id);
   }
 
   private renderPolicyChain(name: string, role: PolicyRole, direction: Direction, id: string): RenderedChain {
@@ -220,16 +237,39 @@ export class PolicyRenderer {
     return { chain: { name, comment: commentText(id), rules }, sets: [] };
   }
 
-  private renderTiersOf(direction: Direction, id: string): void {
-    for (const name of this.policyChains.usersOf(policyChainName('policy', direction, id))) {
-      const tier = this.tierChains.get(name);
-      if (tier !== undefined) this.setTierChain(tier);
-    }
+  /** Tiers are rendered once all that changed at a time is known. */
+  private markTiersOf(direction: Direction, id: string): void {
+    for (const name of this.policyChains.usersOf(policyChainName('policy', direction, id)))
+      this.dirtyTiers.add(name);
   }
 
-  private setTierChain({ direction, tier }: TierChain): void {
-    const passes = (id: string): boolean => this.passes(direction, id);
-    this.desired.setChain(renderTier(direction, tier, passes, this.options));
+  private settleTiers(): void {
+    for (const name of this.dirtyTiers) {
+      const tier = this.tierChains.get(name);
+      if (tier !== undefined) this.setTierChain(name, tier);
+    }
+    this.dirtyTiers.clear();
+  }
+
+  private setTierChain(name: string, { direction, tier }: TierChain): void {
+    const known = (id: string): { readonly passes: boolean; readonly footprint: Footprint } => ({
+      passes: this.passes(direction, id),
+      footprint: this.footprints.get(policyChainName('policy', direction, id))!,
+    });
+    const { chains, maps } = renderTier(direction, tier, known, this.options, this.limits);
+    this.setSegments(name, maps, chains.slice(1));
+    this.desired.setChain(chains[0]);
+  }
+
+  /** The maps of a tier and the chains behind them; those that it had before and has no longer go. */
+  private setSegments(tier: string, maps: readonly SetValue[], chains: readonly ChainValue[]): void {
+    this.sharedSets.use(tier, maps);
+    const names = new Set(chains.map(({ name }) => name));
+    const before = this.segments.get(tier) ?? new Set();
+    for (const name of before) if (!names.has(name)) this.desired.removeChain(name);
+    for (const chain of chains) if (!before.has(chain.name)) this.desired.setChain(chain);
+    if (names.size === 0) this.segments.delete(tier);
+    else this.segments.set(tier, names);
   }
 
   private setEndpoint(key: string, endpoint: LocalEndpoint): void {
@@ -306,10 +346,11 @@ export class PolicyRenderer {
       id,
     }));
     this.settlePolicyChains(this.policyChains.use(name, named(policies)));
-    this.setTierChain(tierChain);
+    this.setTierChain(name, tierChain);
   }
 
   private removeTierChain(name: string): void {
+    this.setSegments(name, [], []);
     this.desired.removeChain(name);
     this.settlePolicyChains(this.policyChains.use(name, new Map()));
   }
@@ -318,6 +359,7 @@ export class PolicyRenderer {
     for (const name of made) this.setPolicyChain(name, this.policyChains.get(name)!);
     for (const name of gone) {
       this.sharedSets.use(name, []);
+      this.footprints.delete(name);
       this.desired.removeChain(name);
     }
   }

@@ -7,6 +7,7 @@ import { address } from '../../../src/net/address.ts';
 import { prefix } from '../../../src/net/prefix.ts';
 import { commentText } from '../../../src/nftables/names.ts';
 import { renderEndpoint, renderTier } from '../../../src/nftables/render/endpoint.ts';
+import { footprintOf } from '../../../src/nftables/render/footprint.ts';
 import { DEFAULT_RENDER_OPTIONS } from '../../../src/nftables/render/options.ts';
 import { delta, endpoint, peer, policy, profile, rule } from '../nftables/fixtures.ts';
 
@@ -134,7 +135,12 @@ describe('evaluateEndpoint', () => {
   it('gives ends the ids that the kernel shows', () => {
     const web = policy('web', { ingress: [never] });
     const atTier = endpoint('a', { tiers: [tier('default', [web.id])] });
-    const rendered = renderTier('ingress', atTier.tiers[0]!, () => false, DEFAULT_RENDER_OPTIONS);
+    const rendered = renderTier(
+      'ingress',
+      atTier.tiers[0]!,
+      () => ({ passes: false, footprint: footprintOf([], []) }),
+      DEFAULT_RENDER_OPTIONS,
+    ).chains[0];
     expect(rendered.rules.at(-1)!.comment).toBe(commentText(walk({ policies: [web] }, atTier).decidedBy[0]!));
     const bare = endpoint('a', { tiers: [], profiles: [] });
     expect(renderEndpoint('ingress', bare).rules.at(-1)!.comment).toBe(

@@ -5,9 +5,12 @@ import type { NftablesKernel } from '../../../src/nftables/kernel.ts';
 import { Reconciler } from '../../../src/nftables/reconciler.ts';
 import { arbitraryRuleset, comparable, desire } from './arbitrary-ruleset.ts';
 
+/** Maps go in a transaction of their own. */
 async function apply(kernel: NftablesKernel, reconciler: Reconciler): Promise<void> {
-  const plan = reconciler.plan();
-  reconciler.committed(plan, await kernel.transaction(plan.operations));
+  for (let round = 0; round < 2; round++) {
+    const plan = reconciler.plan();
+    reconciler.committed(plan, await kernel.transaction(plan.operations));
+  }
 }
 
 /** Runs the property; `withKernel` gives a kernel whose table is claimed and empty. */

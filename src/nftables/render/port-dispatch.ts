@@ -1,0 +1,195 @@
+/**
+ * A tier of many policies, dispatched by destination port: a verdict map for each protocol with ports leads to those
+ * policies, in order, that can be about the packet at all. What the first packet of a connection costs then grows
+ * with the policies that name its port, not with all of them.
+ *
+ * Maps and the chains behind them are named by what they say, as a set must never change its meaning (design D6).
+ * Where ports tell too little (most policies are about every port), the tier stays a list (design D18: the cap).
+ */
+import type { PortRange } from '../../calc/output.ts';
+import { commentText, shortHash } from '../names.ts';
+import type { ChainValue, Element, Rule, SetValue } from '../ruleset.ts';
+import type { Footprint } from './footprint.ts';
+import { PORT_PROTOCOLS } from './set-names.ts';
+
+export interface DispatchLimits {
+  /** A tier with fewer policies stays a list. */
+  readonly leastPolicies: number;
+  /** A protocol whose chains would list more policies, in all, than this many for each policy stays a list. */
+  readonly listedPerPolicy: number;
+}
+
+export const DISPATCH_LIMITS: DispatchLimits = { leastPolicies: 4, listedPerPolicy: 8 };
+
+/** A policy of a tier. */
+export interface DispatchedPolicy {
+  readonly id: string;
+  /** The chain to jump to. */
+  readonly chain: string;
+  readonly footprint: Footprint;
+  /** What follows the jump: the way out if it passed. */
+  readonly after: readonly Rule[];
+}
+
+interface DispatchedTier {
+  /** The tier's own chain first. */
+  readonly chains: readonly [ChainValue, ...ChainValue[]];
+  readonly maps: readonly SetValue[];
+}
+
+/** Neighbouring ports that the same policies are about: indexes of policies, ascending. */
+interface Segment extends PortRange {
+  readonly policies: readonly number[];
+}
+
+const HIGHEST_PORT = 65_535;
+/** A map of ranges is written out port by port if that makes at most so many times the elements. */
+const MOST_SINGLE_PORTS = 2;
+
+/**
+ * The tier whose plain list would be `plain`: `policies` in order and then `end` (its default action, if it is not to
+ * go on). Undefined if the list is as good.
+ */
+export function dispatchByPort(
+  plain: Pick<ChainValue, 'name' | 'comment'>,
+  policies: readonly DispatchedPolicy[],
+  end: readonly Rule[],
+  limits: DispatchLimits,
+): DispatchedTier | undefined {
+  if (policies.length < limits.leastPolicies) return undefined;
+  const segmented = new Map<number, readonly Segment[]>();
+  for (const protocol of PORT_PROTOCOLS.keys()) {
+    const segments = segmentsOf(policies, protocol);
+    const lists = new Map(segments.map((segment) => [segment.policies.join(), segment.policies.length]));
+    const listed = [...lists.values()].reduce((sum, length) => sum + length, 0);
+    if (listed <= limits.listedPerPolicy * policies.length) segmented.set(protocol, segments);
+  }
+  if (segmented.size === 0) return undefined;
+  const rest = policies.filter(
+    ({ footprint }) =>
+      footprint.portless || [...footprint.ports.keys()].some((protocol) => !segmented.has(protocol)),
+  );
+  if (rest.length === policies.length && [...segmented.values()].every(({ length }) => length <= 1)) {
+    return undefined;
+  }
+  return new Dispatch(plain, policies, rest, end).render(segmented);
+}
+
+/** All ports from 0 to 65535 in order, those included that no policy is about. */
+function segmentsOf(policies: readonly DispatchedPolicy[], protocol: number): Segment[] {
+  const changes = new Map<number, { readonly begin: number[]; readonly end: number[] }>([
+    [0, { begin: [], end: [] }],
+  ]);
+  const at = (port: number): { readonly begin: number[]; readonly end: number[] } => {
+    let change = changes.get(port);
+    if (change === undefined) changes.set(port, (change = { begin: [], end: [] }));
+    return change;
+  };
+  for (const [index, { footprint }] of policies.entries()) {
+    for (const { first, last } of footprint.ports.get(protocol) ?? []) {
+      at(first).begin.push(index);
+      if (last < HIGHEST_PORT) at(last + 1).end.push(index);
+    }
+  }
+  const open = new Set<number>();
+  const segments: Segment[] = [];
+  const starts = [...changes.keys()].toSorted((a, b) => a - b);
+  for (const [position, first] of starts.entries()) {
+    const { begin, end } = changes.get(first)!;
+    for (const index of end) open.delete(index);
+    for (const index of begin) open.add(index);
+    const last = (starts[position + 1] ?? HIGHEST_PORT + 1) - 1;
+    segments.push({ first, last, policies: [...open].toSorted((a, b) => a - b) });
+  }
+  return segments;
+}
+
+/**
+ * In the simple form, maps jump to a policy's chain, and what it leaves open goes on to the end of the tier. Where a
+ * policy may pass the tier, or some policies must be asked about every packet, maps go to a chain for good, which
+ * holds all that is left of the tier.
+ */
+class Dispatch {
+  private readonly forGood: boolean;
+  private readonly chains = new Map<string, ChainValue>();
+  private readonly maps: SetValue[] = [];
+
+  constructor(
+    private readonly plain: Pick<ChainValue, 'name' | 'comment'>,
+    private readonly policies: readonly DispatchedPolicy[],
+    /** What packets meet that no map decides about. */
+    private readonly rest: readonly DispatchedPolicy[],
+    private readonly end: readonly Rule[],
+  ) {
+    this.forGood = rest.length > 0 || policies.some(({ after }) => after.length > 0);
+  }
+
+  render(segmented: ReadonlyMap<number, readonly Segment[]>): DispatchedTier {
+    const rules: Rule[] = [];
+    for (const [protocol, segments] of segmented) {
+      const elements = segments.flatMap((segment) => this.element(segment));
+      if (elements.length > 0) rules.push(this.lookup(PORT_PROTOCOLS.get(protocol)!, elements));
+    }
+    const own = { ...this.plain, rules: [...rules, ...this.rest.flatMap(listed), ...this.end] };
+    return { chains: [own, ...this.chains.values()], maps: this.maps };
+  }
+
+  private lookup(protocol: 'tcp' | 'udp' | 'sctp' | 'udplite', found: readonly Element[]): Rule {
+    const single = singlePorts(found);
+    const elements = single ?? found;
+    const name = `${this.plain.name}-${protocol}-${shortHash(JSON.stringify(elements))}`;
+    this.maps.push({
+      name,
+      type: ['inet_service'],
+      interval: single === undefined,
+      verdicts: true,
+      comment: commentText(`policies of ${this.plain.comment ?? this.plain.name} by ${protocol} port`),
+      elements,
+    });
+    return { expr: [{ vmap: { key: { payload: { protocol, field: 'dport' } }, data: `@${name}` } }] };
+  }
+
+  private element({ first, last, policies }: Segment): Element[] {
+    const key = first === last ? String(first) : `${first}-${last}`;
+    const [only] = policies;
+    if (only === undefined) {
+      if (this.rest.length === 0) return [];
+      // Nothing left to do but the end; without one, to leave the tier.
+      if (this.end.length === 0) return [{ key, verdict: { return: null } }];
+    }
+    if (this.forGood) return [{ key, verdict: { goto: { target: this.chainOf(policies) } } }];
+    const target = policies.length === 1 ? this.policies[only!]!.chain : this.chainOf(policies);
+    return [{ key, verdict: { jump: { target } } }];
+  }
+
+  /** The chain of such a list of policies. */
+  private chainOf(indexes: readonly number[]): string {
+    const policies = indexes.map((index) => this.policies[index]!);
+    const rules = [...policies.flatMap(listed), ...(this.forGood ? this.end : [])];
+    const text = JSON.stringify(rules);
+    const name = `${this.plain.name}-${shortHash(text)}`;
+    if (!this.chains.has(name)) {
+      const comment = commentText(`${this.plain.comment ?? ''}: ${policies.map(({ id }) => id).join(', ')}`);
+      this.chains.set(name, { name, comment, rules });
+    }
+    return name;
+  }
+}
+
+/** Elements for each port on its own if they are not many more: a hash is faster than a tree. */
+function singlePorts(elements: readonly Element[]): Element[] | undefined {
+  const ranges = elements.map(({ key }) => key.split('-').map(Number));
+  const count = ranges.reduce((sum, [first, last = first]) => sum + last! - first! + 1, 0);
+  if (count > MOST_SINGLE_PORTS * elements.length) return undefined;
+  return elements.flatMap((element, index) => {
+    const [first, last = first] = ranges[index]!;
+    return Array.from({ length: last! - first! + 1 }, (_, port) => ({
+      ...element,
+      key: String(first! + port),
+    }));
+  });
+}
+
+function listed({ chain, after }: DispatchedPolicy): Rule[] {
+  return [{ expr: [{ jump: { target: chain } }] }, ...after];
+}

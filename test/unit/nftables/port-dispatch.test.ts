@@ -1,0 +1,219 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { ActivePolicy, CompiledRule } from '../../../src/calc/output.ts';
+import { address } from '../../../src/net/address.ts';
+import { type RenderedTier, renderTier } from '../../../src/nftables/render/endpoint.ts';
+import { footprintOf } from '../../../src/nftables/render/footprint.ts';
+import { DEFAULT_RENDER_OPTIONS } from '../../../src/nftables/render/options.ts';
+import { hasPass, policyChainName, renderPolicy } from '../../../src/nftables/render/policy.ts';
+import { calculatedSet } from '../../../src/nftables/render/set-names.ts';
+import type { ChainValue, SetValue, Statement } from '../../../src/nftables/ruleset.ts';
+import { HTTP_SET, RULE_SHAPES, WEB_SET, peer, policy, rule } from './fixtures.ts';
+import { type Packet, matchesHold } from './packet.ts';
+
+const SETS: readonly SetValue[] = ([4, 6] as const).flatMap((family) =>
+  [
+    { id: 's:web', ...WEB_SET },
+    { id: 's:other', ...WEB_SET, added: [] },
+    { id: 'n:http', ...HTTP_SET },
+  ].map(({ id, kind, description, added }) => ({
+    ...calculatedSet(kind, id, family, description),
+    elements: added.filter((key) => key.includes(':') === (family === 6)).map((key) => ({ key })),
+  })),
+);
+
+/** The rules, by comment, that a packet meets and that match, in order; ends with the verdict of the tier. */
+class Walk {
+  readonly met: string[] = [];
+  private marked = false;
+
+  constructor(
+    private readonly chains: ReadonlyMap<string, ChainValue>,
+    private readonly sets: readonly SetValue[],
+    private readonly packet: Packet,
+  ) {}
+
+  /** The verdict; `return` if the chain leaves it open. */
+  run(chain: string): 'accept' | 'drop' | 'return' {
+    for (const { expr, comment } of this.chains.get(chain)!.rules) {
+      const verdict = this.rule(expr, comment);
+      if (verdict !== undefined) return verdict;
+    }
+    return 'return';
+  }
+
+  private rule(
+    expr: readonly Statement[],
+    comment: string | undefined,
+  ): 'accept' | 'drop' | 'return' | undefined {
+    for (const statement of expr) {
+      if ('match' in statement) {
+        const { match } = statement;
+        const holds =
+          match.op !== 'in' && '&' in match.left ? this.marked : matchesHold([match], this.packet, this.sets);
+        if (!holds) return undefined;
+      } else if ('vmap' in statement) {
+        const { key, data } = statement.vmap;
+        if ('concat' in key) throw new Error('not in a tier');
+        const map = this.sets.find(({ name }) => `@${name}` === data)!;
+        const element = map.elements.find((one) =>
+          matchesHold([{ op: '==', left: key, right: data }], this.packet, [{ ...map, elements: [one] }]),
+        );
+        return element?.verdict === undefined ? undefined : this.rule([element.verdict], undefined);
+      } else if ('mangle' in statement) {
+        const { value } = statement.mangle;
+        this.marked = typeof value === 'object' && '|' in value;
+      } else if ('counter' in statement) {
+        this.met.push(comment ?? '');
+      } else if ('accept' in statement) return 'accept';
+      else if ('drop' in statement) return 'drop';
+      else if ('return' in statement) return 'return';
+      else if ('goto' in statement) return this.run(statement.goto.target);
+      else if ('jump' in statement) {
+        const verdict = this.run(statement.jump.target);
+        return verdict === 'return' ? undefined : verdict;
+      }
+    }
+    return undefined;
+  }
+
+  get leavesMark(): boolean {
+    return this.marked;
+  }
+}
+
+const port = fc.oneof(fc.integer({ min: 78, max: 84 }), fc.constantFrom(0, 22, 53, 443, 8_080, 65_535));
+
+/** Mostly rules about a port, as most are. */
+const arbitraryRule: fc.Arbitrary<CompiledRule> = fc.oneof(
+  { weight: 1, arbitrary: fc.constantFrom(...Object.values(RULE_SHAPES)) },
+  {
+    weight: 4,
+    arbitrary: fc
+      .record({
+        action: fc.constantFrom<CompiledRule['action'][]>('allow', 'deny', 'pass', 'log'),
+        protocol: fc.constantFrom(6, 17, 132),
+        ports: fc.array(fc.tuple(port, fc.integer({ min: 0, max: 3 })), { minLength: 1, maxLength: 3 }),
+        web: fc.boolean(),
+      })
+      .map(({ action, protocol, ports, web }) =>
+        rule({
+          action,
+          protocol,
+          source: peer(web ? { sets: ['s:web'] } : {}),
+          destination: peer({
+            ports: ports.map(([first, more]) => ({ first, last: Math.min(first + more, 65_535) })),
+          }),
+        }),
+      ),
+  },
+);
+
+const arbitraryPolicies: fc.Arbitrary<ActivePolicy[]> = fc
+  .array(fc.array(arbitraryRule, { maxLength: 3 }), { minLength: 1, maxLength: 10 })
+  .map((lists) =>
+    lists.map((rules, index) =>
+      policy(`p${index}`, { ingress: rules.map((one, number) => ({ ...one, id: `p${index}/${number}` })) }),
+    ),
+  );
+
+const arbitraryPacket: fc.Arbitrary<Packet> = fc
+  .record({
+    source: fc.constantFrom(
+      address('10.65.0.2'),
+      address('10.9.9.9'),
+      address('fd65::2'),
+      address('fd99::9'),
+    ),
+    protocol: fc.constantFrom(6, 6, 6, 17, 17, 132, 136, 1, 58, 47),
+    sport: port,
+    dport: port,
+    icmpType: fc.constantFrom(0, 8, 128),
+    icmpCode: fc.constantFrom(0, 1),
+  })
+  .map((packet) => ({
+    ...packet,
+    destination: packet.source.includes(':') ? address('fd65::9') : address('10.65.0.9'),
+  }));
+
+describe('a tier that is dispatched by port', () => {
+  function render(policies: readonly ActivePolicy[], defaultAction: 'deny' | 'pass', leastPolicies: number) {
+    const chains = policies.map((one) => renderPolicy(one, 'policy', 'ingress', DEFAULT_RENDER_OPTIONS));
+    const rendered: RenderedTier = renderTier(
+      'ingress',
+      { name: 'default', defaultAction, ingress: policies.map(({ id }) => id), egress: [] },
+      (id) => {
+        const index = policies.findIndex((one) => one.id === id);
+        const { chain, sets } = chains[index]!;
+        return { passes: hasPass(policies[index], 'ingress'), footprint: footprintOf(chain.rules, sets) };
+      },
+      DEFAULT_RENDER_OPTIONS,
+      { leastPolicies, listedPerPolicy: 100 },
+    );
+    const all = [...chains.map(({ chain }) => chain), ...rendered.chains];
+    return {
+      tier: rendered.chains[0].name,
+      maps: rendered.maps,
+      chains: new Map(all.map((chain) => [chain.name, chain])),
+      sets: [...SETS, ...chains.flatMap(({ sets }) => sets), ...rendered.maps],
+    };
+  }
+
+  it('lets every packet meet the same matching rules, in the same order, as the plain list', () => {
+    let dispatched = 0;
+    fc.assert(
+      fc.property(
+        arbitraryPolicies,
+        fc.constantFrom<('deny' | 'pass')[]>('deny', 'pass'),
+        fc.array(arbitraryPacket, { minLength: 8, maxLength: 8 }),
+        (policies, defaultAction, packets) => {
+          const plain = render(policies, defaultAction, Number.POSITIVE_INFINITY);
+          const fast = render(policies, defaultAction, 1);
+          if (fast.maps.length > 0) dispatched++;
+          for (const packet of packets) {
+            const [one, other] = [plain, fast].map(({ chains, sets, tier }) => {
+              const walk = new Walk(chains, sets, packet);
+              return { verdict: walk.run(tier), met: walk.met, marked: walk.leavesMark };
+            });
+            expect(other).toEqual(one);
+          }
+        },
+      ),
+      { numRuns: 1_000 },
+    );
+    expect(dispatched).toBeGreaterThan(300);
+  });
+
+  it('stays a list when every policy is about every port', () => {
+    const policies = Array.from({ length: 20 }, (_, index) => policy(`p${index}`, { ingress: [rule()] }));
+    expect(render(policies, 'deny', 4).maps).toEqual([]);
+  });
+
+  it('writes single ports into a hash', () => {
+    const policies = Array.from({ length: 50 }, (_, index) => {
+      const ports = [{ first: 1_000 + index * 10, last: 1_000 + index * 10 + (index % 2) }];
+      return policy(`p${index}`, { ingress: [rule({ protocol: 6, destination: peer({ ports }) })] });
+    });
+    const { maps } = render(policies, 'deny', 4);
+    expect(maps.map(({ interval, elements }) => [interval, elements.length])).toEqual([[false, 75]]);
+  });
+
+  it('has disjoint elements and leads to chains that there are', () => {
+    const policies = Array.from({ length: 50 }, (_, index) => {
+      const ports = [{ first: 1_000 + index * 10, last: 1_000 + index * 10 + (index % 15) }];
+      return policy(`p${index}`, { ingress: [rule({ protocol: 6, destination: peer({ ports }) })] });
+    });
+    const { maps, chains } = render(policies, 'deny', 4);
+    expect(maps.length).toBe(1);
+    expect(maps[0]!.interval).toBe(true);
+    const ranges = maps[0]!.elements.map(({ key }) => key.split('-').map(Number));
+    for (const [index, [first]] of ranges.entries()) {
+      if (index > 0) expect(first).toBeGreaterThan(ranges[index - 1]!.at(-1)!);
+    }
+    for (const { verdict } of maps[0]!.elements) {
+      const target = verdict !== undefined && 'jump' in verdict ? verdict.jump.target : '';
+      expect(chains.has(target)).toBe(true);
+    }
+    expect(chains.get(policyChainName('policy', 'ingress', policies[0]!.id))!.rules.length).toBe(1);
+  });
+});
