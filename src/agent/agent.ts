@@ -24,6 +24,7 @@ import { Syncer } from '../datastore/syncer.ts';
 import { Dataplane } from '../dataplane/dataplane.ts';
 import type { AgentStatus } from '../model/agent-status.ts';
 import { notifyManager } from '../sys/notify.ts';
+import { awaitDrain, drainConfig } from './drain-request.ts';
 import { LocalRequestError, LocalServer } from './local-server.ts';
 import type { AgentOptions } from './options.ts';
 import { SpeakerControl } from './speaker-control.ts';
@@ -240,7 +241,26 @@ export class Agent {
       ['GET /status', () => this.status()],
       ['GET /wait', (query) => this.waitForRevision(query)],
       ['GET /routes', () => this.speaker.routes()],
+      [
+        'POST /drain',
+        (query) => {
+          const config = drainConfig(query);
+          this.speaker.drain(config);
+          return this.drainReaches('drained', config.delay);
+        },
+      ],
+      [
+        'POST /undrain',
+        () => {
+          this.speaker.drain(undefined);
+          return this.drainReaches('serving', 0);
+        },
+      ],
     ]);
+  }
+
+  private drainReaches(wanted: 'drained' | 'serving', delay: number): Promise<{ readonly drain: string }> {
+    return awaitDrain(() => this.speaker.status(), wanted, delay, systemClock, this.stopping.signal);
   }
 
   /** Answers when everything up to `revision` is in force, or 408 after `timeout` milliseconds. */

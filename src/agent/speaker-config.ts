@@ -1,6 +1,6 @@
 /** From what the calculation wants of BGP to what a speaker is told: pure. */
 import { createHash } from 'node:crypto';
-import { DEFAULT_GRACEFUL_RESTART, type SpeakerConfig } from '../bgp/config.ts';
+import { DEFAULT_GRACEFUL_RESTART, type DrainConfig, type SpeakerConfig } from '../bgp/config.ts';
 import type { RoutingPlan } from '../calc/output.ts';
 import { type Address, formatAddress } from '../net/address.ts';
 import { TABLE_MAIN } from '../netlink/kernel.ts';
@@ -9,6 +9,8 @@ export interface SpeakerSettings {
   /** rtm_protocol of learned routes. */
   readonly protocol: number;
   readonly gracefulRestart: boolean;
+  /** Present while the node is to be drained. */
+  readonly drain?: DrainConfig;
 }
 
 /**
@@ -34,6 +36,7 @@ export function speakerConfig(plan: RoutingPlan, settings: SpeakerSettings): Spe
     filters: plan.filters,
     kernel: { protocol: settings.protocol, table: TABLE_MAIN, metric: plan.routePriority },
     gracefulRestart: { ...DEFAULT_GRACEFUL_RESTART, enabled: settings.gracefulRestart },
+    ...(settings.drain === undefined ? {} : { drain: settings.drain }),
   };
 }
 

@@ -2,7 +2,7 @@
 import { systemClock } from '../base/clock.ts';
 import { describeError } from '../base/errors.ts';
 import type { LogLevel, Logger } from '../base/log.ts';
-import type { SpeakerConfig } from '../bgp/config.ts';
+import type { DrainConfig, SpeakerConfig } from '../bgp/config.ts';
 import type { RouteStatus, SpeakerStatus } from '../bgp/status.ts';
 import { BgpWorkerHost } from '../bgp/worker-host.ts';
 import type { RoutingPlan } from '../calc/output.ts';
@@ -31,6 +31,8 @@ const PEER_TYPES: Readonly<Record<'mesh' | 'global' | 'node', BgpPeerType>> = {
 export class SpeakerControl {
   private host: BgpWorkerHost | undefined;
   private problem: string | undefined;
+  private plan: RoutingPlan | undefined;
+  private drainConfig: DrainConfig | undefined;
   /** Calls to the thread, one after another. */
   private queue: Promise<void> = Promise.resolve();
 
@@ -39,11 +41,22 @@ export class SpeakerControl {
   /** Goes over to a plan. Failures are logged and told by {@link status}; routes and policy do not wait for BGP. */
   follow(plan: RoutingPlan): void {
     if (!this.options.enabled) return;
+    this.plan = plan;
     const config = speakerConfig(plan, {
       protocol: BGP_ROUTE_PROTOCOL,
       gracefulRestart: this.options.gracefulRestart,
+      ...(this.drainConfig === undefined ? {} : { drain: this.drainConfig }),
     });
     this.enqueue(() => this.turnTo(config));
+  }
+
+  /**
+   * Takes this node out of routing until told otherwise (undefined) or the agent starts again: peers are told that our
+   * routes are about to go, and after the delay sessions end (RFC 8326).
+   */
+  drain(config: DrainConfig | undefined): void {
+    this.drainConfig = config;
+    if (this.plan !== undefined) this.follow(this.plan);
   }
 
   async status(): Promise<BgpStatus> {
@@ -64,6 +77,7 @@ export class SpeakerControl {
       ...(status.problem === undefined ? {} : { problem: status.problem }),
       asNumber: status.asNumber,
       routerId: status.routerId,
+      drain: status.drain,
       peers: status.peers.map((peer) => ({ ...peer, type: PEER_TYPES[peer.type] })),
     };
   }

@@ -104,6 +104,16 @@ export interface SpeakerConfig {
   readonly filters: Readonly<Record<string, BgpFilter>>;
   readonly kernel: KernelConfig;
   readonly gracefulRestart: GracefulRestartConfig;
+  /** Present: no traffic for this node any more. */
+  readonly drain?: DrainConfig;
+}
+
+/** Graceful shutdown of all sessions (RFC 8326), until it is no longer configured. */
+export interface DrainConfig {
+  /** Seconds between telling peers that our routes are about to go and the end of the sessions. */
+  readonly delay: number;
+  /** What peers are told as the reason, at most 255 octets (RFC 9003). */
+  readonly communication: string;
 }
 
 /** What a speaker is started with and keeps for its life. */

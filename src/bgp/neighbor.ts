@@ -42,6 +42,8 @@ export interface NeighborEnvironment {
   readonly policies: () => Policies;
   /** We have come back with our forwarding state intact; `waiting`: and routes are not selected yet. */
   readonly restart: () => { readonly restarted: boolean; readonly waiting: boolean };
+  /** Our routes are about to go away (RFC 8326). */
+  readonly draining: () => boolean;
   readonly established: (neighbor: Neighbor, negotiated: Negotiated) => void;
   /** Says what becomes of the routes: seconds to keep them all, or undefined for what the session says. */
   readonly lost: (neighbor: Neighbor) => number | undefined;
@@ -121,15 +123,15 @@ export class Neighbor {
   }
 
   /** Ends the session and forgets its routes. */
-  remove(cease: number): void {
-    this.stop(cease);
+  remove(cease: number, communication?: string): void {
+    this.stop(cease, communication);
     this.learner.forget();
   }
 
   /** Ends the session, without a word if there is no reason to give (design D20). */
-  stop(cease: number | undefined): void {
+  stop(cease?: number, communication?: string): void {
     this.stopped = true;
-    this.peer.stop(cease);
+    this.peer.stop(cease, communication);
   }
 
   /** Takes over fields that need no new session; the name may be another. */
@@ -294,6 +296,7 @@ export class Neighbor {
       sharedNetworks: environment.fib.networksOf(config.address),
       ownLocalPref: { 4: localPrefOfMetric(kernel.metric[4]), 6: localPrefOfMetric(kernel.metric[6]) },
       policy: environment.policies().exportPolicy(config),
+      leaving: environment.draining(),
     };
   }
 

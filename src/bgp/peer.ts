@@ -93,8 +93,8 @@ export class Peer {
   }
 
   /** Ends the session: with a Cease, or silently, so that the peer keeps our routes (RFC 4724). */
-  stop(cease?: number): void {
-    this.dispatch({ type: 'manual-stop', cease });
+  stop(cease?: number, communication?: string): void {
+    this.dispatch({ type: 'manual-stop', cease, communication });
   }
 
   /** For the next connection; a session that is up stays as it is. */

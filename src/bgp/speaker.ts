@@ -4,12 +4,12 @@
  * was opened with is different.
  */
 import type { Socket } from 'node:net';
-import type { Clock } from '../base/clock.ts';
+import type { Clock, TimerHandle } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import type { Address, Family } from '../net/address.ts';
 import type { Prefix } from '../net/prefix.ts';
 import type { RouteKernel } from '../netlink/kernel.ts';
-import { type PeerConfig, type SpeakerConfig, peerChangeEffect } from './config.ts';
+import { type DrainConfig, type PeerConfig, type SpeakerConfig, peerChangeEffect } from './config.ts';
 import { Fib } from './fib.ts';
 import type { Negotiated } from './fsm/negotiate.ts';
 import { Handover } from './handover.ts';
@@ -18,7 +18,7 @@ import { Neighbor, type NeighborEnvironment } from './neighbor.ts';
 import { POLICY_FIELDS, Policies } from './policies.ts';
 import { RestartGate } from './restart-gate.ts';
 import { Routing } from './routing.ts';
-import type { RouteStatus, SpeakerStatus } from './status.ts';
+import type { DrainState, RouteStatus, SpeakerStatus } from './status.ts';
 import {
   CEASE_ADMINISTRATIVE_SHUTDOWN,
   CEASE_OTHER_CONFIGURATION_CHANGE,
@@ -51,6 +51,8 @@ export class Speaker {
   private gate: RestartGate | undefined;
   /** We have come back with our forwarding state intact. */
   private restarted = false;
+  private drain: DrainState = 'serving';
+  private drainTimer: TimerHandle | undefined;
 
   private constructor(
     private readonly options: SpeakerOptions,
@@ -83,6 +85,7 @@ export class Speaker {
       config: () => this.config,
       policies: () => this.policies,
       restart: () => ({ restarted: this.restarted, waiting: this.restarting }),
+      draining: () => this.drain !== 'serving',
       established: (neighbor, negotiated) => this.established(neighbor, negotiated),
       lost: (neighbor) => this.lost(neighbor),
       endOfRib: (neighbor, family) => this.endOfRib(neighbor, family),
@@ -102,6 +105,7 @@ export class Speaker {
   private async begin(): Promise<void> {
     const { config, options } = this;
     const { enabled, restarting, peerWaitTime, deferralTime } = config.gracefulRestart;
+    if (config.drain !== undefined) this.drain = 'drained';
     // Selection is deferred before anything is read or said.
     for (const family of FAMILIES) this.routing.hold(family);
     const found = await this.fib.start();
@@ -121,10 +125,10 @@ export class Speaker {
           options.log.info({ family, reason }, 'bgp restart complete: routes are selected and swept');
         },
       },
-      this.restarted ? config.peers : [],
+      this.restarted ? this.wantedPeers : [],
     );
     this.listen();
-    for (const peer of config.peers) this.add(peer, { replaces: false });
+    for (const peer of this.wantedPeers) this.add(peer, { replaces: false });
   }
 
   /** Goes over to another configuration. Only what differs is touched. Kernel protocol and table must be the same. */
@@ -139,16 +143,43 @@ export class Speaker {
     if (differs(...POLICY_FIELDS)) this.policies = new Policies(config);
     if (differs('services')) this.routing.reprogram();
     this.routing.originate(originated(config));
-    this.reconfigurePeers(config, differs('routerId'));
-    if (differs('nodeAddresses', ...POLICY_FIELDS)) {
+    if (differs('drain')) this.turnDrain(config.drain);
+    this.reconfigurePeers(differs('routerId'));
+    if (differs('nodeAddresses', 'drain', ...POLICY_FIELDS)) {
       for (const neighbor of this.neighbors.values()) neighbor.exportAgain();
     }
     this.importChanges(imports);
     this.listen();
   }
 
-  private reconfigurePeers(config: SpeakerConfig, resetAll: boolean): void {
-    const wanted = new Map(config.peers.map((peer) => [peer.name, peer]));
+  /** Peers to have sessions with: none on a drained node. */
+  private get wantedPeers(): readonly PeerConfig[] {
+    return this.drain === 'drained' ? [] : this.config.peers;
+  }
+
+  /** Begins to drain, with the sessions' end after its delay, or serves again. */
+  private turnDrain(drain: DrainConfig | undefined): void {
+    const { clock, log } = this.options;
+    this.drainTimer?.cancel();
+    if (drain === undefined) {
+      log.info('bgp serves again');
+      this.drain = 'serving';
+      return;
+    }
+    if (this.drain === 'drained') return;
+    log.info({ delay: drain.delay, communication: drain.communication }, 'bgp drains: peers are told');
+    this.drain = 'draining';
+    this.drainTimer = clock.after(drain.delay * 1000, () => {
+      this.drain = 'drained';
+      for (const name of this.neighbors.keys()) {
+        this.remove(name, CEASE_ADMINISTRATIVE_SHUTDOWN, drain.communication);
+      }
+      log.info('bgp drained: sessions have ended');
+    });
+  }
+
+  private reconfigurePeers(resetAll: boolean): void {
+    const wanted = new Map(this.wantedPeers.map((peer) => [peer.name, peer]));
     const unwanted = [...this.neighbors.values()].filter(({ name }) => !wanted.has(name));
     for (const after of wanted.values()) {
       let neighbor = this.neighbors.get(after.name);
@@ -203,6 +234,7 @@ export class Speaker {
    */
   async stop({ graceful }: { readonly graceful: boolean }): Promise<void> {
     this.handover.stop();
+    this.drainTimer?.cancel();
     this.listener.close();
     this.gate?.stop();
     this.routing.stop();
@@ -221,6 +253,7 @@ export class Speaker {
       asNumber: this.config.asNumber,
       routerId: this.config.routerId,
       restarting: this.restarting,
+      drain: this.drain,
       peers: [...this.neighbors.values()].map((neighbor) => neighbor.status()),
       kernel: this.fib.status(),
     };
@@ -279,10 +312,10 @@ export class Speaker {
     neighbor.start();
   }
 
-  private remove(name: string, cease: number): void {
+  private remove(name: string, cease: number, communication?: string): void {
     const neighbor = this.neighbors.get(name);
     if (neighbor === undefined) return;
-    neighbor.remove(cease);
+    neighbor.remove(cease, communication);
     this.neighbors.delete(name);
     this.undelivered.delete(neighbor);
     this.gate?.peerRemoved(name);
@@ -303,7 +336,7 @@ export class Speaker {
     this.gate?.peerDown(name);
     if (!this.handover.isLeaving(name)) return undefined;
     // The other side was quicker. Its routes serve until ours have come by another way.
-    neighbor.stop(undefined);
+    neighbor.stop();
     return HANDOVER_STALE_TIME;
   }
 

@@ -23,6 +23,8 @@ export interface PeerStatus {
   readonly info: string;
 }
 
+export type DrainState = 'serving' | 'draining' | 'drained';
+
 export interface KernelStatus {
   /** Routes of our protocol in the kernel. */
   readonly installed: number;
@@ -42,6 +44,8 @@ export interface SpeakerStatus {
   readonly routerId: Address;
   /** Route selection still waits for end-of-RIB after a restart (RFC 4724 §4.1). */
   readonly restarting: boolean;
+  /** `draining`: peers have been told that our routes are about to go; `drained`: there are no sessions any more. */
+  readonly drain: DrainState;
   readonly peers: readonly PeerStatus[];
   readonly kernel: KernelStatus;
 }

@@ -62,6 +62,7 @@ export class BgpWorkerHost {
         asNumber: config.asNumber,
         routerId: config.routerId,
         restarting: false,
+        drain: 'serving',
         peers: [],
         kernel: { installed: 0, stale: 0, unresolved: 0, problems: [] },
       };

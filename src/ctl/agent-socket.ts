@@ -17,6 +17,26 @@ export async function agentStatus(place: AgentPlace): Promise<AgentStatus> {
   return (await requestLocal(agentSocket(place), '/status')) as AgentStatus;
 }
 
+/** Seconds beyond the delay until a drain is given up. */
+const DRAIN_PATIENCE = 10;
+
+/**
+ * Takes the node out of routing: peers are told that its routes are about to go, and `delay` seconds later sessions
+ * end with `communication` as the reason. Resolves when they have ended.
+ */
+export async function drainAgent(place: AgentPlace, delay: number, communication: string): Promise<void> {
+  const query = new URLSearchParams({ delay: String(delay), communication });
+  await requestLocal(agentSocket(place), `/drain?${query.toString()}`, {
+    method: 'POST',
+    timeout: (delay + DRAIN_PATIENCE) * 1000,
+  });
+}
+
+/** Puts the node back into routing. */
+export async function undrainAgent(place: AgentPlace): Promise<void> {
+  await requestLocal(agentSocket(place), '/undrain', { method: 'POST' });
+}
+
 /** The socket of the one agent that runs here, or of the one that is named. */
 export function agentSocket({ node, runDir }: AgentPlace): string {
   if (node !== undefined) return join(runDir, `${node}.sock`);

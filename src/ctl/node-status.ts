@@ -24,6 +24,10 @@ export function formatNodeStatus(status: AgentStatus, now: number): string {
   for (const problem of dataplane.problems) lines.push(`Problem: ${problem}`);
   if (bgp.state === 'disabled') lines.push('', 'BGP is not running: this node has no BGP address.');
   else if (bgp.state === 'failed') lines.push('', `BGP has failed: ${bgp.problem ?? 'no reason given'}`);
+  if (bgp.drain === 'draining')
+    lines.push('', 'BGP drains: peers know that the routes of this node are about to go.');
+  if (bgp.drain === 'drained')
+    lines.push('', 'BGP is drained: `margayctl node undrain` opens the sessions again.');
   for (const family of [4, 6] as const) lines.push('', ...peerSection(family, bgp.peers, now));
   return `${lines.join('\n')}\n`;
 }

@@ -42,6 +42,8 @@ export interface BgpStatus {
   readonly problem?: string;
   readonly asNumber?: number;
   readonly routerId?: Address;
+  /** `draining`: peers know that our routes are about to go; `drained`: sessions have ended (`margayctl node drain`). */
+  readonly drain?: 'serving' | 'draining' | 'drained';
   readonly peers: readonly BgpPeerStatus[];
 }
 

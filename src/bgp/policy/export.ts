@@ -8,6 +8,15 @@ import { DEFAULT_LOCAL_PREF, type Path, type Route, type RouteTable, type Source
 import type { NextHop, PathAttributes } from '../wire/message.ts';
 import type { ExportPolicy } from './export-policy.ts';
 import { type RouteEdit, editAttributes, prependAs } from './route-edit.ts';
+import { GRACEFUL_SHUTDOWN, NO_ADVERTISE, NO_EXPORT, NO_EXPORT_SUBCONFED } from './well-known.ts';
+
+/** What a speaker does to routes that it is about to withdraw: the last resort, inside our AS and outside (RFC 8326 §4). */
+const LEAVING: RouteEdit = {
+  communities: [GRACEFUL_SHUTDOWN],
+  largeCommunities: [],
+  prepend: [],
+  localPref: 0,
+};
 
 /** What of a session and of this node decides. */
 export interface ExportContext {
@@ -25,12 +34,9 @@ export interface ExportContext {
   readonly ownLocalPref: Readonly<Record<Family, number>>;
   /** Which prefixes may go, and what is changed in them. */
   readonly policy: ExportPolicy;
+  /** This node is being drained: what it tells is about to go away. */
+  readonly leaving: boolean;
 }
-
-/** Well-known communities (RFC 1997). */
-export const NO_EXPORT = 0xffffff01;
-export const NO_ADVERTISE = 0xffffff02;
-export const NO_EXPORT_SUBCONFED = 0xffffff03;
 
 /** The bit that makes an extended community non-transitive across AS borders (RFC 4360 §2). */
 const NON_TRANSITIVE = 1n << 62n;
@@ -64,7 +70,8 @@ export function exportRoute(
 ): Route | undefined {
   const nextHop = exportedNextHop(path, family, context);
   if (nextHop === undefined) return undefined;
-  const edited = editAttributes(path.route.attributes, edit);
+  const wanted = editAttributes(path.route.attributes, edit);
+  const edited = context.leaving ? editAttributes(wanted, LEAVING) : wanted;
   const attributes = context.peer.external
     ? toExternal(path, edited, context)
     : toInternal(path, edited, family, context);

@@ -9,6 +9,7 @@ import type { NextHop, PathAttributes } from '../wire/message.ts';
 import type { FilterChain } from './bgp-filter.ts';
 import { metricOfLocalPref } from './preference.ts';
 import { type RouteEdit, UNCHANGED } from './route-edit.ts';
+import { GRACEFUL_SHUTDOWN } from './well-known.ts';
 
 export interface ImportContext {
   readonly external: boolean;
@@ -50,11 +51,14 @@ export function importRefusal(
   return undefined;
 }
 
-/** The attributes as they enter the RIB: preference is not the neighbour AS's to set (RFC 4271 §5.1.5). */
+/**
+ * The attributes as they enter the RIB: preference is not the neighbour AS's to set (RFC 4271 §5.1.5), but for what it
+ * is about to withdraw (RFC 8326 §4.2).
+ */
 export function importedAttributes(attributes: PathAttributes, context: ImportContext): PathAttributes {
   if (!context.external) return attributes;
   const { localPref: _preference, originatorId: _originator, clusterList: _clusters, ...rest } = attributes;
-  return rest;
+  return rest.communities?.includes(GRACEFUL_SHUTDOWN) === true ? { ...rest, localPref: 0 } : rest;
 }
 
 /**

@@ -1,5 +1,5 @@
-/** node status, node diags, node checksystem, cluster diags. */
-import { type Command, Option } from 'commander';
+/** node status, node drain, node diags, node checksystem, cluster diags. */
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Datastore } from '../../datastore/datastore.ts';
 import type { CtlContext, GlobalFlags } from '../context.ts';
 
@@ -14,6 +14,8 @@ interface AgentFlags {
 export function addNodeCommands(program: Command, context: CtlContext): void {
   const node = program.command('node').description('Ask about the node that this command runs on.');
   addStatus(node, context);
+  addDrain(node, context);
+  addUndrain(node, context);
   addCheckSystem(node, context);
   addNodeDiags(node, context);
 }
@@ -61,6 +63,61 @@ Examples:
           ? `${JSON.stringify(status, null, 2)}\n`
           : formatNodeStatus(status, Date.now()),
       );
+    });
+}
+
+const DEFAULT_DRAIN_DELAY = 5;
+
+function addDrain(node: Command, context: CtlContext): void {
+  addAgentFlags(
+    node.command('drain').description('Take this node out of BGP routing without losing packets.'),
+    context,
+  )
+    .option(
+      '--delay <seconds>',
+      'time that peers have to find other ways',
+      (text) => {
+        const delay = Number(text);
+        if (text.trim() === '' || !(delay >= 0)) throw new InvalidArgumentError('not a number of seconds');
+        return delay;
+      },
+      DEFAULT_DRAIN_DELAY,
+    )
+    .option('--reason <text>', 'what peers are told, at most 255 octets', '')
+    .addHelpText(
+      'after',
+      `
+Tells all peers that the routes of this node are about to go (RFC 8326), waits, and ends the sessions as an
+administrative shutdown with the reason (RFC 9003). Workloads keep running and keep reaching one another on this node.
+Lasts until \`node undrain\` or until the agent starts again.
+
+Exit code: 0 when the sessions have ended, else 1.
+
+Examples:
+  margayctl node drain
+  margayctl node drain --delay 30 --reason 'kernel update, back at 10:00'`,
+    )
+    .action(async (flags: AgentFlags & { readonly delay: number; readonly reason: string }) => {
+      const { drainAgent } = await import('../agent-socket.ts');
+      await drainAgent(flags, flags.delay, flags.reason);
+      context.environment.write('Drained: BGP sessions have ended.\n');
+    });
+}
+
+function addUndrain(node: Command, context: CtlContext): void {
+  addAgentFlags(node.command('undrain').description('Put a drained node back into BGP routing.'), context)
+    .addHelpText(
+      'after',
+      `
+Exit code: 0 when the agent opens its sessions again, else 1.
+
+Example:
+  margayctl node undrain`,
+    )
+    .action(async (flags: AgentFlags) => {
+      const { undrainAgent } = await import('../agent-socket.ts');
+      await undrainAgent(flags);
+      context.environment.write('BGP sessions are being opened.\n');
     });
 }
 

@@ -23,6 +23,7 @@ const context: ExportContext = {
   nextHopMode: 'auto',
   ownAddresses: { 4: address('10.0.0.1'), 6: address('fd00::1') },
   sharedNetworks: [],
+  leaving: false,
   policy: new ExportPolicy({
     prefixes: new PrefixFilter(NO_FACTS),
     filters: ({ prefix: at }) => ({ accept: !hidden.has(at), rule: 'hidden', edit: UNCHANGED }),

@@ -1,16 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import {
-  type ExportContext,
-  NO_ADVERTISE,
-  NO_EXPORT,
-  NO_EXPORT_SUBCONFED,
-  exportRoute,
-  mayAdvertise,
-} from '../../../../src/bgp/policy/export.ts';
+import { type ExportContext, exportRoute, mayAdvertise } from '../../../../src/bgp/policy/export.ts';
 import type { Path } from '../../../../src/bgp/rib/route.ts';
 import { ExportPolicy } from '../../../../src/bgp/policy/export-policy.ts';
 import { localPrefOfMetric } from '../../../../src/bgp/policy/preference.ts';
 import { PrefixFilter } from '../../../../src/bgp/policy/prefix-filter.ts';
+import { NO_ADVERTISE, NO_EXPORT, NO_EXPORT_SUBCONFED } from '../../../../src/bgp/policy/well-known.ts';
 import { UNCHANGED, prependAs } from '../../../../src/bgp/policy/route-edit.ts';
 import { address } from '../../../../src/net/address.ts';
 import { prefix } from '../../../../src/net/prefix.ts';
@@ -37,6 +31,7 @@ function towards(peer = external, fields: Partial<ExportContext> = {}): ExportCo
       filters: undefined,
       normalMetric: { 4: 1024, 6: 1024 },
     }),
+    leaving: false,
     ownLocalPref: { 4: localPrefOfMetric(1024), 6: localPrefOfMetric(2048) },
     ...fields,
   };
@@ -137,6 +132,18 @@ describe('attributes towards another AS', () => {
       exported(path(interior), towards(otherInterior, { clusterId: address('1.1.1.1'), sharedNetworks: [] }))!
         .nextHop,
     ).toBe('10.0.0.3');
+  });
+
+  it('marks what is about to go, and makes it the last resort inside our AS (RFC 8326 §4)', () => {
+    const leaving = { leaving: true };
+    expect(exported(own, towards(external, leaving))!.communities).toEqual([0xffff0000]);
+    expect(exported(own, towards(external, leaving))!.localPref).toBeUndefined();
+    const from = path(external, { communities: [5], localPref: 300 });
+    expect(exported(from, towards(interior, leaving))).toMatchObject({
+      communities: [5, 0xffff0000],
+      localPref: 0,
+    });
+    expect(exported(own, towards(interior, leaving))!.localPref).toBe(0);
   });
 
   it('starts a new segment when the first is full or a set (§5.1.2)', () => {

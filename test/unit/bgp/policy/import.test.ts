@@ -66,4 +66,10 @@ describe('usability of received routes', () => {
     expect(importedAttributes(received, context)).toEqual(attributes({ multiExitDisc: 3 }));
     expect(importedAttributes(received, internal)).toBe(received);
   });
+
+  it('are the last resort when the peer is about to withdraw them (RFC 8326 §4.2)', () => {
+    const leaving = attributes({ communities: [1, 0xffff0000] });
+    expect(importedAttributes(leaving, context).localPref).toBe(0);
+    expect(importedAttributes(leaving, internal)).toBe(leaving);
+  });
 });

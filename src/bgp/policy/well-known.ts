@@ -1,0 +1,10 @@
+/** Communities that mean the same everywhere (IANA, BGP Well-known Communities). */
+
+/** RFC 8326 §2: the route is about to go away. */
+export const GRACEFUL_SHUTDOWN = 0xffff0000;
+/** RFC 1997. */
+export const NO_EXPORT = 0xffffff01;
+/** RFC 1997. */
+export const NO_ADVERTISE = 0xffffff02;
+/** RFC 1997. */
+export const NO_EXPORT_SUBCONFED = 0xffffff03;
