@@ -9,7 +9,7 @@ import { type ParsedResource, formatYaml } from '../model/yaml.ts';
 import { type Outcome, errorLines } from './outcome.ts';
 import { unifiedDiff } from './output/unified-diff.ts';
 import { portable } from './portable.ts';
-import { askedForm, read, userKind } from './target.ts';
+import { askedForm, isReadBack, read, userKind } from './target.ts';
 
 /** As diff(1): 0 for no difference, 1 for some, 2 for trouble. */
 const EXIT = { same: 0, different: 1, trouble: 2 } as const;
@@ -44,12 +44,15 @@ export async function diff(
   return { output, errors: errorLines(errors), exitCode };
 }
 
-async function difference(datastore: Datastore, wanted: KnownResource): Promise<string> {
+async function difference(datastore: Datastore, document: KnownResource): Promise<string> {
+  const inStore = storedForm(document) as KnownResource;
+  // A Pod can only be compared as the endpoint that is stored for it.
+  const wanted = isReadBack(document.kind) ? document : inStore;
   const key = keyOf(wanted);
   const before = await stored(datastore, key);
   const name = fileName(key);
   // Through its stored form, which may add to what the document says (a Namespace's own labels).
-  const normal = askedForm(storedForm(wanted) as KnownResource, wanted.kind) ?? wanted;
+  const normal = askedForm(inStore, wanted.kind) ?? wanted;
   return unifiedDiff(before ?? '', formatYaml(portable(normal)), {
     before: before === undefined ? '/dev/null' : `stored/${name}`,
     after: `wanted/${name}`,

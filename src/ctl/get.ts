@@ -12,7 +12,7 @@ import type { CustomColumn } from './output/custom-columns.ts';
 import type { OutputFormat } from './output/format.ts';
 import { portable } from './portable.ts';
 import { plainTable } from './table.ts';
-import { askedForm, keyNamed, read, userKind } from './target.ts';
+import { askedForm, keyNamed, read, storedKind, userKind } from './target.ts';
 
 export interface ShowOptions {
   readonly format: OutputFormat;
@@ -67,16 +67,25 @@ interface Found {
   readonly errors: readonly string[];
 }
 
-/** What a list or watch asks the datastore for: a Namespace is stored as a Profile (design D19). */
+/** What a list or watch asks the datastore for; {@link asked} picks from what comes. */
 export function listOptions(
   definition: KindDefinition,
   options: { readonly namespace: string; readonly allNamespaces: boolean },
 ): { kind: string; namespace?: string } {
-  const oneNamespace = definition.namespaced && !options.allNamespaces;
-  return {
-    kind: definition.kind === 'Namespace' ? 'Profile' : definition.kind,
-    ...(oneNamespace ? { namespace: options.namespace } : {}),
-  };
+  const kind = storedKind(definition.kind);
+  const oneNamespace = kind === definition.kind && definition.namespaced && !options.allNamespaces;
+  return { kind, ...(oneNamespace ? { namespace: options.namespace } : {}) };
+}
+
+/** The listed or watched resource as it was asked for, if it is one that was. */
+export function asked(
+  resource: KnownResource,
+  definition: KindDefinition,
+  options: Pick<GetOptions, 'namespace' | 'allNamespaces'>,
+): KnownResource | undefined {
+  const found = askedForm(resource, definition.kind);
+  const elsewhere = definition.namespaced && found?.metadata.namespace !== options.namespace;
+  return elsewhere && !options.allNamespaces ? undefined : found;
 }
 
 async function listed(datastore: Datastore, definition: KindDefinition, options: GetOptions): Promise<Found> {
@@ -84,7 +93,7 @@ async function listed(datastore: Datastore, definition: KindDefinition, options:
   return {
     resources: list.resources
       .filter(isKnown)
-      .flatMap((resource) => askedForm(resource, definition.kind) ?? [])
+      .flatMap((resource) => asked(resource, definition, options) ?? [])
       .toSorted((a, b) => (keyText(keyOf(a)) < keyText(keyOf(b)) ? -1 : 1)),
     errors: list.invalid.map(
       (entry) => `${keyText(entry.key)} is stored but invalid: ${entry.error.message}`,

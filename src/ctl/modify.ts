@@ -253,7 +253,7 @@ const ACTIONS: Readonly<
     await replaced(datastore, before, resource);
   },
   async delete(datastore, resource, { skipNotExists }) {
-    requireDeletable(resource);
+    await requireDeletable(datastore, resource);
     try {
       await datastore.delete(keyOf(resource), versionOf(resource));
     } catch (error) {

@@ -4,6 +4,7 @@ import { addExplainCommand } from './commands/explain-command.ts';
 import { addCompletionCommand } from './commands/completion-command.ts';
 import { addGetCommand } from './commands/get-command.ts';
 import { addDatastoreCommands } from './commands/migrate-commands.ts';
+import { addModelCommands } from './commands/model-commands.ts';
 import { addModifyCommands } from './commands/modify-commands.ts';
 import { addClusterCommands, addNodeCommands } from './commands/node-commands.ts';
 import { addPatchCommands } from './commands/patch-commands.ts';
@@ -66,6 +67,7 @@ const GROUPS: readonly {
   { names: ['reach', 'assert', 'lint'], add: addReachCommands },
   { names: ['node'], add: addNodeCommands },
   { names: ['cluster'], add: addClusterCommands },
+  { names: ['fields', 'crds'], add: addModelCommands },
   { names: ['completion', HIDDEN_COMMAND], add: addCompletionCommand },
   { names: ['version'], add: addVersionCommand },
 ];

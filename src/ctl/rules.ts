@@ -1,8 +1,9 @@
 /** What may not be changed or deleted once it exists (model/changes.ts), as errors of a command. */
 import { ConfigError } from '../base/errors.ts';
+import type { Datastore } from '../datastore/datastore.ts';
 import { changeFaults, deletionFaults } from '../model/changes.ts';
 import { formatPath } from '../model/problem.ts';
-import { isKnown } from '../model/registry.ts';
+import { isKnown, kinds } from '../model/registry.ts';
 import type { Resource } from '../model/resource.ts';
 
 /** Throws a ConfigError if a field differs that cannot change. */
@@ -18,8 +19,14 @@ export function requireChangeable(before: Resource, after: Resource): void {
   );
 }
 
-/** Throws a ConfigError for what always exists. */
-export function requireDeletable(resource: Resource): void {
-  const [fault] = deletionFaults(resource);
+/** Rejects with a ConfigError for what always exists, and for a tier that has policies. */
+export async function requireDeletable(datastore: Datastore, resource: Resource): Promise<void> {
+  const [fault] = deletionFaults(resource, resource.kind === 'Tier' ? await policies(datastore) : []);
   if (fault !== undefined) throw new ConfigError('ctl.built-in', fault.message, { fix: fault.fix });
+}
+
+async function policies(datastore: Datastore): Promise<readonly Resource[]> {
+  const kindsWithTier = kinds.filter(({ kind }) => /^(Staged)?(Global)?NetworkPolicy$/.test(kind));
+  const lists = await Promise.all(kindsWithTier.map(({ kind }) => datastore.list({ kind })));
+  return lists.flatMap(({ resources }) => resources);
 }

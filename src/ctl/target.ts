@@ -1,8 +1,11 @@
 /** Which resource a command line means, and its form as users see it. */
 import { ConfigError } from '../base/errors.ts';
-import type { Datastore } from '../datastore/datastore.ts';
-import { namespaceProfile, profileNamespace } from '../model/convert/namespace.ts';
+import { type Datastore, NotFoundError } from '../datastore/datastore.ts';
+import { profileNamespace } from '../model/convert/namespace.ts';
+import { profileServiceAccount } from '../model/convert/service-account.ts';
+import { storedForm } from '../model/convert/stored-form.ts';
 import type { KindDefinition } from '../model/kinds/definition.ts';
+import type { Profile } from '../model/kinds/profile.ts';
 import { nearest } from '../model/problem.ts';
 import { type KnownResource, isKnown, kindDefinition, kindOfName, kinds } from '../model/registry.ts';
 import { type ResourceKey, keyOf } from '../model/resource.ts';
@@ -40,31 +43,55 @@ export function splitKind(
   return { kind, names: [word.slice(slash + 1), ...others] };
 }
 
-/** Where a resource is stored: a Namespace is the profile that it means (design D19). */
-export function storedKey(key: ResourceKey): ResourceKey {
-  if (key.kind !== 'Namespace') return key;
-  return keyOf(
-    namespaceProfile({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: key.name }, spec: {} }),
-  );
+/** Kinds of Kubernetes that are stored as a Profile and read back from it (design D19). */
+const FROM_PROFILE: ReadonlyMap<string, (profile: Profile) => KnownResource | undefined> = new Map<
+  string,
+  (profile: Profile) => KnownResource | undefined
+>([
+  ['Namespace', profileNamespace],
+  ['ServiceAccount', profileServiceAccount],
+]);
+
+/** Kinds of Kubernetes that are stored as another kind and cannot be read back, and what to ask for instead. */
+const ONE_WAY: ReadonlyMap<string, string> = new Map([
+  ['Pod', 'workloadendpoints'],
+  ['KubernetesNode', 'nodes'],
+]);
+
+/** The kind that the datastore has for a kind that users name. Throws a ConfigError for one that is not read back. */
+export function storedKind(kind: string): string {
+  const instead = ONE_WAY.get(kind);
+  if (instead !== undefined) {
+    throw new ConfigError('ctl.kind', `a ${userKind(kind)} of Kubernetes is stored in another form`, {
+      fix: `ask for ${instead}`,
+    });
+  }
+  return FROM_PROFILE.has(kind) ? 'Profile' : kind;
 }
 
-/** A stored resource in the kind that was asked for; undefined for a profile that is no namespace's. */
+/** Where a resource is stored: a Namespace is the profile that it means (design D19). */
+export function storedKey(key: ResourceKey): ResourceKey {
+  if (storedKind(key.kind) === key.kind) return key;
+  const { kind, ...metadata } = key;
+  return keyOf(storedForm({ apiVersion: 'v1', kind, metadata, spec: {} }));
+}
+
+/** Whether a resource of the kind can be shown as users wrote it. */
+export function isReadBack(kind: string): boolean {
+  return !ONE_WAY.has(kind);
+}
+
+/** A stored resource in the kind that was asked for; undefined for a profile that is none. */
 export function askedForm(resource: KnownResource, kind: string): KnownResource | undefined {
-  return kind === 'Namespace' && resource.kind === 'Profile' ? profileNamespace(resource) : resource;
+  const back = FROM_PROFILE.get(kind);
+  if (back === undefined) return resource;
+  return resource.kind === 'Profile' ? back(resource) : undefined;
 }
 
 /** Reads what a user names. Rejects as {@link Datastore.get} does. */
 export async function read(datastore: Datastore, key: ResourceKey): Promise<KnownResource> {
   const stored = await datastore.get(storedKey(key));
   const resource = isKnown(stored) ? askedForm(stored, key.kind) : undefined;
-  if (resource === undefined) {
-    throw new ConfigError(
-      'ctl.kind',
-      `${stored.kind} ${stored.metadata.name} cannot be shown as ${key.kind}`,
-      {
-        fix: `ask for the ${stored.kind}`,
-      },
-    );
-  }
+  if (resource === undefined) throw new NotFoundError(key);
   return resource;
 }

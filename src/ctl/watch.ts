@@ -5,10 +5,10 @@ import { type KnownResource, isKnown } from '../model/registry.ts';
 import { keyOf, keyText } from '../model/resource.ts';
 import { formatYaml, toDocument } from '../model/yaml.ts';
 import type { ColumnContext } from './columns.ts';
-import { type GetOptions, columnContext, listOptions, show, tableOf } from './get.ts';
+import { type GetOptions, asked, columnContext, listOptions, show, tableOf } from './get.ts';
 import { portable } from './portable.ts';
 import { columnWidths, tableLine } from './table.ts';
-import { askedForm, storedKey } from './target.ts';
+import { storedKey } from './target.ts';
 
 export interface WatchOutput {
   readonly write: (text: string) => void;
@@ -71,8 +71,8 @@ class Follower {
   /** The whole state: at first all of it is news, later only the differences. */
   async reset(resources: readonly KnownResource[]): Promise<void> {
     const before = this.known ?? new Map<string, KnownResource>();
-    const asked = resources.flatMap((resource) => this.asked(resource) ?? []);
-    const now = new Map(asked.map((resource) => [keyText(keyOf(resource)), resource]));
+    const found = resources.flatMap((resource) => this.asked(resource) ?? []);
+    const now = new Map(found.map((resource) => [keyText(keyOf(resource)), resource]));
     this.known = now;
     const news = [...now].filter(
       ([id, { metadata }]) => before.get(id)?.metadata.resourceVersion !== metadata.resourceVersion,
@@ -109,10 +109,10 @@ class Follower {
 
   /** The resource in the kind that was asked for, if it is one of the names that were asked for. */
   private asked(resource: KnownResource): KnownResource | undefined {
-    const asked = askedForm(resource, this.definition.kind);
-    if (asked === undefined) return undefined;
+    const found = asked(resource, this.definition, this.options);
+    if (found === undefined) return undefined;
     const { names } = this.options;
-    return names.length === 0 || names.includes(asked.metadata.name) ? asked : undefined;
+    return names.length === 0 || names.includes(found.metadata.name) ? found : undefined;
   }
 
   private async head(first: readonly KnownResource[]): Promise<void> {

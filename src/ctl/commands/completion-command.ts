@@ -16,8 +16,8 @@ Names of resources are completed from the datastore that the environment names.
 Exit code: 0.
 
 Examples:
-  source <(margayctl completion bash)
   margayctl completion bash > /etc/bash_completion.d/margayctl
+  source <(margayctl completion bash)
   margayctl completion zsh > "\${fpath[1]}/_margayctl"
   margayctl completion fish > ~/.config/fish/completions/margayctl.fish`,
     )
@@ -32,20 +32,19 @@ Examples:
           return kinds.map(({ plural, description }) => ({ word: plural, about: description }));
         },
         names: async (word, namespace = DEFAULT_NAMESPACE) => {
-          const [{ kindNamed, askedForm }, { listOptions }, { isKnown }] = await Promise.all([
+          const [{ kindNamed }, { asked, listOptions }, { isKnown }] = await Promise.all([
             import('../target.ts'),
             import('../get.ts'),
             import('../../model/registry.ts'),
           ]);
           const definition = kindNamed(word);
+          const where = { namespace, allNamespaces: false };
           let names: string[] = [];
           await context.withDatastore(async (datastore) => {
-            const { resources } = await datastore.list(
-              listOptions(definition, { namespace, allNamespaces: false }),
-            );
+            const { resources } = await datastore.list(listOptions(definition, where));
             names = resources
               .filter(isKnown)
-              .flatMap((resource) => askedForm(resource, definition.kind)?.metadata.name ?? []);
+              .flatMap((resource) => asked(resource, definition, where)?.metadata.name ?? []);
             return undefined;
           });
           return names.sort().map((name) => ({ word: name, about: definition.kind }));

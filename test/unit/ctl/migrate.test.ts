@@ -6,7 +6,7 @@ import { CtlFixture } from './fixture-ctl.ts';
 const RESOURCES = `apiVersion: projectcalico.org/v3
 kind: ClusterInformation
 metadata: {name: default}
-spec: {clusterGUID: abc, datastoreReady: true}
+spec: {clusterGUID: abc, clusterType: bgp, datastoreReady: true}
 ---
 apiVersion: projectcalico.org/v3
 kind: NetworkPolicy
@@ -129,22 +129,22 @@ describe('margayctl datastore migrate', () => {
       'clusterinfo',
       'default',
       '-p',
-      '{"spec":{"clusterGUID":"other"}}',
+      '{"spec":{"clusterType":"other"}}',
     );
     const refused = await migrateTarget('import', '-f', file);
     expect(refused.code).toBe(1);
     expect(refused.errors).toMatch(
       /^NetworkPolicy\/shop\/frontend: it is there already with another content\n {2}fix: .*--overwrite/,
     );
-    const guid = ['get', 'clusterinfo', 'default', '-o', 'jsonpath={.spec.clusterGUID}'];
-    expect((await run('--datastore', other, ...guid)).output).toBe('other');
+    const type = ['get', 'clusterinfo', 'default', '-o', 'jsonpath={.spec.clusterType}'];
+    expect((await run('--datastore', other, ...type)).output).toBe('other');
     expect((await migrateTarget('check', '-f', file)).output).toMatch(
       /different {2}NetworkPolicy\/shop\/frontend\n/,
     );
     expect((await migrateTarget('import', '-f', file, '--overwrite')).output).toMatch(
       /^Created 0, changed 2, left 2/,
     );
-    expect((await run('--datastore', other, ...guid)).output).toBe('abc');
+    expect((await run('--datastore', other, ...type)).output).toBe('bgp');
   });
 
   it('reports what is extra', async () => {
