@@ -225,7 +225,7 @@ describeEtcd('the etcd datastore', () => {
     const { resourceVersion: _, ...metadata } = created.metadata;
     expect(stored).toEqual({ ...created, metadata });
     await server.control('put', '/calico/resources/v3/projectcalico.org/futurethings/x', '{}');
-    await server.control('put', '/calico/ipam/v2/handle/h', '{}');
+    await server.control('put', '/calico/felix/v2/no-region/host/h/status', '{}');
     const { resources, invalid } = await datastore.list();
     expect(resources).toEqual([created]);
     expect(invalid).toEqual([]);

@@ -123,11 +123,4 @@ describe('the rooms of the house', () => {
     );
     expect(violations).toEqual([]);
   });
-
-  it('no file is longer than 500 lines', () => {
-    const long = sourceFiles(SRC)
-      .map((path) => ({ file: relative(SRC, path), lines: readFileSync(path, 'utf8').split('\n').length }))
-      .filter(({ lines }) => lines > 500);
-    expect(long).toEqual([]);
-  });
 });

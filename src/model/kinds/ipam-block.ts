@@ -34,11 +34,6 @@ function shortest(value: bigint): SequenceNumber {
   return value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : String(value);
 }
 
-/** The number after another, 64 bits wide. */
-export function nextSequenceNumber(number: SequenceNumber): SequenceNumber {
-  return shortest(BigInt.asUintN(64, BigInt(number) + 1n));
-}
-
 const owner = () => z.record(z.string(), z.string()).nullable().exactOptional();
 
 export const ipamBlock = defineKind({

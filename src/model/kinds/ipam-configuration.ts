@@ -5,9 +5,6 @@
 import * as z from 'zod';
 import { type Finding, type ResourceOf, defineKind } from './definition.ts';
 
-/** How many blocks a node may have when the configuration sets no limit. */
-export const defaultMaxBlocksPerHost = 20;
-
 export const ipamConfiguration = defineKind({
   kind: 'IPAMConfiguration',
   otherKinds: ['IPAMConfig'],

@@ -4,9 +4,6 @@ import { familyOf } from '../../net/address.ts';
 import * as field from '../fields.ts';
 import { type Finding, type ResourceOf, defineKind } from './definition.ts';
 
-/** The label by which a slice names its Service. */
-export const serviceNameLabel = 'kubernetes.io/service-name';
-
 export const kubernetesEndpointSlice = defineKind({
   kind: 'KubernetesEndpointSlice',
   externalKind: 'EndpointSlice',
