@@ -26,6 +26,10 @@ async function main(): Promise<number> {
       '--run-dir <directory>',
       'directory of the local socket (default: MARGAY_RUN_DIR, else /run/margay)',
     )
+    .option(
+      '--secrets-dir <directory>',
+      'passwords of BGP peers, in files SECRET/KEY (default: MARGAY_SECRETS_DIR, else /etc/margay/secrets)',
+    )
     .option('--log-level <level>', 'trace, debug, info, warn, error or silent (default: info)')
     .option('--no-bgp', 'program routes and policy, but speak no BGP')
     .option('--no-graceful-restart', 'do not offer graceful restart to BGP peers')
@@ -37,7 +41,7 @@ The kernel keeps routes and policy when the agent stops or dies; a new agent ado
 
 Environment:
   DATASTORE_TYPE, DATASTORE_PATH, ETCD_ENDPOINTS, ETCD_CA_CERT_FILE, ETCD_CERT_FILE, ETCD_KEY_FILE, ETCD_USERNAME,
-  ETCD_PASSWORD, NODENAME, MARGAY_RUN_DIR, FELIX_LOGSEVERITYSCREEN
+  ETCD_PASSWORD, NODENAME, MARGAY_RUN_DIR, MARGAY_SECRETS_DIR, FELIX_LOGSEVERITYSCREEN
 
 Examples:
   margay agent

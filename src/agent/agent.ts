@@ -78,6 +78,7 @@ export class Agent {
       workerFile,
       enabled: options.bgp,
       gracefulRestart: options.gracefulRestart,
+      secretsDir: options.secretsDir,
       logLevel: options.logLevel,
       log,
     });

@@ -9,6 +9,7 @@ export interface AgentFlags {
   readonly datastore?: string;
   readonly config?: string;
   readonly runDir?: string;
+  readonly secretsDir?: string;
   readonly logLevel?: string;
   /** `--no-bgp`. */
   readonly bgp: boolean;
@@ -21,6 +22,8 @@ export interface AgentFlags {
 export interface AgentOptions {
   readonly node: string;
   readonly runDir: string;
+  /** Where passwords of BGP peers are: SECRET/KEY below this directory. */
+  readonly secretsDir: string;
   readonly logLevel: LogLevel;
   readonly bgp: boolean;
   readonly gracefulRestart: boolean;
@@ -28,6 +31,7 @@ export interface AgentOptions {
 }
 
 export const DEFAULT_RUN_DIR = '/run/margay';
+const DEFAULT_SECRETS_DIR = '/etc/margay/secrets';
 
 /** Calico's names of log severities (FELIX_LOGSEVERITYSCREEN), which its users have in their unit files. */
 const CALICO_LEVELS: Readonly<Record<string, LogLevel>> = {
@@ -54,6 +58,7 @@ export function agentOptions(flags: AgentFlags, environment: NodeJS.ProcessEnv):
   return {
     node,
     runDir: flags.runDir ?? environment['MARGAY_RUN_DIR'] ?? DEFAULT_RUN_DIR,
+    secretsDir: flags.secretsDir ?? environment['MARGAY_SECRETS_DIR'] ?? DEFAULT_SECRETS_DIR,
     logLevel,
     bgp: flags.bgp,
     gracefulRestart: flags.gracefulRestart,

@@ -1,6 +1,11 @@
 /** From what the calculation wants of BGP to what a speaker is told: pure. */
 import { createHash } from 'node:crypto';
-import { DEFAULT_GRACEFUL_RESTART, type DrainConfig, type SpeakerConfig } from '../bgp/config.ts';
+import {
+  DEFAULT_GRACEFUL_RESTART,
+  type DrainConfig,
+  type PeerConfig,
+  type SpeakerConfig,
+} from '../bgp/config.ts';
 import type { RoutingPlan } from '../calc/output.ts';
 import { type Address, formatAddress } from '../net/address.ts';
 import { TABLE_MAIN } from '../netlink/kernel.ts';
@@ -11,6 +16,8 @@ export interface SpeakerSettings {
   readonly gracefulRestart: boolean;
   /** Present while the node is to be drained. */
   readonly drain?: DrainConfig;
+  /** The plan's peers with their passwords. */
+  readonly peers: readonly PeerConfig[];
 }
 
 /**
@@ -27,7 +34,7 @@ export function speakerConfig(plan: RoutingPlan, settings: SpeakerSettings): Spe
     listen: { port: plan.listenPort, addresses: plan.listenAddresses },
     nodeAddresses: node.addresses,
     ...(node.clusterId === undefined ? {} : { clusterId: node.clusterId }),
-    peers: plan.peers,
+    peers: settings.peers,
     blocks: plan.blocks,
     outsideWorkloads: plan.outsideWorkloads,
     pools: plan.pools,

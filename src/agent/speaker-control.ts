@@ -7,6 +7,8 @@ import type { RouteStatus, SpeakerStatus } from '../bgp/status.ts';
 import { BgpWorkerHost } from '../bgp/worker-host.ts';
 import type { RoutingPlan } from '../calc/output.ts';
 import type { BgpPeerType, BgpStatus } from '../model/agent-status.ts';
+import { withPasswords } from './peer-passwords.ts';
+import { SecretFiles } from './secret-files.ts';
 import { speakerConfig } from './speaker-config.ts';
 
 export interface SpeakerControlOptions {
@@ -15,6 +17,8 @@ export interface SpeakerControlOptions {
   /** False for `--no-bgp`. */
   readonly enabled: boolean;
   readonly gracefulRestart: boolean;
+  /** Where passwords of peers are: SECRET/KEY below this directory. */
+  readonly secretsDir: string;
   readonly logLevel: LogLevel;
   readonly log: Logger;
 }
@@ -33,18 +37,30 @@ export class SpeakerControl {
   private problem: string | undefined;
   private plan: RoutingPlan | undefined;
   private drainConfig: DrainConfig | undefined;
+  private readonly secrets: SecretFiles;
+  private passwordProblems: readonly string[] = [];
   /** Calls to the thread, one after another. */
   private queue: Promise<void> = Promise.resolve();
 
-  constructor(private readonly options: SpeakerControlOptions) {}
+  constructor(private readonly options: SpeakerControlOptions) {
+    this.secrets = new SecretFiles(options.secretsDir, systemClock, () => {
+      if (this.plan !== undefined) this.follow(this.plan);
+    });
+  }
 
   /** Goes over to a plan. Failures are logged and told by {@link status}; routes and policy do not wait for BGP. */
   follow(plan: RoutingPlan): void {
     if (!this.options.enabled) return;
     this.plan = plan;
+    const { peers, problems } = withPasswords(plan.peers, (name, key) => this.secrets.read(name, key));
+    for (const problem of problems) {
+      if (!this.passwordProblems.includes(problem)) this.options.log.warn({ problem }, 'bgp peers left out');
+    }
+    this.passwordProblems = problems;
     const config = speakerConfig(plan, {
       protocol: BGP_ROUTE_PROTOCOL,
       gracefulRestart: this.options.gracefulRestart,
+      peers,
       ...(this.drainConfig === undefined ? {} : { drain: this.drainConfig }),
     });
     this.enqueue(() => this.turnTo(config));
@@ -74,7 +90,7 @@ export class SpeakerControl {
     }
     return {
       state: status.state,
-      ...(status.problem === undefined ? {} : { problem: status.problem }),
+      ...problemOf([status.problem, ...this.passwordProblems]),
       asNumber: status.asNumber,
       routerId: status.routerId,
       drain: status.drain,
@@ -89,6 +105,7 @@ export class SpeakerControl {
 
   /** Ends the speaker so that graceful restart holds: no Cease, learned routes stay in the kernel (design D20). */
   async stop(): Promise<void> {
+    this.secrets.close();
     this.enqueue(() => this.turnTo(undefined));
     await this.queue;
   }
@@ -122,4 +139,9 @@ export class SpeakerControl {
       await this.host.reconfigure(config);
     }
   }
+}
+
+function problemOf(problems: readonly (string | undefined)[]): { readonly problem?: string } {
+  const known = problems.filter((problem) => problem !== undefined);
+  return known.length === 0 ? {} : { problem: known.join('; ') };
 }

@@ -39,7 +39,7 @@ export interface PeerConfig {
   readonly holdTime?: number;
   /** Largest number of hops to the peer (RFC 5082); no check if left out. */
   readonly ttlSecurity?: number;
-  /** TCP MD5 signature key (RFC 2385). */
+  /** TCP MD5 signature key (RFC 2385), at most 80 octets. A change keeps the session if the peer changes it soon, too. */
   readonly password?: string;
   /** AS_PATH may hold our own AS this many times. */
   readonly allowedOwnAs: number;
@@ -153,7 +153,7 @@ const FIELD_EFFECTS: Readonly<Record<keyof PeerConfig, ChangeEffect>> = {
   keepaliveTime: 'reset',
   holdTime: 'reset',
   ttlSecurity: 'reset',
-  password: 'reset',
+  password: 'none',
   allowedOwnAs: 'reset',
   filters: 'export',
 };

@@ -77,6 +77,11 @@ export class Connection {
     return this.socket.localAddress;
   }
 
+  /** Of the socket, while it has one. */
+  get descriptor(): number | undefined {
+    return descriptorOf(this.socket);
+  }
+
   /** Whether the other side is so far behind that nothing more should be written. */
   get congested(): boolean {
     return this.socket.writableNeedDrain;
@@ -190,4 +195,12 @@ export class Connection {
     for (const timer of this.timers.values()) timer.cancel();
     this.timers.clear();
   }
+}
+
+/** The descriptor of a socket, which Node keeps to itself (its own `_handle.fd`). */
+export function descriptorOf(socket: Socket): number | undefined {
+  const handle: unknown = '_handle' in socket ? socket._handle : undefined;
+  return typeof handle === 'object' && handle !== null && 'fd' in handle && typeof handle.fd === 'number'
+    ? handle.fd
+    : undefined;
 }

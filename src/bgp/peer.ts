@@ -7,9 +7,9 @@ import type { Clock, TimerHandle } from '../base/clock.ts';
 import { describeError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import { type Family, familyOf } from '../net/address.ts';
-import { closeSocket, setTimeToLive, tcpSocket } from '../sys/socket.ts';
+import { closeSocket, setMd5Key, setTimeToLive, tcpSocket } from '../sys/socket.ts';
 import type { PeerConfig } from './config.ts';
-import { Connection, type ConnectionEvents } from './connection.ts';
+import { Connection, type ConnectionEvents, descriptorOf } from './connection.ts';
 import type { SessionAction, SessionTimer } from './fsm/action.ts';
 import type { ConnectionId, SessionEvent } from './fsm/event.ts';
 import type { Negotiated } from './fsm/negotiate.ts';
@@ -97,16 +97,32 @@ export class Peer {
     this.dispatch({ type: 'manual-stop', cease, communication });
   }
 
-  /** For the next connection; a session that is up stays as it is. */
+  /** For the next connection; a session that is up stays as it is, but for its key. */
   changeConfig(config: PeerConfig, session: SessionConfig): void {
+    const { password } = this.config;
     this.config = config;
     this.session = reconfigure(this.session, session);
+    if (config.password !== password) this.changeKey();
+  }
+
+  /** TCP sends again what the peer refuses until it has the same key (RFC 2385); the hold timer bounds that. */
+  private changeKey(): void {
+    for (const { id, descriptor } of this.connections.values()) {
+      if (descriptor === undefined) continue;
+      try {
+        setMd5Key(descriptor, this.config.address, this.config.password);
+      } catch (error) {
+        this.options.log().warn({ reason: describeError(error) }, 'bgp key not changed, connecting again');
+        this.close(id);
+        this.dispatch({ type: 'tcp-failed', connection: id, reason: 'the key has changed' });
+      }
+    }
   }
 
   /** A connection that the peer has opened. */
   accept(socket: Socket): void {
     const { ttlSecurity, address } = this.config;
-    const descriptor = socketDescriptor(socket);
+    const descriptor = descriptorOf(socket);
     if (ttlSecurity !== undefined && descriptor !== undefined) {
       setTimeToLive(descriptor, familyOf(address), 'minimumTimeToLive', minimumTimeToLive(ttlSecurity));
     }
@@ -278,12 +294,4 @@ export class Peer {
 /** RFC 5082 §3: a packet from `hops` routers away has lost that many of 255. */
 function minimumTimeToLive(hops: number): number {
   return GTSM_TIME_TO_LIVE + 1 - hops;
-}
-
-/** The descriptor of an accepted socket, which Node keeps to itself (its own `_handle.fd`). */
-function socketDescriptor(socket: Socket): number | undefined {
-  const handle: unknown = '_handle' in socket ? socket._handle : undefined;
-  return typeof handle === 'object' && handle !== null && 'fd' in handle && typeof handle.fd === 'number'
-    ? handle.fd
-    : undefined;
 }

@@ -183,6 +183,13 @@ export interface RoutingPlan {
   readonly routePriority: Readonly<Record<Family, number>>;
 }
 
+/** A key of a secret; if it is `optional` and not there, there is no password. */
+export interface SecretReference {
+  readonly name: string;
+  readonly key: string;
+  readonly optional: boolean;
+}
+
 /** One BGP session to keep, as Calico derives it from Node and BGPPeer resources. */
 export interface PeerPlan {
   /** `Mesh_10_0_0_2`, `Global_10_0_0_9`, `Node_10_0_0_9_port_1790`: unique per node. */
@@ -195,6 +202,8 @@ export interface PeerPlan {
   readonly sourceAddress?: Address;
   /** The gateway that the peer is reached by: a static host route. */
   readonly reachableBy?: Address;
+  /** The key of a secret that holds the TCP MD5 password (RFC 2385). */
+  readonly password?: SecretReference;
   /** Address families carried (design D10). */
   readonly families: readonly Family[];
   /** Wait for the peer to connect. */

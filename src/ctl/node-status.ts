@@ -24,6 +24,7 @@ export function formatNodeStatus(status: AgentStatus, now: number): string {
   for (const problem of dataplane.problems) lines.push(`Problem: ${problem}`);
   if (bgp.state === 'disabled') lines.push('', 'BGP is not running: this node has no BGP address.');
   else if (bgp.state === 'failed') lines.push('', `BGP has failed: ${bgp.problem ?? 'no reason given'}`);
+  else if (bgp.problem !== undefined) lines.push('', `BGP: ${bgp.problem}`);
   if (bgp.drain === 'draining')
     lines.push('', 'BGP drains: peers know that the routes of this node are about to go.');
   if (bgp.drain === 'drained')

@@ -1,6 +1,7 @@
 /** From a mesh to route reflectors and back, as resources change, with packets on the way all the time. */
 import { spawn } from 'node:child_process';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { withPasswords } from '../../src/agent/peer-passwords.ts';
 import { speakerConfig } from '../../src/agent/speaker-config.ts';
 import type { SpeakerConfig } from '../../src/bgp/config.ts';
 import { CalcGraph } from '../../src/calc/graph.ts';
@@ -73,7 +74,9 @@ describeKernel('a cluster that changes how its nodes peer', () => {
 
   function configOf(graph: CalcGraph): SpeakerConfig | undefined {
     const { routing } = graph.flush();
-    return routing && speakerConfig(routing, { protocol: 81, gracefulRestart: true });
+    if (routing === undefined) return undefined;
+    const { peers } = withPasswords(routing.peers, () => undefined);
+    return speakerConfig(routing, { protocol: 81, gracefulRestart: true, peers });
   }
 
   /** Every host hears of each change at its own time: one after another, and each at the next turn of the loop. */

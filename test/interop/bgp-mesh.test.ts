@@ -230,7 +230,7 @@ describeKernel('speakers among themselves', () => {
     expect(Buffer.concat(chunks).toString('hex')).toBe(`${'ff'.repeat(16)}0015030605`);
   });
 
-  it('meet only with the same TCP MD5 key, and change it without a restart (RFC 2385)', async () => {
+  it('meet only with the same TCP MD5 key, and change it within a session (RFC 2385)', async () => {
     fabric = await makeFabric(2);
     const config = (host: number, other: number, password?: string): SpeakerConfig =>
       speakerConfig(host, [
@@ -242,10 +242,14 @@ describeKernel('speakers among themselves', () => {
     expect(peer(1).state).not.toBe('Established');
     running[1]!.speaker.reconfigure(config(1, 2, 'margay'));
     await established(1, 2);
+    const { since } = peer(1);
     running[2]!.speaker.reconfigure(config(2, 1, 'changed'));
     running[1]!.speaker.reconfigure(config(1, 2, 'changed'));
-    await established(1, 2);
-    await hasRoute(1, '10.65.2.0/26', '10.99.0.2');
+    // What is told over the session with the new key arrives, and it is the session from before.
+    const more = config(2, 1, 'changed');
+    running[2]!.speaker.reconfigure({ ...more, blocks: [...more.blocks, prefix('10.65.102.0/26')] });
+    await hasRoute(1, '10.65.102.0/26', '10.99.0.2');
+    expect(peer(1)).toMatchObject({ state: 'Established', since });
   });
 
   it('meet under ttlSecurity (RFC 5082), and not with a peer that sends with an ordinary hop limit', async () => {

@@ -1,7 +1,7 @@
 /** BGPConfiguration in effect: `default` for all nodes, `node.NAME` for what one node may differ in (reference §2.2). */
 import type { Family } from '../../net/address.ts';
 import { netPrefix, parseDuration } from '../../model/fields.ts';
-import type { RoutingPlan } from '../output.ts';
+import type { RoutingPlan, SecretReference } from '../output.ts';
 import { communitySet } from './filter-plan.ts';
 import type { BGPConfiguration } from '../../model/kinds/bgp-configuration.ts';
 
@@ -35,6 +35,10 @@ export class BgpSettings {
 
   get meshRestartTime(): number {
     return durationSeconds(this.common?.nodeMeshMaxRestartTime) ?? defaultRestartTime;
+  }
+
+  get meshPassword(): SecretReference | undefined {
+    return secretReference(this.common?.nodeMeshPassword);
   }
 
   /** The AS number of nodes that state none. */
@@ -84,6 +88,12 @@ export class BgpSettings {
   private get common(): Spec | undefined {
     return this.objects.get('default');
   }
+}
+
+/** What a password field refers to. */
+export function secretReference(password: Spec['nodeMeshPassword']): SecretReference | undefined {
+  const reference = password?.secretKeyRef;
+  return reference && { name: reference.name, key: reference.key, optional: reference.optional ?? false };
 }
 
 /** Whole seconds of a duration that the model has validated. */

@@ -6,7 +6,13 @@ import { type Address, type Family, familyOf } from '../../net/address.ts';
 import { type BGPPeer, parsePeerAddress } from '../../model/kinds/bgp-peer.ts';
 import { matcherOfText } from '../selector-matcher.ts';
 import type { PeerPlan } from '../output.ts';
-import { type BgpSettings, defaultPort, defaultRestartTime, durationSeconds } from './bgp-settings.ts';
+import {
+  type BgpSettings,
+  defaultPort,
+  defaultRestartTime,
+  durationSeconds,
+  secretReference,
+} from './bgp-settings.ts';
 import { type Router, families } from './router.ts';
 
 type PeerSpec = BGPPeer['spec'];
@@ -51,12 +57,8 @@ export function planPeers(inputs: PeeringInputs): PeerPlan[] {
 }
 
 /** What a BGPPeer asks for that is not acted on; undefined if there is nothing of the kind. */
-export function unsupportedPeerFields(spec: PeerSpec): string | undefined {
-  const fields = (['localWorkloadSelector', 'password'] as const).filter((field) => {
-    const value = spec[field];
-    return value !== undefined && !(Array.isArray(value) && value.length === 0);
-  });
-  return fields.length === 0 ? undefined : `not acted on: ${fields.join(', ')}`;
+export function unsupportedPeerFields({ localWorkloadSelector }: PeerSpec): string | undefined {
+  return localWorkloadSelector === undefined ? undefined : 'not acted on: localWorkloadSelector';
 }
 
 /** Global peers win over those of single nodes, and what is written wins over what follows from symmetry. */
@@ -200,6 +202,7 @@ function planOf(
   const localAsNumber = spec?.localASNumber ?? own.asNumber ?? settings.asNumber;
   const reached = router === undefined ? undefined : familiesOfRouter.get(router.name);
   const keepaliveTime = durationSeconds(spec?.keepaliveTime);
+  const password = spec === undefined ? settings.meshPassword : secretReference(spec.password);
   return {
     name: peerName(type, address, port),
     type,
@@ -209,6 +212,7 @@ function planOf(
     localAsNumber,
     ...(ownAddress === undefined || spec?.sourceAddress === 'None' ? {} : { sourceAddress: ownAddress }),
     ...(spec?.reachableBy === undefined || type === 'mesh' ? {} : { reachableBy: spec.reachableBy }),
+    ...(password === undefined ? {} : { password }),
     // Design D10: a router that is reached by both families has a session for each.
     families: reached !== undefined && reached.size > 1 ? [family] : families,
     // Of two nodes that would connect to one another at once, the one with the lesser address text does.

@@ -142,6 +142,7 @@ describe('a BGPPeer', () => {
       numAllowedLocalASNumbers: 3,
       filters: ['second', 'first'],
       reachableBy: '172.16.0.253',
+      password: { secretKeyRef: { name: 'bgp', key: 'tor' } },
     });
     const planned = peersOf('one', [one, noMesh, peer]).get('Global_172_16_0_254')!;
     expect(planned).toMatchObject({
@@ -153,6 +154,7 @@ describe('a BGPPeer', () => {
       allowedOwnAs: 3,
       filters: ['second', 'first'],
       reachableBy: '172.16.0.253',
+      password: { name: 'bgp', key: 'tor', optional: false },
     });
     expect(planned.sourceAddress).toBeUndefined();
   });
@@ -197,12 +199,11 @@ describe('a BGPPeer', () => {
   it('is accepted though parts of it are not acted on, and says so', () => {
     const graph = new CalcGraph({ nodeName: 'one' });
     const peer = put('BGPPeer', 'tor', {
-      peerIP: '10.9.9.1',
       asNumber: 65000,
-      password: { secretKeyRef: { name: 'bgp', key: 'tor' } },
+      localWorkloadSelector: "app == 'router'",
     });
     graph.update(peer.key, peer.resource);
-    expect(graph.flush().problems.get('BGPPeer/tor')).toBe('not acted on: password');
+    expect(graph.flush().problems.get('BGPPeer/tor')).toBe('not acted on: localWorkloadSelector');
     graph.update(peer.key, undefined);
     expect(graph.flush().problems.get('BGPPeer/tor')).toBeUndefined();
   });

@@ -75,6 +75,20 @@ describe('BGPConfiguration', () => {
     expect(advertised(one, put('BGPConfiguration', 'default', single))).toEqual([true, true, true, false]);
   });
 
+  it('refers to the password of the mesh, which is of no other session', () => {
+    const secretKeyRef = { name: 'bgp', key: 'mesh', optional: true };
+    const { peers } = plan(
+      one,
+      put('Node', 'two', { bgp: { ipv4Address: '172.16.0.2/24' } }),
+      put('BGPPeer', 'tor', { peerIP: '10.9.9.1', asNumber: 65000 }),
+      put('BGPConfiguration', 'default', { nodeMeshPassword: { secretKeyRef } }),
+    );
+    expect(peers.map(({ name, password }) => [name, password])).toEqual([
+      ['Global_10_9_9_1', undefined],
+      ['Mesh_172_16_0_2', secretKeyRef],
+    ]);
+  });
+
   it('listens on the addresses of the node only with bindMode NodeIP, which a node may have for itself', () => {
     const all = put('BGPConfiguration', 'default', { bindMode: 'NodeIP', listenPort: 1790 });
     const own = put('BGPConfiguration', 'node.one', { bindMode: 'None', listenPort: 1791 });
