@@ -206,9 +206,15 @@ function selectorField(globalAllowed: boolean) {
     }
     try {
       const tree = parseSelector(text);
-      if (!globalAllowed && mentionsGlobal(tree)) {
+      if (!mentionsGlobal(tree)) return;
+      if (!globalAllowed) {
         fault(context, 'global() has no meaning here', {
           allowed: "global() only in a rule's namespaceSelector",
+          offset: text.indexOf('global('),
+        });
+      } else if (tree.type !== 'global') {
+        fault(context, 'global() cannot be combined with other selectors', {
+          allowed: 'global() alone',
           offset: text.indexOf('global('),
         });
       }

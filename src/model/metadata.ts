@@ -22,6 +22,23 @@ export const checkedLabels = once(() =>
   }),
 );
 
+/** Most bytes of keys and values of all annotations together. */
+const maximumAnnotations = 256 * 1024;
+
+const annotations = once(() =>
+  z.record(z.string(), z.string()).superRefine((map, context) => {
+    let size = 0;
+    for (const [key, value] of Object.entries(map)) {
+      size += Buffer.byteLength(key) + Buffer.byteLength(value);
+      if (labelKeyPattern.test(key.toLowerCase())) continue;
+      field.fault(context, 'not an annotation key', { allowed: 'NAME or DOMAIN/NAME' }, [key]);
+    }
+    if (size > maximumAnnotations) {
+      field.fault(context, `longer than ${maximumAnnotations} bytes together`, { allowed: 'less' });
+    }
+  }),
+);
+
 /** Fields that Kubernetes tools write and that mean nothing to the datastore: read, then left out. */
 const ignored = ['managedFields', 'selfLink', 'clusterName'] as const;
 
@@ -31,7 +48,7 @@ export const metadataSchema = once(() =>
       name: z.string().describe('Name, unique among its kind (and namespace).'),
       namespace: z.string().exactOptional().describe('Namespace, for namespaced kinds.'),
       labels: checkedLabels().exactOptional().describe('Labels that selectors match.'),
-      annotations: field.labelMap().exactOptional().describe('Notes for people and tools.'),
+      annotations: annotations().exactOptional().describe('Notes for people and tools.'),
       uid: z.string().exactOptional().describe('Identity of this object through its life.'),
       creationTimestamp: z.string().exactOptional().describe('When it was created (RFC 3339).'),
       resourceVersion: z.string().exactOptional().describe('Version for compare-and-swap.'),

@@ -28,8 +28,17 @@ const httpPath = once(() =>
       prefix: z.string().exactOptional().describe('How the path begins.'),
     }),
     (path, context) => {
-      if (context.issues.length === 0 && (path.exact === undefined) === (path.prefix === undefined)) {
+      if (context.issues.length > 0) return;
+      if ((path.exact === undefined) === (path.prefix === undefined)) {
         fault(context, 'a path is either exact or a prefix', { allowed: 'one of exact, prefix' });
+        return;
+      }
+      const name = path.exact === undefined ? 'prefix' : 'exact';
+      // RFC 3986 §3.3: an absolute path, without query and fragment.
+      if (!/^\/[^? #]*$/.test(path[name]!)) {
+        fault(context, 'not a path', { allowed: 'text that begins with "/", without "?", "#" and spaces' }, [
+          name,
+        ]);
       }
     },
   ),
@@ -49,7 +58,16 @@ const ruleShape = once(() =>
     destination: entityRule().exactOptional().describe('Where the packet goes to.'),
     http: z
       .strictObject({
-        methods: z.array(z.string()).max(20).exactOptional().describe('HTTP methods, any of which matches.'),
+        methods: z
+          .array(z.string())
+          .max(20)
+          .superRefine((methods, context) => {
+            for (const [index, method] of methods.entries()) {
+              if (methods.indexOf(method) < index) fault(context, 'duplicate method', {}, [index]);
+            }
+          })
+          .exactOptional()
+          .describe('HTTP methods, any of which matches.'),
         paths: z.array(httpPath()).max(20).exactOptional().describe('HTTP paths, any of which matches.'),
       })
       .exactOptional()
@@ -125,10 +143,10 @@ function checkIcmp(rule: Partial<Rule>, context: z.RefinementCtx): void {
       fault(context, `${name} needs protocol ICMP or ICMPv6`, {}, [name]);
     }
   }
-  if (family !== undefined && rule.ipVersion !== undefined && rule.ipVersion !== family) {
-    fault(context, `protocol ${rule.protocol} is of IPv${family}`, { allowed: String(family) }, [
-      'ipVersion',
-    ]);
+  for (const protocol of [rule.protocol, rule.notProtocol]) {
+    const own = protocol === undefined ? undefined : icmpFamily.get(protocolNumber(protocol));
+    if (own === undefined || rule.ipVersion === undefined || rule.ipVersion === own) continue;
+    fault(context, `protocol ${protocol} is of IPv${own}`, { allowed: String(own) }, ['ipVersion']);
   }
 }
 

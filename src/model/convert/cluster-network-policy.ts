@@ -128,7 +128,9 @@ function convertRule(
   const peersPath = [...path, peersField[direction]];
   if (rule.peers.length === 0) watching(peersPath, 'needs at least one entry');
   if (rule.peers.length > maximumPeers) report(peersPath, `more than ${maximumPeers} entries`);
-  const peers = rule.peers.flatMap((peer, index) => convertPeer(peer, [...peersPath, index], watching));
+  const peers = rule.peers.flatMap((peer, index) =>
+    convertPeer(peer, direction, [...peersPath, index], watching),
+  );
   const matches = convertProtocols(rule.protocols ?? [], [...path, 'protocols'], watching);
   if (rule.protocols?.some(({ destinationNamedPort }) => destinationNamedPort !== undefined) === true) {
     for (const [index, { networks }] of rule.peers.entries()) {
@@ -185,10 +187,16 @@ function convertPods(
 }
 
 /** The sides of rules that a peer stands for: networks of both families need two. None if the peer is at fault. */
-function convertPeer(peer: ClusterNetworkPolicyPeer, path: Path, report: Report): EntityRule[] {
+function convertPeer(
+  peer: ClusterNetworkPolicyPeer,
+  direction: Direction,
+  path: Path,
+  report: Report,
+): EntityRule[] {
   const { networks, ...others } = peer;
-  if (networks === undefined) {
-    const selected = convertPods(others, path, report);
+  // Only destinations have networks.
+  if (networks === undefined || direction === 'ingress') {
+    const selected = convertPods(peer, path, report);
     return selected === undefined ? [] : [selected];
   }
   if (Object.keys(others).length > 0) {

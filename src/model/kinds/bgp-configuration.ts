@@ -49,6 +49,9 @@ function checkCommunities(
 ): Finding[] {
   const findings: Finding[] = [];
   const names = new Set<string>();
+  if (communities.length > 0 && advertisements.length === 0) {
+    findings.push({ path: ['spec', 'communities'], message: 'not used by any of prefixAdvertisements' });
+  }
   for (const [index, { name }] of communities.entries()) {
     if (names.has(name))
       findings.push({ path: ['spec', 'communities', index, 'name'], message: 'duplicate name' });

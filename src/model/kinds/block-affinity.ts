@@ -26,6 +26,9 @@ export const blockAffinity = defineKind({
     valid: (name) => parseBlockAffinityName(name) !== undefined,
     allowed: 'NODE-CIDR with "-" for ".", ":" and "/"',
   },
+  // Only IPAM marks an affinity so, on its way to deleting it.
+  checkEntry: ({ spec }) =>
+    spec.deleted ? [{ path: ['spec', 'deleted'], message: 'cannot be set', allowed: 'false' }] : [],
 });
 
 export type BlockAffinity = ResourceOf<typeof blockAffinity>;

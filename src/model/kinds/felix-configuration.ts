@@ -4,15 +4,16 @@
  * because an absent value lets a less specific object decide.
  */
 import * as z from 'zod';
+import { familyOf } from '../../net/address.ts';
 import * as field from '../fields.ts';
-import { nodeOfConfigurationName } from '../names.ts';
-import { type ResourceOf, defineKind } from './definition.ts';
+import { isDnsLabel, nodeOfConfigurationName } from '../names.ts';
+import { type Finding, type ResourceOf, defineKind } from './definition.ts';
 import { acceptedParameters } from './felix-parameters.ts';
 
 const protoPorts = () =>
   z.array(
     z.strictObject({
-      protocol: z.string().default('tcp').describe('`tcp`, `udp` or `sctp`.'),
+      protocol: field.caselessEnum('tcp', 'udp', 'sctp').default('tcp').describe('`tcp`, `udp` or `sctp`.'),
       port: field.portNumber().describe('Port number.'),
       net: field.net().exactOptional().describe('Only for these addresses.'),
     }),
@@ -23,8 +24,20 @@ const text = () => z.string().exactOptional();
 const count = () => z.int().min(0).exactOptional();
 const interval = () => field.duration().exactOptional();
 const level = () => field.caselessEnum('Debug', 'Info', 'Warning', 'Error', 'Fatal').exactOptional();
-const tableRange = () =>
-  z.strictObject({ min: z.int().describe('First table.'), max: z.int().describe('Last table.') });
+const tableRange = (most: number) =>
+  field.across(
+    z.strictObject({
+      min: z.int().min(1).describe('First table.'),
+      max: z.int().max(most).describe('Last table.'),
+    }),
+    ({ min, max }, context) => {
+      if (min === undefined || max === undefined || min <= max) return;
+      field.fault(context, 'less than min', { allowed: `at least ${min}` }, ['max']);
+    },
+  );
+
+/** A region is part of the name of a namespace: `openstack-region-REGION`. */
+const longestRegion = 63 - 'openstack-region-'.length;
 
 export const felixConfiguration = defineKind({
   kind: 'FelixConfiguration',
@@ -99,8 +112,11 @@ export const felixConfiguration = defineKind({
         .exactOptional()
         .describe('Where routes between nodes come from.'),
       routeSyncDisabled: flag().describe('Program no routes at all.'),
-      routeTableRanges: z.array(tableRange()).exactOptional().describe('Routing tables that may be used.'),
-      routeTableRange: tableRange().exactOptional().describe('Deprecated: routeTableRanges.'),
+      routeTableRanges: z
+        .array(tableRange(0xffffffff))
+        .exactOptional()
+        .describe('Routing tables that may be used.'),
+      routeTableRange: tableRange(250).exactOptional().describe('Deprecated: routeTableRanges.'),
       programClusterRoutes: field
         .caselessEnum('Enabled', 'Disabled', 'EnabledIPIPOnly', 'EnabledNoEncapOnly')
         .exactOptional()
@@ -111,14 +127,18 @@ export const felixConfiguration = defineKind({
       ipv6ElevatedRoutePriority: count().describe('Metric of preferred IPv6 routes (default 512).'),
       natPortRange: field.port().exactOptional().describe('Source ports of masqueraded connections.'),
       natOutgoingAddress: field
-        .anyAddress()
+        .ipv4Address()
         .exactOptional()
         .describe('Source address of masqueraded connections.'),
       natOutgoingExclusions: field
         .caselessEnum('IPPoolsOnly', 'IPPoolsAndHostIPs')
         .exactOptional()
         .describe('Destinations that are not masqueraded for.'),
-      kubeNodePortRanges: z.array(field.port()).exactOptional().describe('Ports of Kubernetes node ports.'),
+      kubeNodePortRanges: z
+        .array(field.port())
+        .max(7)
+        .exactOptional()
+        .describe('Ports of Kubernetes node ports.'),
       disableConntrackInvalidCheck: flag().describe('Do not drop packets that conntrack calls invalid.'),
       allowVXLANPacketsFromWorkloads: flag().describe('Let workloads send VXLAN packets.'),
       allowIPIPPacketsFromWorkloads: flag().describe('Let workloads send IP-in-IP packets.'),
@@ -154,6 +174,12 @@ export const felixConfiguration = defineKind({
         .describe('Port of the metrics server (default 9091).'),
       externalNodesList: z
         .array(field.net())
+        .superRefine((nets, context) => {
+          for (const [index, net] of nets.entries()) {
+            if (familyOf(net) === 4) continue;
+            field.fault(context, 'not an IPv4 address or CIDR', {}, [index]);
+          }
+        })
         .exactOptional()
         .describe('Foreign hosts that may send tunnel packets.'),
       mtuIfacePattern: text().describe('Regular expression of interfaces that the MTU is derived from.'),
@@ -166,9 +192,28 @@ export const felixConfiguration = defineKind({
       vxlanVNI: count().describe('VXLAN network identifier (default 4096).'),
     }),
   check: ({ metadata, spec }) => {
+    const findings: Finding[] = [];
+    if (spec.routeTableRange !== undefined && spec.routeTableRanges !== undefined) {
+      const message = 'routeTableRange and routeTableRanges exclude each other';
+      findings.push({ path: ['spec', 'routeTableRange'], message });
+    }
+    for (const [index, port] of (spec.kubeNodePortRanges ?? []).entries()) {
+      if (!('name' in (field.parsePort(port) ?? {}))) continue;
+      findings.push({
+        path: ['spec', 'kubeNodePortRanges', index],
+        message: 'not a number or range of ports',
+      });
+    }
+    const region = spec.openstackRegion;
+    if (region !== undefined && (region.length > longestRegion || !isDnsLabel(region))) {
+      const allowed = `up to ${longestRegion} of lower-case letters, digits and "-"`;
+      findings.push({ path: ['spec', 'openstackRegion'], message: 'not a region', allowed });
+    }
     const general = metadata.name === 'default' || nodeOfConfigurationName(metadata.name) !== undefined;
-    if (spec.nodeSelector === undefined || !general) return [];
-    return [{ path: ['spec', 'nodeSelector'], message: `not in the object named ${metadata.name}` }];
+    if (spec.nodeSelector !== undefined && general) {
+      findings.push({ path: ['spec', 'nodeSelector'], message: `not in the object named ${metadata.name}` });
+    }
+    return findings;
   },
 });
 

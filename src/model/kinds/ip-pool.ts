@@ -21,6 +21,7 @@ const linkLocal: Readonly<Record<Family, Prefix>> = { 4: prefix('169.254.0.0/16'
 interface PoolFields {
   readonly cidr?: Prefix;
   readonly blockSize?: number;
+  readonly disabled?: boolean;
   readonly ipipMode?: string;
   readonly vxlanMode?: string;
   readonly nodeSelector?: string;
@@ -54,7 +55,7 @@ function checkCidr(spec: PoolFields, cidr: Prefix, context: z.RefinementCtx): vo
     field.fault(context, `not a block size for IPv${family}`, { allowed: `${least} to ${most}` }, [
       'blockSize',
     ]);
-  } else if (prefixLength(cidr) > blockSize) {
+  } else if (prefixLength(cidr) > blockSize && spec.disabled !== true) {
     const message = `smaller than one block of size ${blockSize}`;
     field.fault(context, message, { allowed: `a CIDR of /${blockSize} or larger, or a larger blockSize` }, [
       'cidr',

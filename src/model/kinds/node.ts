@@ -12,26 +12,35 @@ export const node = defineKind({
   description: 'A host that runs the agent.',
   spec: () =>
     z.strictObject({
-      bgp: z
-        .strictObject({
-          asNumber: field
-            .asNumber()
-            .exactOptional()
-            .describe('AS number; by default that of BGPConfiguration.'),
-          ipv4Address: field
-            .ipv4InterfaceAddress()
-            .exactOptional()
-            .describe('IPv4 address of the node with its subnet, such as 172.16.0.1/24.'),
-          ipv6Address: field
-            .ipv6InterfaceAddress()
-            .exactOptional()
-            .describe('IPv6 address of the node with its subnet, such as fd16::1/64.'),
-          ipv4IPIPTunnelAddr: field.ipv4Address().exactOptional().describe('Address of the IP-in-IP tunnel.'),
-          routeReflectorClusterID: field
-            .ipv4Address()
-            .exactOptional()
-            .describe('Makes the node a route reflector of this cluster (dotted quad, RFC 4456).'),
-        })
+      bgp: field
+        .across(
+          z.strictObject({
+            asNumber: field
+              .asNumber()
+              .exactOptional()
+              .describe('AS number; by default that of BGPConfiguration.'),
+            ipv4Address: field
+              .ipv4InterfaceAddress()
+              .exactOptional()
+              .describe('IPv4 address of the node with its subnet, such as 172.16.0.1/24.'),
+            ipv6Address: field
+              .ipv6InterfaceAddress()
+              .exactOptional()
+              .describe('IPv6 address of the node with its subnet, such as fd16::1/64.'),
+            ipv4IPIPTunnelAddr: field
+              .ipv4Address()
+              .exactOptional()
+              .describe('Address of the IP-in-IP tunnel.'),
+            routeReflectorClusterID: field
+              .ipv4Address()
+              .exactOptional()
+              .describe('Makes the node a route reflector of this cluster (dotted quad, RFC 4456).'),
+          }),
+          (bgp, context) => {
+            if (Object.keys(bgp).length + context.issues.length > 0) return;
+            field.fault(context, 'must not be empty', { allowed: 'at least one of its fields, or no bgp' });
+          },
+        )
         .exactOptional()
         .describe('BGP of this node; without it the node takes no part in BGP.'),
       ipv4VXLANTunnelAddr: field.ipv4Address().exactOptional().describe('Address of the IPv4 VXLAN tunnel.'),

@@ -114,6 +114,10 @@ export const workloadEndpoint = defineKind({
       }
     }
     for (const [index, port] of (spec.ports ?? []).entries()) {
+      if (port.name === undefined && (port.hostPort ?? 0) === 0) {
+        const path = ['spec', 'ports', index, 'name'];
+        findings.push({ path, message: 'a port that the host does not map needs a name' });
+      }
       if (field.portProtocolNumbers.has(field.protocolNumber(port.protocol))) continue;
       const path = ['spec', 'ports', index, 'protocol'];
       findings.push({ path, message: 'not a protocol with ports', allowed: 'TCP, UDP, SCTP' });

@@ -7,33 +7,85 @@ import { describe, expect, it } from 'vitest';
 import { decodeEntry } from '../../../src/model/decode.ts';
 import { formatProblem } from '../../../src/model/problem.ts';
 import { kinds } from '../../../src/model/registry.ts';
-import type { Case } from './cases/case.ts';
-import { kubernetesCases } from './cases/kubernetes.ts';
-import { metadataCases } from './cases/metadata.ts';
-import { networkingCases } from './cases/networking.ts';
-import { policiesCases } from './cases/policies.ts';
-import { rulesCases } from './cases/rules.ts';
+import { boundRules } from './cases/bounds.ts';
+import { calicoKindRules } from './cases/calico-kinds.ts';
+import { calicoParameterRules } from './cases/calico-parameters.ts';
+import { calicoValidatorRules } from './cases/calico-validator.ts';
+import type { RuleCases } from './cases/case.ts';
+import { enumerationRules } from './cases/enumerations.ts';
+import { ipamAndStagedRules } from './cases/ipam-and-staged.ts';
+import { kubernetesKindRules } from './cases/kubernetes-kinds.ts';
+import { kubernetesRules } from './cases/kubernetes.ts';
+import { metadataRules } from './cases/metadata.ts';
+import { networkingRules } from './cases/networking.ts';
+import { policiesRules } from './cases/policies.ts';
+import { rulesRules } from './cases/rules.ts';
 import { valid } from './cases/valid.ts';
 
 const calico = 'projectcalico.org/v3';
 
-const cases: readonly Case[] = [
-  ...metadataCases,
-  ...policiesCases,
-  ...rulesCases,
-  ...networkingCases,
-  ...kubernetesCases,
+const rules: readonly RuleCases[] = [
+  ...metadataRules,
+  ...policiesRules,
+  ...rulesRules,
+  ...networkingRules,
+  ...calicoKindRules,
+  ...calicoValidatorRules,
+  ...calicoParameterRules,
+  ...ipamAndStagedRules,
+  ...kubernetesRules,
+  ...kubernetesKindRules,
+  ...enumerationRules,
+  ...boundRules,
 ];
 
+/** How many documents the table must hold at least. */
+const leastRows = 500;
+
+describe('the table of documents', () => {
+  it(`has at least ${leastRows} different rows`, () => {
+    const rows = new Set(rules.flatMap((rule) => rule.rows.map((row) => JSON.stringify(row))));
+    expect(rows.size).toBeGreaterThanOrEqual(leastRows);
+  });
+
+  it('cites the source of every rule, and has a document that keeps it and one that breaks it', () => {
+    for (const { rule, rows } of rules) {
+      expect(rule).toMatch(/\[.+\]$/);
+      expect({ rule, kept: rows.some(([, , , ...problems]) => problems.length === 0) }).toEqual({
+        rule,
+        kept: true,
+      });
+      expect({ rule, broken: rows.some(([, , , ...problems]) => problems.length > 0) }).toEqual({
+        rule,
+        broken: true,
+      });
+    }
+    const names = rules.map(({ rule }) => rule);
+    expect(names.filter((name, index) => names.indexOf(name) < index)).toEqual([]);
+  });
+
+  it('has rows for every kind that has rules', () => {
+    const covered = new Set(rules.flatMap(({ rows }) => rows.map(([kind]) => kind)));
+    expect(kinds.map(({ kind }) => kind).filter((kind) => !covered.has(kind))).toEqual([]);
+  });
+});
+
 describe('a document', () => {
-  for (const [kind, part, value, ...problems] of cases) {
-    const title = `of kind ${kind} with ${part} ${JSON.stringify(value)}`.slice(0, 150);
-    it(`${title} ${problems.length === 0 ? 'is accepted' : 'is refused'}`, () => {
-      const { faults = [] } = decodeEntry({ ...valid[kind], [part]: value });
-      const found = faults.map(formatProblem).sort();
-      expect(found).toHaveLength(problems.length);
-      for (const [index, problem] of [...problems].sort().entries()) {
-        expect(found[index]!.slice(0, problem.length)).toBe(problem);
+  for (const { rule, rows } of rules) {
+    describe(rule, () => {
+      for (const [index, [kind, part, value, ...problems]] of rows.entries()) {
+        const text = JSON.stringify(value);
+        const shown = text.length > 110 ? `${text.slice(0, 109)}…` : text;
+        it(`${index + 1}. ${kind} ${part} ${shown} is ${problems.length === 0 ? 'accepted' : 'refused'}`, () => {
+          const whole =
+            part === 'document'
+              ? { ...valid[kind], ...(value as object) }
+              : { ...valid[kind], [part]: value };
+          const found = (decodeEntry(whole).faults ?? []).map(formatProblem).sort();
+          expect(found.map((problem, place) => problem.slice(0, problems.toSorted()[place]?.length))).toEqual(
+            problems.toSorted(),
+          );
+        });
       }
     });
   }
