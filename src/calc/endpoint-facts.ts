@@ -1,7 +1,8 @@
 /** What endpoints and network sets say to the calculation: labels, addresses, ports. */
 import { type Address } from '../net/address.ts';
-import { type Prefix, isHostPrefix, prefixAddress } from '../net/prefix.ts';
+import { type Prefix, hostPrefix, isHostPrefix, prefixAddress } from '../net/prefix.ts';
 import { type Net, netPrefix, protocolNumber } from '../model/fields.ts';
+import type { HostEndpoint } from '../model/kinds/host-endpoint.ts';
 import type { NetworkSet } from '../model/kinds/network-set.ts';
 import type { WorkloadEndpoint } from '../model/kinds/workload-endpoint.ts';
 import { namespaceLabel, orchestratorLabel, serviceAccountLabel } from '../model/labels.ts';
@@ -36,6 +37,18 @@ export function endpointContribution({ spec }: WorkloadEndpoint): Contribution {
     if (name !== undefined) ports.push({ name, protocol: protocolNumber(protocol), port });
   }
   return { prefixes: prefixesOf(spec.ipNetworks), ports };
+}
+
+/** What a host endpoint brings into sets. */
+export function hostContribution({ spec }: HostEndpoint): Contribution {
+  return {
+    prefixes: [...new Set((spec.expectedIPs ?? []).map(hostPrefix))],
+    ports: (spec.ports ?? []).map(({ name, protocol, port }) => ({
+      name,
+      protocol: protocolNumber(protocol),
+      port,
+    })),
+  };
 }
 
 /** The addresses of a workload endpoint. */

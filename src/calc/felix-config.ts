@@ -4,7 +4,8 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import { type Address, type Family, familyOf } from '../net/address.ts';
-import { parseDuration, parsePort } from '../model/fields.ts';
+import type { Prefix } from '../net/prefix.ts';
+import { netPrefix, parseDuration, parsePort } from '../model/fields.ts';
 import type { FelixConfiguration } from '../model/kinds/felix-configuration.ts';
 import type { Labels } from './label-index.ts';
 import type { PortRange } from './output.ts';
@@ -34,6 +35,11 @@ export interface FelixParameters {
   readonly allowIPIPPacketsFromWorkloads: boolean;
   readonly workloadSourceSpoofing: 'Disabled' | 'Any';
   readonly vxlanPort: number;
+  /** Reached, and reachable, whatever policy of host endpoints says. */
+  readonly failsafeInboundHostPorts: readonly FailsafePort[];
+  readonly failsafeOutboundHostPorts: readonly FailsafePort[];
+  /** Interfaces that are never host endpoints; may end in `*`. */
+  readonly interfaceExclude: readonly string[];
   /** Instead of the address of the interface that a masqueraded packet leaves by. */
   readonly natOutgoingAddress: Readonly<Partial<Record<Family, Address>>>;
   readonly natPortRange?: PortRange;
@@ -45,6 +51,29 @@ export interface FelixParameters {
   readonly logActionRateLimit: string;
   readonly logActionRateLimitBurst: number;
 }
+
+/** A port of a host endpoint, at any address of the other side or at one in `net`. */
+export interface FailsafePort {
+  /** IANA number. */
+  readonly protocol: number;
+  readonly port: number;
+  readonly net?: Prefix;
+}
+
+const TCP = 6;
+const UDP = 17;
+
+/** SSH, BGP, etcd, Kubernetes' API, Typha, and DHCP: what a node needs to be mended (Calico RULES/static.go). */
+const defaultFailsafes: Readonly<Record<'inbound' | 'outbound', readonly FailsafePort[]>> = {
+  inbound: [
+    ...[22, 179, 2379, 2380, 5473, 6443, 6666, 6667].map((port) => ({ protocol: TCP, port })),
+    { protocol: UDP, port: 68 },
+  ],
+  outbound: [
+    ...[179, 2379, 2380, 5473, 6443, 6666, 6667].map((port) => ({ protocol: TCP, port })),
+    ...[53, 67].map((port) => ({ protocol: UDP, port })),
+  ],
+};
 
 type Spec = FelixConfiguration['spec'];
 
@@ -80,6 +109,12 @@ function withDefaults(spec: Spec): FelixParameters {
     allowIPIPPacketsFromWorkloads: spec.allowIPIPPacketsFromWorkloads ?? false,
     workloadSourceSpoofing: spec.workloadSourceSpoofing ?? 'Disabled',
     vxlanPort: spec.vxlanPort ?? 4789,
+    failsafeInboundHostPorts: failsafePorts(spec.failsafeInboundHostPorts) ?? defaultFailsafes.inbound,
+    failsafeOutboundHostPorts: failsafePorts(spec.failsafeOutboundHostPorts) ?? defaultFailsafes.outbound,
+    interfaceExclude: (spec.interfaceExclude ?? 'kube-ipvs0')
+      .split(',')
+      .map((name) => name.trim())
+      .filter((name) => name !== ''),
     natOutgoingAddress:
       spec.natOutgoingAddress === undefined
         ? {}
@@ -91,6 +126,15 @@ function withDefaults(spec: Spec): FelixParameters {
     logActionRateLimit: spec.logActionRateLimit ?? '',
     logActionRateLimitBurst: spec.logActionRateLimitBurst ?? 5,
   };
+}
+
+function failsafePorts(ports: Spec['failsafeInboundHostPorts']): FailsafePort[] | undefined {
+  const numbers: Readonly<Record<string, number>> = { tcp: TCP, udp: UDP, sctp: 132 };
+  return ports?.flatMap(({ protocol, port, net }) => {
+    const number = numbers[protocol.toLowerCase()];
+    if (number === undefined) return [];
+    return [{ protocol: number, port, ...(net === undefined ? {} : { net: netPrefix(net) }) }];
+  });
 }
 
 /** A name would be no range of source ports: it is as if nothing were said. */

@@ -19,6 +19,7 @@ import { convertClusterNetworkPolicy } from '../model/convert/cluster-network-po
 import { convertNetworkPolicy } from '../model/convert/network-policy.ts';
 import { serviceAccountProfile, serviceAccountProfileName } from '../model/convert/service-account.ts';
 import type { Finding } from '../model/kinds/definition.ts';
+import type { HostEndpoint } from '../model/kinds/host-endpoint.ts';
 import type { WorkloadEndpoint } from '../model/kinds/workload-endpoint.ts';
 import { namespaceProfilePrefix } from '../model/labels.ts';
 import { formatPath } from '../model/problem.ts';
@@ -28,6 +29,7 @@ import {
   endpointAddresses,
   endpointContribution,
   endpointLabels,
+  hostContribution,
   networkSetLabels,
   prefixesOf,
   spoofedSources,
@@ -96,7 +98,7 @@ export class CalcGraph {
 
   /** What changed in the node's desired state since the last flush. */
   flush(): CalcDelta {
-    const { policies, profiles, endpoints } = this.resolver.flush();
+    const { policies, profiles, endpoints, hostEndpoints } = this.resolver.flush();
     // After the policies: only then is it known which sets are in use.
     const sets = this.sets.flush();
     const nat = this.natOutgoing.flush(sets);
@@ -107,6 +109,7 @@ export class CalcGraph {
       policies,
       profiles,
       endpoints,
+      hostEndpoints,
       ...(routing === undefined ? {} : { routing }),
       ...(felix === undefined ? {} : { felix }),
       ...(nat === undefined ? {} : { nat }),
@@ -116,6 +119,7 @@ export class CalcGraph {
 
   private readonly handlers: Handlers = {
     WorkloadEndpoint: (key, resource) => this.updateEndpoint(key, resource),
+    HostEndpoint: (key, resource) => this.updateHostEndpoint(key, resource),
     NetworkSet: (key, resource) => {
       const parents = [namespaceProfilePrefix + (key.namespace ?? '')];
       this.updateNetworkSet(key, resource, parents);
@@ -204,6 +208,20 @@ export class CalcGraph {
     }
     const lacks = isLocal && interfaceName === undefined ? 'interfaceName is missing' : undefined;
     this.problems.report(item, 'interface', lacks);
+  }
+
+  private updateHostEndpoint(key: ResourceKey, resource: HostEndpoint | undefined): void {
+    const item = keyText(key);
+    const labels = new Map(Object.entries(resource?.metadata.labels ?? {}));
+    const { node, interfaceName, expectedIPs = [], profiles = [] } = resource?.spec ?? {};
+    if (resource === undefined) this.sets.deleteItem(item);
+    else this.sets.setItem(item, labels, profiles, hostContribution(resource));
+    if (resource !== undefined && node === this.nodeName) {
+      const facts = { key: key.name, interfaceName, expectedAddresses: expectedIPs };
+      this.resolver.setHostEndpoint(facts, labels, profiles);
+    } else {
+      this.resolver.deleteHostEndpoint(key.name);
+    }
   }
 
   private updateNetworkSet(

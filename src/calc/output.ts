@@ -73,6 +73,8 @@ export interface ActivePolicy {
   readonly egress: readonly CompiledRule[];
   /** Counted where it would stand, never enforced. */
   readonly staged?: true;
+  /** Of host endpoints only: before destinations are translated, or before connections are tracked. */
+  readonly stage?: 'preDNAT' | 'untracked';
   /** A profile that an endpoint names but nobody defined, or a policy that could not be compiled: drop, fail closed. */
   readonly failClosed?: string;
 }
@@ -110,6 +112,24 @@ export interface LocalEndpoint {
   readonly profiles: readonly string[];
 }
 
+/** Where policy of a host endpoint meets packets. `forward`: packets that neither begin nor end at the host. */
+export type HostStage = 'normal' | 'forward' | 'preDNAT' | 'untracked';
+
+/** A HostEndpoint of this node. Which interfaces it stands for depends on the addresses that they have. */
+export interface LocalHostEndpoint {
+  readonly key: string;
+  /** `*` for all but those of workloads; undefined: those that have one of `expectedAddresses`. */
+  readonly interfaceName: string | undefined;
+  readonly expectedAddresses: readonly Address[];
+  /**
+   * By stage. In `preDNAT` and `untracked` what no rule decides goes on, so their default action is `pass`. A stage
+   * and direction without policies does not police.
+   */
+  readonly tiers: Readonly<Record<HostStage, readonly EndpointTier[]>>;
+  /** Profile ids in listed order; for `normal` only. */
+  readonly profiles: readonly string[];
+}
+
 export interface SetDelta {
   readonly kind: SetKind;
   /** The canonical selector or named port, for comments. */
@@ -139,6 +159,7 @@ export interface CalcDelta {
   readonly policies: ReadonlyMap<string, ActivePolicy | undefined>;
   readonly profiles: ReadonlyMap<string, ActivePolicy | undefined>;
   readonly endpoints: ReadonlyMap<string, LocalEndpoint | undefined>;
+  readonly hostEndpoints: ReadonlyMap<string, LocalHostEndpoint | undefined>;
   /** Present when anything in it changed. */
   readonly routing?: RoutingPlan;
   /** Present when anything in it changed. */

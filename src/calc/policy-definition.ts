@@ -27,6 +27,10 @@ export interface PolicyDefinition extends PolicyOrder {
   readonly rules: { readonly ingress: readonly Rule[]; readonly egress: readonly Rule[] };
   /** Counted, never enforced. */
   readonly staged: boolean;
+  /** `normal` applies to workloads too, the others to host endpoints only. */
+  readonly stage: 'normal' | 'preDNAT' | 'untracked';
+  /** Whether it also applies to what a host endpoint forwards. */
+  readonly applyOnForward: boolean;
   /** Why it drops everything, if so. */
   readonly failClosed: string | undefined;
 }
@@ -39,11 +43,10 @@ export interface PolicyResource {
 }
 
 /**
- * The definition of a policy; undefined for one that applies to host endpoints only. A selector that does not parse
+ * The definition of a policy. A selector that does not parse
  * closes the policy's namespace; for a global policy that would close the node, so there the SelectorError is thrown.
  */
-export function definePolicy({ kind, metadata, spec }: PolicyResource): PolicyDefinition | undefined {
-  if (('doNotTrack' in spec && spec.doNotTrack) || ('preDNAT' in spec && spec.preDNAT)) return undefined;
+export function definePolicy({ kind, metadata, spec }: PolicyResource): PolicyDefinition {
   const { name, namespace } = metadata;
   const { selector, failClosed } = selectorOf(spec, namespace);
   return {
@@ -60,8 +63,15 @@ export function definePolicy({ kind, metadata, spec }: PolicyResource): PolicyDe
     egress: spec.types.includes('Egress'),
     rules: { ingress: spec.ingress ?? [], egress: spec.egress ?? [] },
     staged: enforcedKinds.has(kind),
+    stage: stageOf(spec),
+    applyOnForward: 'applyOnForward' in spec && spec.applyOnForward === true,
     failClosed,
   };
+}
+
+function stageOf(spec: PolicyResource['spec']): PolicyDefinition['stage'] {
+  if ('doNotTrack' in spec && spec.doNotTrack === true) return 'untracked';
+  return 'preDNAT' in spec && spec.preDNAT === true ? 'preDNAT' : 'normal';
 }
 
 /** What staged kinds would be in force. */

@@ -9,7 +9,14 @@ import { ActiveRules } from './active-rules.ts';
 import { drain } from './drain.ts';
 import { LabelIndex, type Labels } from './label-index.ts';
 import { MultiMap } from './multi-map.ts';
-import type { ActivePolicy, Direction, EndpointTier, LocalEndpoint, StagedPlace } from './output.ts';
+import type {
+  ActivePolicy,
+  Direction,
+  EndpointTier,
+  LocalEndpoint,
+  LocalHostEndpoint,
+  StagedPlace,
+} from './output.ts';
 import { compareDefinitions, type PolicyDefinition } from './policy-definition.ts';
 import { compareTiers, TierTable } from './policy-order.ts';
 import type { ProblemLog } from './problem-log.ts';
@@ -25,19 +32,31 @@ interface EndpointState {
   readonly profiles: readonly string[];
 }
 
+/** A host endpoint but for its policies. */
+export type HostEndpointFacts = Omit<LocalHostEndpoint, 'tiers' | 'profiles'>;
+
+interface HostEndpointState {
+  readonly facts: HostEndpointFacts;
+  readonly profiles: readonly string[];
+}
+
 export class PolicyResolver {
   /** Policies by the resource that they come from. */
   private readonly policies = new Map<string, PolicyDefinition>();
   private readonly policiesOfTier = new MultiMap<string, string>();
   private readonly tiers = new TierTable();
   private readonly endpoints = new Map<string, EndpointState>();
+  private readonly hostEndpoints = new Map<string, HostEndpointState>();
   private readonly index: LabelIndex;
+  private readonly hostIndex: LabelIndex;
   private readonly dirtyPolicies = new Set<string>();
   private readonly dirtyEndpoints = new Set<string>();
+  private readonly dirtyHostEndpoints = new Set<string>();
   private readonly active: ActiveRules;
   /** The id under which each policy in use went out. */
   private readonly activeIds = new Map<string, string>();
   private readonly output = new DeltaTracker<string, LocalEndpoint>(isDeepStrictEqual);
+  private readonly hostOutput = new DeltaTracker<string, LocalHostEndpoint>(isDeepStrictEqual);
   readonly profiles: ProfileTable;
 
   constructor(
@@ -46,27 +65,31 @@ export class PolicyResolver {
   ) {
     this.active = new ActiveRules(registry);
     this.profiles = new ProfileTable(registry, problems);
-    this.index = new LabelIndex({
-      started: (policy, endpoint) => {
-        // Only the first endpoint and the last make a difference to the policy itself.
-        if (this.index.itemsOf(policy).size === 1) this.dirtyPolicies.add(policy);
-        this.dirtyEndpoints.add(endpoint);
-      },
-      stopped: (policy, endpoint) => {
-        if (this.index.itemsOf(policy).size === 0) this.dirtyPolicies.add(policy);
-        this.dirtyEndpoints.add(endpoint);
-      },
-    });
+    this.index = this.makeIndex(this.dirtyEndpoints);
+    this.hostIndex = this.makeIndex(this.dirtyHostEndpoints);
   }
 
-  /** Sets what a policy resource says; undefined: it is gone, or selects no workloads. */
+  private makeIndex(dirtyEndpoints: Set<string>): LabelIndex {
+    const index: LabelIndex = new LabelIndex({
+      started: (policy, endpoint) => {
+        // Only the first endpoint and the last make a difference to the policy itself.
+        if (index.itemsOf(policy).size === 1) this.dirtyPolicies.add(policy);
+        dirtyEndpoints.add(endpoint);
+      },
+      stopped: (policy, endpoint) => {
+        if (index.itemsOf(policy).size === 0) this.dirtyPolicies.add(policy);
+        dirtyEndpoints.add(endpoint);
+      },
+    });
+    return index;
+  }
+
+  /** Sets what a policy resource says; undefined: it is gone. */
   setPolicy(resource: string, definition: PolicyDefinition | undefined): void {
     const before = this.policies.get(resource);
     if (before === undefined && definition === undefined) return;
-    if (before?.selector !== definition?.selector) {
-      if (before !== undefined) this.index.deleteSelector(resource);
-      if (definition !== undefined) this.index.addSelector(resource, definition.matcher);
-    }
+    select(this.index, resource, forWorkloads(before), forWorkloads(definition));
+    select(this.hostIndex, resource, forHosts(before), forHosts(definition));
     if (before !== undefined) this.policiesOfTier.delete(before.tier, resource);
     if (definition === undefined) {
       this.policies.delete(resource);
@@ -110,34 +133,62 @@ export class PolicyResolver {
     this.dirtyEndpoints.add(key);
   }
 
+  /** Sets a host endpoint of this node. */
+  setHostEndpoint(facts: HostEndpointFacts, labels: Labels, profiles: readonly string[]): void {
+    const { key } = facts;
+    const user = hostUser(key);
+    const before = this.hostEndpoints.get(key)?.profiles ?? [];
+    this.hostEndpoints.set(key, { facts, profiles });
+    this.profiles.setUse(user, before, profiles);
+    this.dirtyHostEndpoints.add(key);
+    this.hostIndex.setItem(key, labels, profiles);
+  }
+
+  deleteHostEndpoint(key: string): void {
+    const before = this.hostEndpoints.get(key);
+    if (before === undefined) return;
+    this.hostEndpoints.delete(key);
+    this.profiles.setUse(hostUser(key), before.profiles, []);
+    this.hostIndex.deleteItem(key);
+    this.dirtyHostEndpoints.add(key);
+  }
+
   /** Sets the labels that endpoints inherit from a profile. */
   setParent(name: string, labels: Labels | undefined): void {
     this.index.setParent(name, labels);
+    this.hostIndex.setParent(name, labels);
   }
 
   flush(): {
     policies: Map<string, ActivePolicy | undefined>;
     profiles: Map<string, ActivePolicy | undefined>;
     endpoints: Map<string, LocalEndpoint | undefined>;
+    hostEndpoints: Map<string, LocalHostEndpoint | undefined>;
   } {
     for (const resource of this.dirtyPolicies) this.resolvePolicy(resource);
     this.dirtyPolicies.clear();
     for (const key of this.dirtyEndpoints) this.resolveEndpoint(key);
     this.dirtyEndpoints.clear();
+    for (const key of this.dirtyHostEndpoints) this.resolveHostEndpoint(key);
+    this.dirtyHostEndpoints.clear();
     return {
       policies: this.active.flush(),
       profiles: this.profiles.flush(),
       endpoints: drain(this.output),
+      hostEndpoints: drain(this.hostOutput),
     };
   }
 
   private markEndpointsOf(policy: string): void {
     for (const endpoint of this.index.itemsOf(policy)) this.dirtyEndpoints.add(endpoint);
+    for (const endpoint of this.hostIndex.itemsOf(policy)) this.dirtyHostEndpoints.add(endpoint);
   }
 
   private resolvePolicy(resource: string): void {
     const definition = this.policies.get(resource);
-    const inUse = definition !== undefined && this.index.itemsOf(resource).size > 0;
+    const inUse =
+      definition !== undefined &&
+      this.index.itemsOf(resource).size + this.hostIndex.itemsOf(resource).size > 0;
     const activeId = this.activeIds.get(resource);
     if (activeId !== undefined && activeId !== definition?.id) this.active.deactivate(activeId);
     const missing =
@@ -174,6 +225,7 @@ export class PolicyResolver {
         ingress: ingress.rules,
         egress: egress.rules,
         ...(definition.staged ? { staged: true } : {}),
+        ...(definition.stage === 'normal' ? {} : { stage: definition.stage }),
         ...(failClosed === undefined ? {} : { failClosed }),
       },
       [...ingress.sets, ...egress.sets],
@@ -191,15 +243,41 @@ export class PolicyResolver {
     }
     this.output.setDesired(key, {
       ...state.facts,
-      tiers: this.tiersOf(key),
+      tiers: this.tiersOf(this.index.selectorsOf(key), () => true),
       profiles: state.profiles.map((name) => this.profiles.idOf(name)),
     });
   }
 
-  private tiersOf(endpoint: string): EndpointTier[] {
+  private resolveHostEndpoint(key: string): void {
+    const state = this.hostEndpoints.get(key);
+    if (state === undefined) {
+      this.hostOutput.deleteDesired(key);
+      return;
+    }
+    const tiers = (wanted: (policy: PolicyDefinition) => boolean): EndpointTier[] =>
+      this.tiersOf(this.hostIndex.selectorsOf(key), wanted);
+    const undecided = (list: EndpointTier[]): EndpointTier[] =>
+      list.map((tier) => ({ ...tier, defaultAction: 'pass' }));
+    this.hostOutput.setDesired(key, {
+      ...state.facts,
+      tiers: {
+        normal: tiers(({ stage }) => stage === 'normal'),
+        forward: tiers(({ stage, applyOnForward }) => stage === 'normal' && applyOnForward),
+        preDNAT: undecided(tiers(({ stage }) => stage === 'preDNAT')),
+        untracked: undecided(tiers(({ stage }) => stage === 'untracked')),
+      },
+      profiles: state.profiles.map((name) => this.profiles.idOf(name)),
+    });
+  }
+
+  private tiersOf(
+    resources: ReadonlySet<string>,
+    wanted: (policy: PolicyDefinition) => boolean,
+  ): EndpointTier[] {
     const byTier = new Map<string, PolicyDefinition[]>();
-    for (const resource of this.index.selectorsOf(endpoint)) {
+    for (const resource of resources) {
       const definition = this.policies.get(resource)!;
+      if (!wanted(definition)) continue;
       const list = byTier.get(definition.tier);
       if (list === undefined) byTier.set(definition.tier, [definition]);
       else list.push(definition);
@@ -233,12 +311,40 @@ function placesOf(policies: readonly PolicyDefinition[]): { enforced: string[]; 
   return { enforced, staged };
 }
 
+/** Keys of both kinds of endpoints are names; this keeps them apart where they meet. */
+function hostUser(key: string): string {
+  return `HostEndpoint ${key}`;
+}
+
+/** What the policy has to do with workloads, if anything. */
+function forWorkloads(policy: PolicyDefinition | undefined): PolicyDefinition | undefined {
+  return policy?.stage === 'normal' ? policy : undefined;
+}
+
+/** What the policy has to do with host endpoints, which are in no namespace, if anything. */
+function forHosts(policy: PolicyDefinition | undefined): PolicyDefinition | undefined {
+  return policy?.namespace === '' ? policy : undefined;
+}
+
+function select(
+  index: LabelIndex,
+  resource: string,
+  before: PolicyDefinition | undefined,
+  after: PolicyDefinition | undefined,
+): void {
+  if (before?.selector === after?.selector) return;
+  if (before !== undefined) index.deleteSelector(resource);
+  if (after !== undefined) index.addSelector(resource, after.matcher);
+}
+
 /** Whether an endpoint's list of policies looks the same with either. */
 function sameStanding(a: PolicyDefinition, b: PolicyDefinition): boolean {
   return (
     a.id === b.id &&
     a.order === b.order &&
     a.tieBreak === b.tieBreak &&
+    a.stage === b.stage &&
+    a.applyOnForward === b.applyOnForward &&
     a.ingress === b.ingress &&
     a.egress === b.egress
   );

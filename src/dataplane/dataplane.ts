@@ -19,6 +19,7 @@ import { openLinuxKernel } from '../netlink/linux.ts';
 import { foreignForwardChains } from '../nftables/foreign-chains.ts';
 import { openNftables } from '../nftables/linux.ts';
 import { forwardObstacles } from './forward-check.ts';
+import { HostInterfaces } from './host-interfaces.ts';
 import { LinkTable } from './links.ts';
 import { PolicyTable } from './policy-table.ts';
 import { renderOptions } from './render-options.ts';
@@ -50,6 +51,7 @@ export class Dataplane {
   private readonly interfaces = new Map<string, string>();
   /** Interfaces of workloads that appeared and whose settings are to be written. */
   private readonly unsettled = new Set<string>();
+  private readonly hosts = new HostInterfaces(this.links);
   private readonly stale: StaleConnections;
   private table: PolicyTable | undefined;
   private routes: WorkloadRoutes | undefined;
@@ -94,6 +96,8 @@ export class Dataplane {
     this.table?.update(delta);
     const before = [...delta.endpoints.keys()].flatMap((key) => this.endpoints.get(key) ?? []);
     for (const [key, endpoint] of delta.endpoints) this.updateEndpoint(key, endpoint);
+    for (const [key, endpoint] of delta.hostEndpoints) this.hosts.set(key, endpoint);
+    if (delta.hostEndpoints.size > 0) this.table?.setHostEndpoints(this.hosts.resolve());
     if (delta.routing !== undefined) this.blocks = delta.routing.blocks;
     this.releaseAddresses(before, delta.endpoints);
     if (delta.routing !== undefined) this.routes?.setBlackholes(delta.routing.blocks);
@@ -109,6 +113,8 @@ export class Dataplane {
         if (this.monitor === undefined) this.startMonitor();
         for (const name of this.links.replace(await this.kernel.links())) routes.linkChanged(name);
         for (const name of this.interfaces.keys()) this.unsettled.add(name);
+        this.hosts.replace(await this.kernel.addresses());
+        table.setHostEndpoints(this.hosts.resolve());
         await routes.resync();
       } catch (error) {
         this.unread = true;
@@ -257,7 +263,7 @@ export class Dataplane {
 
   private startMonitor(): void {
     this.monitor = this.kernel.monitor({
-      topics: ['links', 'routes'],
+      topics: ['links', 'addresses', 'routes'],
       event: (event) => this.kernelEvent(event),
       closed: (reason) => {
         this.options.log.warn({ reason: reason.message }, 'kernel monitor lost; starting it again');
@@ -281,7 +287,9 @@ export class Dataplane {
       if (appeared && this.interfaces.has(name)) this.unsettled.add(name);
     }
     this.routes?.follow(event);
-    if (this.routes?.pending === true || this.unsettled.size > 0) this.onDisturbance();
+    const hostsMoved = this.hosts.follow(event);
+    if (hostsMoved) this.table?.setHostEndpoints(this.hosts.resolve());
+    if (hostsMoved || this.routes?.pending === true || this.unsettled.size > 0) this.onDisturbance();
   }
 
   private configureHost(): string[] {

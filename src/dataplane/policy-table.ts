@@ -8,6 +8,7 @@ import type { Logger } from '../base/log.ts';
 import type { CalcDelta } from '../calc/output.ts';
 import type { ForeignChange, NftablesEvents, NftablesKernel } from '../nftables/kernel.ts';
 import { Reconciler } from '../nftables/reconciler.ts';
+import type { ActiveHostEndpoint } from '../nftables/render/host-endpoints.ts';
 import type { RenderOptions } from '../nftables/render/options.ts';
 import { PolicyRenderer } from '../nftables/render/renderer.ts';
 import type { Ruleset } from '../nftables/ruleset.ts';
@@ -55,6 +56,11 @@ export class PolicyTable {
   /** Takes a change of the desired state in; nothing is written before {@link apply}. */
   update(delta: CalcDelta): void {
     this.renderer.apply(delta);
+  }
+
+  /** Sets which host endpoints stand for which interfaces; after the policies that they have. */
+  setHostEndpoints(active: readonly ActiveHostEndpoint[]): void {
+    this.renderer.setHostEndpoints(active);
   }
 
   /** Renders everything again with other options. */

@@ -3,7 +3,7 @@ import type { FelixParameters } from '../calc/felix-config.ts';
 import type { RenderOptions } from '../nftables/render/options.ts';
 import type { Limit, LimitUnit } from '../nftables/ruleset.ts';
 
-/** The lowest bit of the mark mask is ours to use; Pass needs one. */
+/** The lowest bits of the mark mask are ours to use; we need two. */
 export function renderOptions(felix: FelixParameters): RenderOptions {
   return {
     interfacePrefixes: felix.interfacePrefixes,
@@ -11,9 +11,12 @@ export function renderOptions(felix: FelixParameters): RenderOptions {
     endpointToHostAction: felix.defaultEndpointToHostAction,
     denyAction: felix.nftablesFilterDenyAction === 'Reject' ? 'reject' : 'drop',
     dropInvalid: !felix.disableConntrackInvalidCheck,
-    passMark: (felix.nftablesMarkMask & -felix.nftablesMarkMask) >>> 0,
+    passMark: lowestBit(felix.nftablesMarkMask),
+    acceptMark: lowestBit(felix.nftablesMarkMask ^ lowestBit(felix.nftablesMarkMask)),
     logPrefix: felix.logPrefix,
     logLimit: logLimit(felix),
+    failsafes: { inbound: felix.failsafeInboundHostPorts, outbound: felix.failsafeOutboundHostPorts },
+    interfaceExclude: felix.interfaceExclude,
     allowSpoofing: felix.workloadSourceSpoofing === 'Any',
     blockedTunnels: {
       vxlanPort: felix.allowVXLANPacketsFromWorkloads ? undefined : felix.vxlanPort,
@@ -27,6 +30,10 @@ export function renderOptions(felix: FelixParameters): RenderOptions {
       outputInterface: felix.iptablesNATOutgoingInterfaceFilter.replace(/\+$/, '*') || undefined,
     },
   };
+}
+
+function lowestBit(mask: number): number {
+  return (mask & -mask) >>> 0;
 }
 
 /** `10/second`, as FelixConfiguration validates it. */

@@ -106,6 +106,7 @@ export type Statement =
   | { readonly limit: Limit }
   | { readonly reject: { readonly type: 'icmpx'; readonly expr: IcmpxCode } }
   | { readonly reject: { readonly type: 'tcp reset' } }
+  | { readonly notrack: null }
   | { readonly masquerade: { readonly port: PortMapping } | null }
   | {
       readonly snat: {

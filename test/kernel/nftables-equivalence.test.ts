@@ -1,10 +1,22 @@
 import { describe, expect, it } from 'vitest';
+import type { ActivePolicy } from '../../src/calc/output.ts';
 import { address } from '../../src/net/address.ts';
+import { prefix } from '../../src/net/prefix.ts';
+import type { ActiveHostEndpoint } from '../../src/nftables/render/host-endpoints.ts';
 import { Reconciler } from '../../src/nftables/reconciler.ts';
 import { DEFAULT_RENDER_OPTIONS, type RenderOptions } from '../../src/nftables/render/options.ts';
 import { PolicyRenderer } from '../../src/nftables/render/renderer.ts';
 import { type Ruleset, toJson } from '../../src/nftables/ruleset.ts';
-import { RULE_SHAPES, delta, endpoint, peer, policy, rule, wholeDelta } from '../unit/nftables/fixtures.ts';
+import {
+  RULE_SHAPES,
+  delta,
+  endpoint,
+  peer,
+  policy,
+  profile,
+  rule,
+  wholeDelta,
+} from '../unit/nftables/fixtures.ts';
 import { listTable, nftFile, openTable, testNamespace } from './nftables-support.ts';
 
 /** Loads what was rendered our way and nft's way and returns both listings. */
@@ -28,6 +40,52 @@ describe('our netlink path against nft -j -f of the same value', () => {
     expect(ours).toEqual(theirs);
   });
 
+  it('shows the same table with host endpoints, one of an interface and one of all, at every stage', async () => {
+    const reconciler = new Reconciler();
+    const renderer = new PolicyRenderer(
+      {
+        ...DEFAULT_RENDER_OPTIONS,
+        failsafes: {
+          inbound: [
+            { protocol: 6, port: 22, net: prefix('10.0.0.0/8') },
+            { protocol: 6, port: 23, net: prefix('fd00::1/128') },
+            { protocol: 132, port: 24, net: prefix('::/0') },
+          ],
+          outbound: [{ protocol: 17, port: 53 }],
+        },
+      },
+      reconciler,
+    );
+    const early = policy('early', { stage: 'preDNAT', ingress: [rule()] });
+    const untracked = policy('untracked', { stage: 'untracked', ingress: [rule()], egress: [rule()] });
+    const plain = policy('plain', { ingress: [rule()], egress: [rule()] });
+    renderer.apply(delta({ policies: [early, untracked, plain], profiles: [profile('open')] }));
+    const tiers = ({ id }: ActivePolicy) => [
+      { name: 'default', defaultAction: 'pass', ingress: [id], egress: [id] } as const,
+    ];
+    const host = (key: string, interfaceName: string): ActiveHostEndpoint => ({
+      interfaces: [interfaceName],
+      endpoint: {
+        key,
+        interfaceName,
+        expectedAddresses: [],
+        profiles: ['profile/Profile//open'],
+        tiers: {
+          normal: tiers(plain),
+          forward: tiers(plain),
+          preDNAT: tiers(early),
+          untracked: tiers(untracked),
+        },
+      },
+    });
+    renderer.setHostEndpoints([host('one', 'eth0'), host('all', '*')]);
+    const [ours, theirs] = await bothWays(reconciler);
+    expect(ours).toEqual(theirs);
+    renderer.setHostEndpoints([]);
+    const { chains } = reconciler.ruleset('margay');
+    expect(chains.filter(({ name }) => name.startsWith('host-') || name.startsWith('failsafe'))).toEqual([]);
+  });
+
   it('shows the same table with other options: reject, limited log, accept to host, two prefixes', async () => {
     const options: RenderOptions = {
       interfacePrefixes: ['cali', 'tap'],
@@ -35,7 +93,10 @@ describe('our netlink path against nft -j -f of the same value', () => {
       endpointToHostAction: 'Accept',
       denyAction: 'reject',
       dropInvalid: false,
-      passMark: 0x80000000,
+      passMark: 0x40000000,
+      acceptMark: 0x80000000,
+      failsafes: { inbound: [{ protocol: 6, port: 22 }], outbound: [] },
+      interfaceExclude: [],
       logPrefix: '%t %k %n %p',
       logLimit: { rate: 10, per: 'minute', burst: 5 },
       allowSpoofing: true,

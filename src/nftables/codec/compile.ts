@@ -104,6 +104,7 @@ function compileStatement(statement: Statement, context: Context): Instruction[]
       ? [{ name: 'reject', type: REJECT_TCP_RESET, code: 0 }]
       : [{ name: 'reject', type: REJECT_ICMPX, code: ICMPX_CODES.indexOf(reject.expr) }];
   }
+  if ('notrack' in statement) return [{ name: 'notrack' }];
   if ('masquerade' in statement) return masquerade(statement.masquerade);
   if ('snat' in statement) return sourceTranslation(statement.snat);
   return [{ name: 'verdict', verdict: verdictToKernel(statement) }];

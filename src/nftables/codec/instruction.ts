@@ -72,6 +72,7 @@ export type Instruction =
     }
   | { readonly name: 'reject'; readonly type: number; readonly code: number }
   | { readonly name: 'fib'; readonly dreg: number; readonly result: number; readonly flags: number }
+  | { readonly name: 'notrack' }
   | { readonly name: 'masq'; readonly ports?: RegisterRange }
   | {
       /** Source translation to the address in one register. */
@@ -367,6 +368,11 @@ const CODECS: { readonly [Name in Exclude<Instruction['name'], 'raw'>]: Codec<In
         flags: required(attributes, 3),
       };
     },
+  },
+  notrack: {
+    kernelName: 'notrack',
+    encode: () => undefined,
+    decode: () => ({ name: 'notrack' }),
   },
   masq: {
     kernelName: 'masq',

@@ -1,4 +1,5 @@
 /** What the configuration says about rendering (FelixConfiguration names in brackets). */
+import type { FailsafePort } from '../../calc/felix-config.ts';
 import type { PortRange } from '../../calc/output.ts';
 import type { Address, Family } from '../../net/address.ts';
 import type { Limit } from '../ruleset.ts';
@@ -19,6 +20,8 @@ export interface RenderOptions {
   readonly dropInvalid: boolean;
   /** The one packet mark bit that Pass uses; clear again when the tier is left [NftablesMarkMask]. */
   readonly passMark: number;
+  /** Another bit of the mark: policy of a host endpoint accepted the packet before normal policy [NftablesMarkMask]. */
+  readonly acceptMark: number;
   /** Starts each line of a Log rule [LogPrefix]; %t is the tier, %k the kind, %n the name, %p namespace/name. */
   readonly logPrefix: string;
   /** Bounds the lines of each Log rule [LogActionRateLimit, LogActionRateLimitBurst]. */
@@ -27,6 +30,10 @@ export interface RenderOptions {
   readonly allowSpoofing: boolean;
   /** Tunnel packets that workloads may not send, lest they reach nodes as if from another. */
   readonly blockedTunnels: BlockedTunnels;
+  /** Ports of host endpoints that no policy closes [FailsafeInboundHostPorts, FailsafeOutboundHostPorts]. */
+  readonly failsafes: Readonly<Record<'inbound' | 'outbound', readonly FailsafePort[]>>;
+  /** Interfaces that are never host endpoints; may end in `*` [InterfaceExclude]. */
+  readonly interfaceExclude: readonly string[];
   readonly natOutgoing: NatOutgoingOptions;
 }
 
@@ -57,9 +64,12 @@ export const DEFAULT_RENDER_OPTIONS: RenderOptions = {
   denyAction: 'drop',
   dropInvalid: true,
   passMark: 0x10000,
+  acceptMark: 0x20000,
   logPrefix: 'calico-packet',
   logLimit: undefined,
   allowSpoofing: false,
   blockedTunnels: { vxlanPort: 4789, ipip: true },
+  failsafes: { inbound: [{ protocol: 6, port: 22 }], outbound: [{ protocol: 17, port: 53 }] },
+  interfaceExclude: ['kube-ipvs0'],
   natOutgoing: { addresses: {}, ports: undefined, excludeNodes: false, outputInterface: undefined },
 };

@@ -80,10 +80,11 @@ function actionStatements(
 ): Statement[] {
   switch (rule.action) {
     case 'allow':
-      return [{ accept: null }];
+      return [...beforeAccept(policy, options), { accept: null }];
     case 'deny':
+      // Where stages before routing are, the kernel has no reject.
       return [
-        options.denyAction === 'drop'
+        policy.stage !== undefined || options.denyAction === 'drop'
           ? { drop: null }
           : { reject: { type: 'icmpx', expr: 'admin-prohibited' } },
       ];
@@ -100,6 +101,16 @@ function actionStatements(
     default:
       return rule.action satisfies never;
   }
+}
+
+/** Accepted before normal policy is accepted by it; and untracked it has to be said now. */
+function beforeAccept({ stage }: ActivePolicy, { acceptMark }: RenderOptions): Statement[] {
+  if (stage === undefined) return [];
+  const mark = { meta: { key: 'mark' } } as const;
+  return [
+    { mangle: { key: mark, value: { '|': [mark, acceptMark] } } },
+    ...(stage === 'untracked' ? [{ notrack: null }] : []),
+  ];
 }
 
 /** Calico's short names of kinds, for %k. */

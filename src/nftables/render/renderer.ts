@@ -29,6 +29,8 @@ import {
   tierChainName,
   tiersIn,
 } from './endpoint.ts';
+import type { ActiveHostEndpoint, HostChainUse } from './host-endpoints.ts';
+import { HostTable } from './host-table.ts';
 import { NAT_CHAIN, natChain } from './nat.ts';
 import { type Footprint, footprintOf, sameFootprint } from './footprint.ts';
 import type { RenderOptions } from './options.ts';
@@ -71,6 +73,7 @@ export class PolicyRenderer {
   private readonly policyChains = new Users<PolicyChain>();
   private readonly tierChains = new Users<TierChain>();
   private readonly sharedSets: SharedSets;
+  private readonly hosts: HostTable;
   private natOutgoing: NatOutgoingSets | undefined;
   private readonly quarantined = new Map<string, string>();
   /** What the chain of each policy in use can be about. */
@@ -86,6 +89,7 @@ export class PolicyRenderer {
     private readonly limits: DispatchLimits = DISPATCH_LIMITS,
   ) {
     this.sharedSets = new SharedSets(desired);
+    this.hosts = new HostTable(desired, (use) => this.useChainsOf(use));
     for (const { elements, ...set } of fixedSets()) {
       desired.setSet(set);
       desired.addElements(set.name, elements);
@@ -102,7 +106,14 @@ export class PolicyRenderer {
     this.setNatChain();
     for (const [name, chain] of this.policyChains.all()) this.setPolicyChain(name, chain);
     for (const [name, chain] of this.tierChains.all()) this.setTierChain(name, chain);
+    this.hosts.set(this.hosts.active, options);
     this.dirtyTiers.clear();
+  }
+
+  /** Sets which host endpoints stand for which interfaces. */
+  setHostEndpoints(active: readonly ActiveHostEndpoint[]): void {
+    this.hosts.set(active, this.options);
+    this.settleTiers();
   }
 
   /** Takes one delta in. */
@@ -326,10 +337,17 @@ export class PolicyRenderer {
   /** Makes an endpoint's chain the user of its tiers and profiles, and of nothing else. */
   private useChains(direction: Direction, endpoint: LocalEndpoint): void {
     const user = endpointChainName(direction, endpoint.interfaceName);
-    const tiers = new Map(
-      tiersIn(direction, endpoint).map((tier) => [tierChainName(direction, tier), { direction, tier }]),
-    );
-    const profiles = endpoint.profiles.map((id): PolicyChain => ({ role: 'profile', direction, id }));
+    this.useChainsOf({
+      user,
+      direction,
+      tiers: tiersIn(direction, endpoint),
+      profiles: endpoint.profiles,
+    });
+  }
+
+  private useChainsOf({ user, direction, tiers: used, profiles: ids }: HostChainUse): void {
+    const tiers = new Map(used.map((tier) => [tierChainName(direction, tier), { direction, tier }]));
+    const profiles = ids.map((id): PolicyChain => ({ role: 'profile', direction, id }));
     const newTiers = this.tierChains.use(user, tiers);
     const newProfiles = this.policyChains.use(user, named(profiles));
     // New ones first, so that what both use is not made again.

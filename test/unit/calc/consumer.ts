@@ -6,7 +6,9 @@ import type {
   ActivePolicy,
   CalcDelta,
   CompiledPeer,
+  EndpointTier,
   LocalEndpoint,
+  LocalHostEndpoint,
   NatPlan,
   RoutingPlan,
   SetDelta,
@@ -23,6 +25,7 @@ export class Consumer {
   readonly policies = new Map<string, ActivePolicy>();
   readonly profiles = new Map<string, ActivePolicy>();
   readonly endpoints = new Map<string, LocalEndpoint>();
+  readonly hostEndpoints = new Map<string, LocalHostEndpoint>();
   readonly problems = new Map<string, string>();
   routing: RoutingPlan | undefined;
   felix: FelixParameters | undefined;
@@ -35,6 +38,7 @@ export class Consumer {
     this.applyMap(this.policies, delta.policies);
     this.applyMap(this.profiles, delta.profiles);
     this.applyMap(this.endpoints, delta.endpoints);
+    this.applyMap(this.hostEndpoints, delta.hostEndpoints);
     this.applyMap(this.problems, delta.problems);
     if (delta.routing !== undefined) {
       expect(isDeepStrictEqual(delta.routing, this.routing), 'routing came unchanged').toBe(false);
@@ -61,6 +65,7 @@ export class Consumer {
       policies: sorted(this.policies),
       profiles: sorted(this.profiles),
       endpoints: sorted(this.endpoints),
+      hostEndpoints: sorted(this.hostEndpoints),
       problems: sorted(this.problems),
       routing: this.routing,
       felix: this.felix,
@@ -114,14 +119,16 @@ export class Consumer {
     expect([...this.sets.keys()].toSorted()).toEqual([...sets].toSorted());
     const policies = new Set<string>();
     const profiles = new Set<string>();
-    for (const endpoint of this.endpoints.values()) {
-      for (const tier of endpoint.tiers) {
+    const use = (tiers: readonly EndpointTier[], profileIds: readonly string[]): void => {
+      for (const tier of tiers) {
         for (const id of [...tier.ingress, ...tier.egress]) policies.add(id);
         const { ingress = [], egress = [] } = tier.staged ?? {};
         for (const { policy } of [...ingress, ...egress]) policies.add(policy);
       }
-      for (const id of endpoint.profiles) profiles.add(id);
-    }
+      for (const id of profileIds) profiles.add(id);
+    };
+    for (const endpoint of this.endpoints.values()) use(endpoint.tiers, endpoint.profiles);
+    for (const { tiers, profiles: ids } of this.hostEndpoints.values()) use(Object.values(tiers).flat(), ids);
     expect([...this.policies.keys()].toSorted()).toEqual([...policies].toSorted());
     expect([...this.profiles.keys()].toSorted()).toEqual([...profiles].toSorted());
   }

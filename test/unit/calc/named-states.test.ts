@@ -140,6 +140,25 @@ const stagedTier = put('StagedGlobalNetworkPolicy', 'security.later', {
   tier: 'security',
   egress: [{ action: 'Deny' }],
 });
+const host = put(
+  'HostEndpoint',
+  'one-eth0',
+  { node: thisNode, interfaceName: 'eth0', expectedIPs: ['172.16.0.1'], profiles: ['kns.red'] },
+  { role: 'client' },
+);
+const guard = (name: string, stage: object) =>
+  put('GlobalNetworkPolicy', name, {
+    selector: "role == 'client'",
+    ingress: [{ action: 'Allow', source: { selector: "app == 'web'" } }],
+    ...stage,
+  });
+const guards = [
+  guard('guard', {}),
+  guard('guard-forward', { applyOnForward: true }),
+  guard('guard-early', { applyOnForward: true, preDNAT: true }),
+  guard('guard-untracked', { applyOnForward: true, doNotTrack: true }),
+];
+const guardMoved = guard('guard-early', { applyOnForward: true });
 const felix = put('FelixConfiguration', 'node.one', { defaultEndpointToHostAction: 'ACCEPT' });
 
 const withWeb = withPut(empty, 'a pod', namespaceRed, web);
@@ -167,12 +186,16 @@ const withoutSets = without(withoutTier, 'network sets gone', office, lab);
 const withoutClient = without(withSuccessor, 'the predecessor gone', clientRemote);
 const withoutNamespace = without(withNodes, 'a namespace gone', namespaceRed);
 
+const withHost = withPut(withNodes, 'a host endpoint', host, ...guards);
+const withGuardMoved = withPut(withHost, 'a guard at another stage', guardMoved);
+const withoutHost = without(withGuardMoved, 'no host endpoint', host);
 const withoutStaged = without(withChanges, 'staged policies gone', stagedDenial, stagedTier);
 
 const walks: readonly (readonly State[])[] = [
   [empty, withWeb, withPolicy, withSets, withTiers, withSuccessor, withKubernetes, withNodes, withChanges],
   [withChanges, withoutStaged, withChanges, withRename, withMove, withoutTier, withoutSets],
   [withSuccessor, withoutClient, withTiers, withoutClient, withPolicy, empty],
+  [withNodes, withHost, withGuardMoved, withoutHost, withGuardMoved, withoutNamespace],
   [withNodes, withoutNamespace, withNodes, withoutSets, withTiers],
 ];
 

@@ -95,6 +95,7 @@ const arbitraryInstruction: fc.Arbitrary<Instruction> = fc.oneof(
   }),
   fc.record({ name: fc.constant('reject' as const), type: fc.nat(2), code: fc.nat(255) }),
   fc.record({ name: fc.constant('fib' as const), dreg: register, result: fc.nat(3), flags: fc.nat(63) }),
+  fc.record({ name: fc.constant('notrack' as const) }),
   fc.record({ name: fc.constant('masq' as const), ports }, { requiredKeys: ['name'] }),
   fc.record(
     { name: fc.constant('snat' as const), family: fc.constantFrom(2, 10), address: register, ports },

@@ -95,6 +95,7 @@ export function delta(fields: {
       ...(fields.endpoints ?? []).map((one): [string, LocalEndpoint] => [one.key, one]),
       ...gone(fields.gone?.endpoints),
     ]),
+    hostEndpoints: new Map(),
     ...(fields.nat === undefined ? {} : { nat: fields.nat }),
     problems: new Map(),
   };
