@@ -155,7 +155,7 @@ export class Neighbor {
       up.source = { ...up.source, name, reflectorClient };
       this.learner.renew(up.source);
     }
-    up.advertiser.changePolicy(this.exportContext(up.source));
+    up.advertiser.changePolicy(this.exportContext(up.source, up.negotiated));
     this.environment.routing.wake(up.advertiser);
   }
 
@@ -210,7 +210,7 @@ export class Neighbor {
       families: negotiated.families,
       wire: negotiated.wire,
       enhancedRouteRefresh: negotiated.enhancedRouteRefresh,
-      context: this.exportContext(source),
+      context: this.exportContext(source, negotiated),
       congested: () => peer.congested,
       write: (bytes) => peer.write(bytes),
       send: (message) => peer.send(message),
@@ -259,7 +259,7 @@ export class Neighbor {
       connectRetryTimes: CONNECT_RETRY_TIMES,
       idleHoldTime: IDLE_HOLD_TIME,
       extendedMessages: true,
-      extendedNextHop: false,
+      extendedNextHop: true,
       gracefulRestart: gracefulRestart.enabled
         ? {
             restartTime: Math.min(peer.restartTime, MAXIMUM_RESTART_TIME),
@@ -284,7 +284,7 @@ export class Neighbor {
     };
   }
 
-  private exportContext(source: Source): ExportContext {
+  private exportContext(source: Source, { wire }: Negotiated): ExportContext {
     const { config, environment } = this;
     const { clusterId, kernel } = environment.config();
     return {
@@ -293,6 +293,7 @@ export class Neighbor {
       clusterId,
       nextHopMode: config.nextHopMode,
       ownAddresses: this.ownAddresses(),
+      extendedNextHop: wire.extendedNextHop,
       sharedNetworks: environment.fib.networksOf(config.address),
       ownLocalPref: { 4: localPrefOfMetric(kernel.metric[4]), 6: localPrefOfMetric(kernel.metric[6]) },
       policy: environment.policies().exportPolicy(config),

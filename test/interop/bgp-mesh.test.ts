@@ -191,8 +191,9 @@ describeKernel('speakers among themselves', () => {
       await start(host, { ...config, peers: config.peers.map((entry) => ({ ...entry, port: 1790 })) });
     }
     await hasRoute(1, 'fd65::2:0/122', 'fd99::2');
-    expect(peer(1)).toMatchObject({ received: 1, advertised: 1 });
-    expect(await fabric.ip(1, '-4', 'route', 'show')).toBe('');
+    // IPv4 blocks, too, by an IPv6 next hop (RFC 8950).
+    expect(peer(1)).toMatchObject({ received: 2, advertised: 2 });
+    await hasRoute(1, '10.65.2.0/26', 'inet6 fd99::2');
   });
 
   it('say what to do about a taken port, route on without it, and take it when it is free', async () => {

@@ -2,7 +2,7 @@
  * What becomes of a route on its way to a peer: whether it may go at all (RFC 4271 §9.1.3, RFC 4456 §6, RFC 1997),
  * and with which attributes (RFC 4271 §5.1, RFC 4456 §8). The prefix itself is judged in export-policy.ts.
  */
-import type { Address, Family } from '../../net/address.ts';
+import { type Address, type Family, familyOf } from '../../net/address.ts';
 import { type Prefix, prefixContains } from '../../net/prefix.ts';
 import { DEFAULT_LOCAL_PREF, type Path, type Route, type RouteTable, type Source } from '../rib/route.ts';
 import type { NextHop, PathAttributes } from '../wire/message.ts';
@@ -28,6 +28,8 @@ export interface ExportContext {
   readonly nextHopMode: 'auto' | 'self' | 'keep';
   /** Our address as next hop, per family; a family without one is not advertised where that is needed. */
   readonly ownAddresses: Readonly<Partial<Record<Family, Address>>>;
+  /** IPv4 prefixes may have an IPv6 next hop (RFC 8950): where we, or who told us, have no IPv4 address. */
+  readonly extendedNextHop: boolean;
   /** Networks of the link that we share with the peer; empty if it is further away. */
   readonly sharedNetworks: readonly Prefix[];
   /** LOCAL_PREF of own routes towards our own AS. */
@@ -79,9 +81,11 @@ export function exportRoute(
 }
 
 function exportedNextHop(path: Path, family: Family, context: ExportContext): NextHop | undefined {
+  const { ownAddresses, extendedNextHop } = context;
   const learned = path.source === undefined ? undefined : path.route.nextHop?.address;
-  if (learned !== undefined && keepsNextHop(learned, context)) return { address: learned };
-  const own = context.ownAddresses[family];
+  const understood = learned !== undefined && (extendedNextHop || familyOf(learned) === family);
+  if (understood && keepsNextHop(learned, context)) return { address: learned };
+  const own = ownAddresses[family] ?? (extendedNextHop && family === 4 ? ownAddresses[6] : undefined);
   return own === undefined ? undefined : { address: own };
 }
 

@@ -22,6 +22,7 @@ const context: ExportContext = {
   clusterId: undefined,
   nextHopMode: 'auto',
   ownAddresses: { 4: address('10.0.0.1'), 6: address('fd00::1') },
+  extendedNextHop: false,
   sharedNetworks: [],
   leaving: false,
   policy: new ExportPolicy({

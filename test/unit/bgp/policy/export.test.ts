@@ -25,6 +25,7 @@ function towards(peer = external, fields: Partial<ExportContext> = {}): ExportCo
     clusterId: undefined,
     nextHopMode: 'auto',
     ownAddresses: { 4: address('10.0.0.9'), 6: address('fd00::9') },
+    extendedNextHop: false,
     sharedNetworks: [],
     policy: new ExportPolicy({
       prefixes: new PrefixFilter(NO_FACTS),
@@ -132,6 +133,21 @@ describe('attributes towards another AS', () => {
       exported(path(interior), towards(otherInterior, { clusterId: address('1.1.1.1'), sharedNetworks: [] }))!
         .nextHop,
     ).toBe('10.0.0.3');
+  });
+
+  it('gives IPv4 prefixes an IPv6 next hop only where the peer understands it and there is no other (RFC 8950)', () => {
+    const only6 = { ownAddresses: { 6: address('fd00::9') } };
+    const extended = { ...only6, extendedNextHop: true };
+    const from = path(interior, {}, address('fd00::3'));
+    const shared = { sharedNetworks: [prefix('fd00::/64')] };
+    const nextHop = (of: Path, fields: Partial<ExportContext>) =>
+      exported(of, towards(external, fields))?.nextHop;
+    expect(nextHop(own, only6)).toBeUndefined();
+    expect(nextHop(own, extended)).toBe('fd00::9');
+    expect(nextHop(own, { extendedNextHop: true })).toBe('10.0.0.9');
+    expect(nextHop(from, { ...extended, ...shared })).toBe('fd00::3');
+    expect(nextHop(from, shared)).toBe('10.0.0.9');
+    expect(nextHop(from, { ...only6, ...shared })).toBeUndefined();
   });
 
   it('marks what is about to go, and makes it the last resort inside our AS (RFC 8326 §4)', () => {
