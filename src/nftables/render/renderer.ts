@@ -16,7 +16,7 @@ import type {
   SetDelta,
   SetId,
 } from '../../calc/output.ts';
-import { familyOf } from '../../net/address.ts';
+import { type Family, familyOf } from '../../net/address.ts';
 import { commentText } from '../names.ts';
 import type { DesiredTable } from '../reconciler.ts';
 import type { ChainValue, SetValue } from '../ruleset.ts';
@@ -49,6 +49,14 @@ import { DISPATCH_SETS, calculatedSet, calculatedSetName, sourceSet } from './se
 const DIRECTIONS: readonly Direction[] = ['ingress', 'egress'];
 const FAMILIES = [4, 6] as const;
 
+/** A set of the calculation. */
+interface KnownSet {
+  readonly kind: SetDelta['kind'];
+  readonly description: string;
+  /** Members of families that are not in the table. */
+  readonly unwritten: Set<string>;
+}
+
 /** A policy or profile in one direction. */
 interface PolicyChain {
   readonly role: PolicyRole;
@@ -69,7 +77,9 @@ export class PolicyRenderer {
   private readonly endpoints = new Map<string, LocalEndpoint>();
   /** Which endpoint an interface belongs to. */
   private readonly interfaces = new Map<string, string>();
-  private readonly setKinds = new Map<SetId, SetDelta['kind']>();
+  private readonly sets = new Map<SetId, KnownSet>();
+  /** Families whose halves of sets are in the table: those that options ever named. */
+  private readonly setFamilies: Set<Family>;
   private readonly policyChains = new Users<PolicyChain>();
   private readonly tierChains = new Users<TierChain>();
   private readonly sharedSets: SharedSets;
@@ -88,6 +98,7 @@ export class PolicyRenderer {
     private readonly desired: DesiredTable,
     private readonly limits: DispatchLimits = DISPATCH_LIMITS,
   ) {
+    this.setFamilies = new Set(options.families);
     this.sharedSets = new SharedSets(desired);
     this.hosts = new HostTable(desired, (use) => this.useChainsOf(use));
     for (const { elements, ...set } of fixedSets()) {
@@ -98,9 +109,10 @@ export class PolicyRenderer {
     this.setForeignSourceChain();
   }
 
-  /** Renders again, with other options, everything that options touch; sets are not among it. */
+  /** Renders again, with other options, everything that options touch. */
   setOptions(options: RenderOptions): void {
     this.options = options;
+    this.addSetFamilies(options.families);
     for (const chain of fixedChains(options)) this.desired.setChain(chain);
     this.setForeignSourceChain();
     this.setNatChain();
@@ -178,26 +190,46 @@ export class PolicyRenderer {
     this.desired.setChain(chain);
   }
 
-  private changeSet(id: SetId, { kind, description, added, removed }: SetDelta): void {
-    this.setKinds.set(id, kind);
-    for (const family of this.options.families) {
-      const own = (members: readonly string[]): string[] =>
-        members.filter((member) => familyOf(member) === family);
-      const set = calculatedSet(kind, id, family, description);
-      this.desired.setSet(set);
-      this.desired.removeElements(set.name, own(removed));
-      this.desired.addElements(
-        set.name,
-        own(added).map((key) => ({ key })),
-      );
+  private changeSet(id: SetId, delta: SetDelta): void {
+    const { kind, description, added, removed } = delta;
+    const known = this.sets.get(id) ?? { kind, description, unwritten: new Set<string>() };
+    this.sets.set(id, known);
+    const isWritten = (member: string): boolean => this.setFamilies.has(familyOf(member));
+    for (const member of removed) if (!isWritten(member)) known.unwritten.delete(member);
+    for (const member of added) if (!isWritten(member)) known.unwritten.add(member);
+    for (const family of this.setFamilies) this.writeSet(id, family, delta);
+  }
+
+  private writeSet(id: SetId, family: Family, { kind, description, added, removed }: SetDelta): void {
+    const own = (members: readonly string[]): string[] =>
+      members.filter((member) => familyOf(member) === family);
+    const set = calculatedSet(kind, id, family, description);
+    this.desired.setSet(set);
+    this.desired.removeElements(set.name, own(removed));
+    this.desired.addElements(
+      set.name,
+      own(added).map((key) => ({ key })),
+    );
+  }
+
+  /** A family that workloads get addresses of only now: its halves of all sets must be there before its rules. */
+  private addSetFamilies(families: readonly Family[]): void {
+    for (const family of families) {
+      if (this.setFamilies.has(family)) continue;
+      this.setFamilies.add(family);
+      for (const [id, { kind, description, unwritten }] of this.sets) {
+        const added = [...unwritten];
+        this.writeSet(id, family, { kind, description, added, removed: [] });
+        for (const member of added) if (familyOf(member) === family) unwritten.delete(member);
+      }
     }
   }
 
   private removeSet(id: SetId): void {
-    const kind = this.setKinds.get(id);
+    const kind = this.sets.get(id)?.kind;
     if (kind === undefined) return;
-    this.setKinds.delete(id);
-    for (const family of this.options.families) this.desired.removeSet(calculatedSetName(kind, id, family));
+    this.sets.delete(id);
+    for (const family of this.setFamilies) this.desired.removeSet(calculatedSetName(kind, id, family));
   }
 
   private changePolicies(role: PolicyRole, changes: ReadonlyMap<string, ActivePolicy | undefined>): void {

@@ -236,6 +236,21 @@ describe('the renderer', () => {
     expect(sets.filter(({ type }) => type[0] === 'ipv4_addr').length).toBeGreaterThan(3);
   });
 
+  it('comes to the same table when a family is switched on as with it from the beginning', () => {
+    const late = new Reconciler();
+    const renderer = new PolicyRenderer({ ...DEFAULT_RENDER_OPTIONS, families: [4] }, late);
+    renderer.apply(wholeDelta());
+    renderer.setOptions(DEFAULT_RENDER_OPTIONS);
+    const early = new Reconciler();
+    new PolicyRenderer(DEFAULT_RENDER_OPTIONS, early).apply(wholeDelta());
+    const byName = (a: { name: string }, b: { name: string }): number => (a.name < b.name ? -1 : 1);
+    const [one, other] = [late, early].map((table) => {
+      const { chains, sets } = table.ruleset('margay');
+      return { chains: chains.toSorted(byName), sets: sets.toSorted(byName) };
+    });
+    expect(one).toEqual(other);
+  });
+
   it('writes the log prefix with its specifiers (LogPrefix %t %k %n %p)', () => {
     const reconciler = new Reconciler();
     const options = { ...DEFAULT_RENDER_OPTIONS, logPrefix: 'x %t %k %n %p' };
