@@ -2,6 +2,7 @@
 import * as z from 'zod';
 import { familyOf } from '../../net/address.ts';
 import { hostPrefix, isHostPrefix } from '../../net/prefix.ts';
+import { isDscp } from '../dscp.ts';
 import * as field from '../fields.ts';
 import { workloadEndpointName } from '../workload-endpoint-name.ts';
 import { type Finding, type ResourceOf, defineKind } from './definition.ts';
@@ -23,6 +24,8 @@ const qosLimits = {
   ingressMaxConnections: 'Connections to the workload.',
   egressMaxConnections: 'Connections from the workload.',
 } as const;
+
+const dscpForms = '0 to 63, or a name such as EF or AF41';
 
 const limit = () => z.int().min(0).exactOptional();
 
@@ -90,8 +93,11 @@ export const workloadEndpoint = defineKind({
             Object.entries(qosLimits).map(([name, text]) => [name, limit().describe(text)]),
           ) as Record<keyof typeof qosLimits, ReturnType<typeof limit>>),
           dscp: z
-            .union([z.int().min(0).max(63), z.string()])
-            .meta({ 'x-kubernetes-int-or-string': true })
+            .union([z.int(), z.string()])
+            .meta({ 'x-kubernetes-int-or-string': true, [field.allowedKey]: dscpForms })
+            .superRefine((value, context) => {
+              if (!isDscp(value)) field.fault(context, 'not a DSCP value', { allowed: dscpForms });
+            })
             .exactOptional()
             .describe('Differentiated-services code point, as a number or by name.'),
         })

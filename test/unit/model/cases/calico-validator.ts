@@ -282,6 +282,20 @@ export const calicoValidatorRules: readonly RuleCases[] = [
   ),
   rule(
     'WorkloadEndpoint',
+    'dscp is a code point by number or name [calico.md §1.5, RFC 2474]',
+    [0, 63, 'EF', 'AF11', 'CS1'].map((dscp) => wep({ qosControls: { dscp } })),
+    [
+      [wep({ qosControls: { dscp: 64 } }), 'spec.qosControls.dscp: not a DSCP value, found 64'],
+      [wep({ qosControls: { dscp: 'ef' } }), 'spec.qosControls.dscp: not a DSCP value'],
+      [wep({ qosControls: { dscp: true } }), 'spec.qosControls.dscp: expected a number or text, found true'],
+      [
+        wep({ qosControls: { ingressBandwidth: -1 } }),
+        'spec.qosControls.ingressBandwidth: must be at least 0',
+      ],
+    ],
+  ),
+  rule(
+    'WorkloadEndpoint',
     'gateways are of their family [validator.go validateWorkloadEndpointSpec]',
     [wep({ ipv4Gateway: '169.254.1.1', ipv6Gateway: 'fe80::1' })],
     [
