@@ -3,7 +3,7 @@
  * `nft -j -f`; and how that grows with ten times the policies. One variant ends with the first packet that the new
  * pod gets.
  *
- *   npm run bench -- policy-update [--pods N] [--policies N] [--local N] [--runs N]
+ *   npm run bench -- policy-update [--pods N] [--policies N] [--local N] [--runs N] [--scale N]
  */
 import { firstPacketTo } from './packets.ts';
 import { CLIENTS, SERVICE_PORT, pod, podAddress, podInterface, policy } from './policy-world.ts';
@@ -11,7 +11,7 @@ import { median, numberFlags, report } from './report.ts';
 import { BenchNode, benchNamespace, makeRow, nftFile, tableText } from './stage.ts';
 import { nftDelta } from './nft-peer.ts';
 
-const flags = numberFlags({ pods: 10_000, policies: 1_000, local: 100, runs: 100, 'nft-runs': 7 });
+const flags = numberFlags({ pods: 10_000, policies: 1_000, local: 100, runs: 100, 'nft-runs': 7, scale: 10 });
 
 interface Timed {
   readonly calculation: number;
@@ -98,7 +98,7 @@ async function measurePacket(): Promise<number[]> {
 const notes = `${flags.pods} pods, ${flags.policies} policies, ${flags.local} local endpoints`;
 const once = await measure(flags.policies, true);
 const packet = await measurePacket();
-const tenfold = await measure(flags.policies * 10, false);
+const tenfold = await measure(flags.policies * flags.scale, false);
 const scaling = (name: 'appears' | 'disappears' | 'policyChanges'): number =>
   median(tenfold[name]) / median(once[name]);
 

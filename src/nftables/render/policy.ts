@@ -1,7 +1,7 @@
 /** Policies and profiles as chains: one for each direction. */
 import type { ActivePolicy, CompiledRule, Direction } from '../../calc/output.ts';
 import { commentText, objectName } from '../names.ts';
-import type { ChainValue, MarkWithBits, Rule, SetValue, Statement } from '../ruleset.ts';
+import type { ChainValue, MarkWithBits, Match, Rule, SetValue, Statement } from '../ruleset.ts';
 import type { RenderOptions } from './options.ts';
 import { renderMatches } from './rule.ts';
 
@@ -33,12 +33,13 @@ export function hasPass(policy: ActivePolicy | undefined, direction: Direction):
   );
 }
 
-/** The chain of a policy in one direction. */
+/** The chain of a policy in one direction, without rules of which a match is known to be vain. */
 export function renderPolicy(
   policy: ActivePolicy,
   role: PolicyRole,
   direction: Direction,
   options: RenderOptions,
+  isVain: (match: Match) => boolean = () => false,
 ): RenderedChain {
   const name = policyChainName(role, direction, policy.id);
   const comment = commentText(policy.id);
@@ -48,7 +49,7 @@ export function renderPolicy(
   }
   const sets = new Map<string, SetValue>();
   const rules = policy[direction].flatMap((rule) => {
-    const rendered = renderMatches(rule, rule.action === 'log', options.families);
+    const rendered = renderMatches(rule, rule.action === 'log', options.families, isVain);
     for (const set of rendered.sets) sets.set(set.name, set);
     const ending = [
       { counter: null },

@@ -13,13 +13,12 @@ import type {
   EndpointTier,
   LocalEndpoint,
   NatOutgoingSets,
-  SetDelta,
-  SetId,
 } from '../../calc/output.ts';
-import { type Family, familyOf } from '../../net/address.ts';
+import { familyOf } from '../../net/address.ts';
 import { commentText } from '../names.ts';
 import type { DesiredTable } from '../reconciler.ts';
 import type { ChainValue, SetValue } from '../ruleset.ts';
+import { CalculatedSets, setsOfRule } from './calculated-sets.ts';
 import { fixedChains, fixedSets, foreignSourceChain } from './base-chains.ts';
 import {
   endpointChainName,
@@ -44,18 +43,10 @@ import {
 } from './policy.ts';
 import { DISPATCH_LIMITS, type DispatchLimits } from './port-dispatch.ts';
 import { SharedSets, Users } from './sharing.ts';
-import { DISPATCH_SETS, calculatedSet, calculatedSetName, sourceSet } from './set-names.ts';
+import { DISPATCH_SETS, sourceSet } from './set-names.ts';
 
 const DIRECTIONS: readonly Direction[] = ['ingress', 'egress'];
 const FAMILIES = [4, 6] as const;
-
-/** A set of the calculation. */
-interface KnownSet {
-  readonly kind: SetDelta['kind'];
-  readonly description: string;
-  /** Members of families that are not in the table. */
-  readonly unwritten: Set<string>;
-}
 
 /** A policy or profile in one direction. */
 interface PolicyChain {
@@ -77,9 +68,7 @@ export class PolicyRenderer {
   private readonly endpoints = new Map<string, LocalEndpoint>();
   /** Which endpoint an interface belongs to. */
   private readonly interfaces = new Map<string, string>();
-  private readonly sets = new Map<SetId, KnownSet>();
-  /** Families whose halves of sets are in the table: those that options ever named. */
-  private readonly setFamilies: Set<Family>;
+  private readonly calculatedSets: CalculatedSets;
   private readonly policyChains = new Users<PolicyChain>();
   private readonly tierChains = new Users<TierChain>();
   private readonly sharedSets: SharedSets;
@@ -98,8 +87,8 @@ export class PolicyRenderer {
     private readonly desired: DesiredTable,
     private readonly limits: DispatchLimits = DISPATCH_LIMITS,
   ) {
-    this.setFamilies = new Set(options.families);
     this.sharedSets = new SharedSets(desired);
+    this.calculatedSets = new CalculatedSets(desired, options.families);
     this.hosts = new HostTable(desired, (use) => this.useChainsOf(use));
     for (const { elements, ...set } of fixedSets()) {
       desired.setSet(set);
@@ -112,7 +101,7 @@ export class PolicyRenderer {
   /** Renders again, with other options, everything that options touch. */
   setOptions(options: RenderOptions): void {
     this.options = options;
-    this.addSetFamilies(options.families);
+    this.calculatedSets.addFamilies(options.families);
     for (const chain of fixedChains(options)) this.desired.setChain(chain);
     this.setForeignSourceChain();
     this.setNatChain();
@@ -130,8 +119,10 @@ export class PolicyRenderer {
 
   /** Takes one delta in. */
   apply(delta: CalcDelta): void {
+    const begun = new Set<string>();
     for (const [id, change] of delta.sets) {
-      if (change !== undefined) this.changeSet(id, change);
+      if (change === undefined) continue;
+      for (const chain of this.calculatedSets.change(id, change)) begun.add(chain);
     }
     if (delta.nat !== undefined) {
       this.natOutgoing = delta.nat.outgoing;
@@ -146,7 +137,11 @@ export class PolicyRenderer {
       if (endpoint !== undefined) this.setEndpoint(key, endpoint);
     }
     for (const [id, change] of delta.sets) {
-      if (change === undefined) this.removeSet(id);
+      if (change === undefined) this.calculatedSets.remove(id);
+    }
+    for (const name of begun) {
+      const chain = this.policyChains.get(name);
+      if (chain !== undefined) this.setPolicyChain(name, chain);
     }
     this.settleTiers();
   }
@@ -177,8 +172,10 @@ export class PolicyRenderer {
   }
 
   private setNatChain(): void {
-    if (this.natOutgoing === undefined) this.desired.removeChain(NAT_CHAIN);
-    else this.desired.setChain(natChain(this.natOutgoing, this.options));
+    const chain = this.natOutgoing && natChain(this.natOutgoing, this.options);
+    this.calculatedSets.use(NAT_CHAIN, chain?.rules ?? [], []);
+    if (chain === undefined) this.desired.removeChain(NAT_CHAIN);
+    else this.desired.setChain(chain);
   }
 
   private setForeignSourceChain(): void {
@@ -188,48 +185,6 @@ export class PolicyRenderer {
     const { chain, sets } = foreignSourceChain(spoofing, this.options);
     this.sharedSets.use(chain.name, sets);
     this.desired.setChain(chain);
-  }
-
-  private changeSet(id: SetId, delta: SetDelta): void {
-    const { kind, description, added, removed } = delta;
-    const known = this.sets.get(id) ?? { kind, description, unwritten: new Set<string>() };
-    this.sets.set(id, known);
-    const isWritten = (member: string): boolean => this.setFamilies.has(familyOf(member));
-    for (const member of removed) if (!isWritten(member)) known.unwritten.delete(member);
-    for (const member of added) if (!isWritten(member)) known.unwritten.add(member);
-    for (const family of this.setFamilies) this.writeSet(id, family, delta);
-  }
-
-  private writeSet(id: SetId, family: Family, { kind, description, added, removed }: SetDelta): void {
-    const own = (members: readonly string[]): string[] =>
-      members.filter((member) => familyOf(member) === family);
-    const set = calculatedSet(kind, id, family, description);
-    this.desired.setSet(set);
-    this.desired.removeElements(set.name, own(removed));
-    this.desired.addElements(
-      set.name,
-      own(added).map((key) => ({ key })),
-    );
-  }
-
-  /** A family that workloads get addresses of only now: its halves of all sets must be there before its rules. */
-  private addSetFamilies(families: readonly Family[]): void {
-    for (const family of families) {
-      if (this.setFamilies.has(family)) continue;
-      this.setFamilies.add(family);
-      for (const [id, { kind, description, unwritten }] of this.sets) {
-        const added = [...unwritten];
-        this.writeSet(id, family, { kind, description, added, removed: [] });
-        for (const member of added) if (familyOf(member) === family) unwritten.delete(member);
-      }
-    }
-  }
-
-  private removeSet(id: SetId): void {
-    const kind = this.sets.get(id)?.kind;
-    if (kind === undefined) return;
-    this.sets.delete(id);
-    for (const family of this.setFamilies) this.desired.removeSet(calculatedSetName(kind, id, family));
   }
 
   private changePolicies(role: PolicyRole, changes: ReadonlyMap<string, ActivePolicy | undefined>): void {
@@ -263,6 +218,8 @@ export class PolicyRenderer {
   private setPolicyChain(name: string, { role, direction, id }: PolicyChain): void {
     const { chain, sets } = this.renderPolicyChain(name, role, direction, id);
     this.sharedSets.use(name, sets);
+    const rules = this.policies[role].get(id)?.[direction] ?? [];
+    this.calculatedSets.use(name, chain.rules, new Set(rules.flatMap(setsOfRule)));
     this.desired.setChain(chain);
     if (role === 'profile') return;
     const before = this.footprints.get(name);
@@ -275,7 +232,7 @@ export class PolicyRenderer {
     const policy = this.policies[role].get(id);
     const reason = this.quarantined.get(id) ?? (policy === undefined ? `${role} is not known` : undefined);
     if (policy !== undefined && reason === undefined)
-      return renderPolicy(policy, role, direction, this.options);
+      return renderPolicy(policy, role, direction, this.options, this.calculatedSets.isVain);
     const rules = [failClosedRule(reason ?? '')];
     return { chain: { name, comment: commentText(id), rules }, sets: [] };
   }
@@ -409,6 +366,7 @@ export class PolicyRenderer {
     for (const name of made) this.setPolicyChain(name, this.policyChains.get(name)!);
     for (const name of gone) {
       this.sharedSets.use(name, []);
+      this.calculatedSets.use(name, [], []);
       this.footprints.delete(name);
       this.desired.removeChain(name);
     }

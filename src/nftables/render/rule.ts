@@ -29,6 +29,8 @@ type Operator = '==' | '!=';
 const ICMP_PROTOCOLS: Readonly<Record<Family, number>> = { 4: 1, 6: 58 };
 const NFPROTO: Readonly<Record<Family, number>> = { 4: 2, 6: 10 };
 const HIGHEST_PORT = 65_535;
+/** Lists of prefixes up to this length are written out instead of looked up. */
+const MOST_WRITTEN_OUT = 3;
 
 const SIDES = [
   { peer: 'source', address: 'saddr', port: 'sport' },
@@ -38,17 +40,18 @@ type Side = (typeof SIDES)[number];
 
 /**
  * What a rule matches in `families`. `disjoint` keeps alternatives from matching the same packet twice, for actions after which
- * evaluation goes on.
+ * evaluation goes on. Alternatives with a match that `isVain` are left out.
  */
 export function renderMatches(
   rule: CompiledRule,
   disjoint: boolean,
   families: readonly Family[],
+  isVain: (match: Match) => boolean = () => false,
 ): RenderedMatches {
   const sets = new Map<string, SetValue>();
-  const alternatives = familiesOf(rule, families).flatMap((family) =>
-    new RuleMatches(rule, family, disjoint, sets).alternatives(),
-  );
+  const alternatives = familiesOf(rule, families)
+    .flatMap((family) => new RuleMatches(rule, family, disjoint, sets).alternatives())
+    .filter((matches) => !matches.some(isVain));
   const used = new Set(alternatives.flat().map(({ right }) => right));
   return { alternatives, sets: [...sets.values()].filter((set) => used.has(reference(set))) };
 }
@@ -162,11 +165,11 @@ class RuleMatches {
     if (nets.length > 0) {
       const own = this.ownPrefixes(nets);
       if (own.length === 0) factors.push(NEVER);
-      else if (!isEverything(own)) factors.push(one(this.inPrefixes(side, '==', own)));
+      else if (!isEverything(own)) factors.push(this.inPrefixes(side, own));
     }
     const excluded = this.ownPrefixes(notNets);
     if (isEverything(excluded)) factors.push(NEVER);
-    else if (excluded.length > 0) factors.push(one(this.inPrefixes(side, '!=', excluded)));
+    else if (excluded.length > 0) factors.push([this.outsidePrefixes(side, excluded)]);
     return factors;
   }
 
@@ -183,11 +186,19 @@ class RuleMatches {
     return { payload: { protocol: this.family === 4 ? 'ip' : 'ip6', field: side.address } };
   }
 
-  private inPrefixes(side: Side, op: Operator, prefixes: readonly Prefix[]): Match {
+  /** A few prefixes are a rule each: sets are dear to the kernel when there are thousands. */
+  private inPrefixes(side: Side, prefixes: readonly Prefix[]): Factor {
     const left = this.address(side);
-    return prefixes.length === 1
-      ? { op, left, right: prefixValue(prefixes[0]!) }
-      : { op, left, right: this.use(prefixListSet(prefixes, this.family!)) };
+    return prefixes.length <= MOST_WRITTEN_OUT
+      ? prefixes.map((prefix) => [{ op: '==', left, right: prefixValue(prefix) }])
+      : one({ op: '==', left, right: this.use(prefixListSet(prefixes, this.family!)) });
+  }
+
+  private outsidePrefixes(side: Side, prefixes: readonly Prefix[]): Conjunction {
+    const left = this.address(side);
+    return prefixes.length <= MOST_WRITTEN_OUT
+      ? prefixes.map((prefix) => ({ op: '!=', left, right: prefixValue(prefix) }))
+      : [{ op: '!=', left, right: this.use(prefixListSet(prefixes, this.family!)) }];
   }
 
   private calculatedSetFactors(side: Side): Factor[] {

@@ -13,6 +13,7 @@ import {
   WEB_SET,
   delta,
   endpoint,
+  peer,
   policy,
   profile,
   rule,
@@ -249,6 +250,31 @@ describe('the renderer', () => {
       return { chains: chains.toSorted(byName), sets: sets.toSorted(byName) };
     });
     expect(one).toEqual(other);
+  });
+
+  it('leaves out what a set without members can never match, until the first one comes', () => {
+    const { renderer, ruleset } = start();
+    const asking = policy('a', {
+      ingress: [rule({ source: peer({ sets: ['s'] }) }), rule({ source: peer({ notSets: ['s'] }) })],
+    });
+    const tiers = [{ name: 'default', defaultAction: 'deny', ingress: [asking.id], egress: [] }] as const;
+    const rules = (): number => chain(ruleset(), `pi-${asking.id}`)!.rules.length;
+    const members = (added: string[]) => delta({ sets: { s: { ...WEB_SET, added } } });
+    const sets = (): string[] =>
+      ruleset().sets.flatMap(({ name, elements }) =>
+        name.startsWith('addresses') ? `${name.slice(0, 10)} ${elements.length}` : [],
+      );
+    renderer.apply(delta({ sets: { s: { ...WEB_SET, added: [] } } }));
+    expect(sets()).toEqual([]);
+    renderer.apply(delta({ policies: [asking], endpoints: [endpoint('x', { tiers })] }));
+    expect([rules(), ...sets()]).toEqual([2, 'addresses4 0', 'addresses6 0']);
+    renderer.apply(members(['10.0.0.1/32']));
+    expect([rules(), ...sets()]).toEqual([3, 'addresses4 1', 'addresses6 0']);
+    renderer.apply(members(['fd00::1/128']));
+    expect([rules(), ...sets()]).toEqual([4, 'addresses4 1', 'addresses6 1']);
+    renderer.apply(delta({ gone: { policies: [asking.id], endpoints: [endpoint('x').key] } }));
+    renderer.apply({ ...delta({}), sets: new Map([['s', undefined]]) });
+    expect(sets()).toEqual([]);
   });
 
   it('writes the log prefix with its specifiers (LogPrefix %t %k %n %p)', () => {
