@@ -181,11 +181,10 @@ export function endpointResource(workload: WorkloadPlan): Resource {
         serviceAccountProfileName(namespace, serviceAccount),
       ],
       interfaceName: workload.hostInterface,
-      ports: workload.ports.map(({ name, port, protocol }) => ({
-        ...(name === undefined ? {} : { name }),
-        port,
-        protocol,
-      })),
+      // A port without a name is served, but nothing that a policy could speak of.
+      ports: workload.ports.flatMap(({ name, port, protocol }) =>
+        name === undefined ? [] : [{ name, port, protocol }],
+      ),
     },
   };
 }
