@@ -42,7 +42,11 @@ export function speakerConfig(plan: RoutingPlan, settings: SpeakerSettings): Spe
     advertisements: plan.advertisements,
     filters: plan.filters,
     kernel: { protocol: settings.protocol, table: TABLE_MAIN, metric: plan.routePriority },
-    gracefulRestart: { ...DEFAULT_GRACEFUL_RESTART, enabled: settings.gracefulRestart },
+    gracefulRestart: {
+      ...DEFAULT_GRACEFUL_RESTART,
+      ...(plan.options.deferralTime === undefined ? {} : { deferralTime: plan.options.deferralTime }),
+      enabled: settings.gracefulRestart,
+    },
     ...(settings.drain === undefined ? {} : { drain: settings.drain }),
   };
 }

@@ -26,6 +26,8 @@ export interface PeerConfig {
   readonly reachableBy?: Address;
   /** Address families carried in the one session (design D10). */
   readonly families: readonly Family[];
+  /** Seconds between attempts to connect (RFC 4271 §8.2.2); first tries are closer together if left out. */
+  readonly connectRetryTime?: number;
   /** Wait for the peer to connect, but for one attempt at the start. */
   readonly passive: boolean;
   /** Whether we reflect to this peer as a client (RFC 4456). */
@@ -146,6 +148,7 @@ const FIELD_EFFECTS: Readonly<Record<keyof PeerConfig, ChangeEffect>> = {
   sourceAddress: 'reset',
   reachableBy: 'none',
   families: 'reset',
+  connectRetryTime: 'none',
   passive: 'none',
   reflectorClient: 'export',
   nextHopMode: 'export',

@@ -256,7 +256,8 @@ export class Neighbor {
       holdTime: peer.holdTime ?? DEFAULT_HOLD_TIME,
       keepaliveTime: peer.keepaliveTime,
       connectTimeout: CONNECT_TIMEOUT,
-      connectRetryTimes: CONNECT_RETRY_TIMES,
+      connectRetryTimes:
+        peer.connectRetryTime === undefined ? CONNECT_RETRY_TIMES : [peer.connectRetryTime * 1000],
       idleHoldTime: IDLE_HOLD_TIME,
       extendedMessages: true,
       extendedNextHop: true,

@@ -158,7 +158,7 @@ export class CalcGraph {
       }
     },
     BGPPeer: (key, resource) => {
-      this.routing.setPeer(key.name, resource?.spec);
+      this.routing.setPeer(key.name, resource);
       this.problems.report(keyText(key), 'unsupported', resource && unsupportedPeerFields(resource.spec));
       this.reportMissingFilters();
     },
@@ -167,7 +167,7 @@ export class CalcGraph {
       this.problems.report(keyText(key), 'unsupported', resource && unsupportedFilterFields(resource.spec));
       this.reportMissingFilters();
     },
-    BGPConfiguration: (key, resource) => this.routing.setConfiguration(key.name, resource?.spec),
+    BGPConfiguration: (key, resource) => this.routing.setConfiguration(key.name, resource),
     IPPool: (key, resource) => {
       this.routing.setPool(key.name, resource?.spec);
       this.natOutgoing.setPool(key.name, resource?.spec);

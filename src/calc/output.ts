@@ -2,6 +2,7 @@
  * What the calculation gives to the dataplane and to BGP: desired state of this node as small deltas. These are the
  * objects that are rendered to nftables and, later, walked by `explain`: one evaluator (design D12).
  */
+import type { SessionOptions, SpeakerOptions } from '../model/bgp-options.ts';
 import type { Address, Family } from '../net/address.ts';
 import type { Prefix } from '../net/prefix.ts';
 import type { FelixParameters } from './felix-config.ts';
@@ -202,6 +203,8 @@ export interface RoutingPlan {
   readonly filters: Readonly<Record<string, FilterPlan>>;
   /** Route metric of learned routes. */
   readonly routePriority: Readonly<Record<Family, number>>;
+  /** What BGPConfiguration sets of the speaker's own options. */
+  readonly options: SpeakerOptions;
 }
 
 /** A key of a secret; if it is `optional` and not there, there is no password. */
@@ -212,7 +215,7 @@ export interface SecretReference {
 }
 
 /** One BGP session to keep, as Calico derives it from Node and BGPPeer resources. */
-export interface PeerPlan {
+export interface PeerPlan extends SessionOptions {
   /** `Mesh_10_0_0_2`, `Global_10_0_0_9`, `Node_10_0_0_9_port_1790`: unique per node. */
   readonly name: string;
   readonly type: 'mesh' | 'global' | 'node';

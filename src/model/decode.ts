@@ -1,5 +1,6 @@
 /** Values (from JSON or YAML) into validated resources with defaults applied. */
 import * as z from 'zod';
+import { optionFaults } from './annotation-options.ts';
 import { type Fault, choice, faultsOf, shown, unknownField } from './fault-report.ts';
 import type { KindDefinition } from './kinds/definition.ts';
 import { metadataSchema } from './metadata.ts';
@@ -144,6 +145,7 @@ function decodeKind(
     spec,
     ...(status === undefined ? {} : { status }),
   };
+  faults.push(...optionFaults(definition.options, placed.annotations));
   faults.push(...(definition.check?.(resource) ?? []));
   if (origin === 'entry') faults.push(...(definition.checkEntry?.(resource) ?? []));
   return faults.length > 0 ? { faults } : { resource: resource as KnownResource };

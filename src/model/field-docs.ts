@@ -1,4 +1,5 @@
 /** What the definitions say about a field, as `kubectl explain` tells it. */
+import { annotationOf } from './annotation-options.ts';
 import { allowedKey, optionsKey } from './fields.ts';
 import { type JsonSchema, allowedText, documentSchema } from './json-schema.ts';
 import type { KindDefinition } from './kinds/definition.ts';
@@ -29,6 +30,16 @@ export interface FieldDocs {
   readonly allowed?: string;
   /** Of the object, or of the entries of the list or map. */
   readonly fields: readonly FieldSummary[];
+  /** Options that the kind takes as annotations: told with the kind itself and with its annotations. */
+  readonly options: readonly OptionSummary[];
+}
+
+export interface OptionSummary {
+  /** `bgp.margay.io/hold-time`. */
+  readonly annotation: string;
+  readonly allowed: string;
+  readonly default: string;
+  readonly description: string;
 }
 
 /** A path that leads nowhere. */
@@ -76,7 +87,18 @@ export function fieldDocs(
       required: isRequired(holder, name),
       description: descriptionOf(field),
     })),
+    options: path.length === 0 || path.join('.') === 'metadata.annotations' ? optionsOf(definition) : [],
   };
+}
+
+function optionsOf({ options: table }: KindDefinition): OptionSummary[] {
+  if (table === undefined) return [];
+  return Object.entries(table.rows).map(([name, row]) => ({
+    annotation: annotationOf(table, name),
+    allowed: row.syntax,
+    default: row.default,
+    description: row.description,
+  }));
 }
 
 function isRequired(schema: JsonSchema, name: string): boolean {
@@ -156,6 +178,18 @@ export function formatFieldDocs(docs: FieldDocs, width = 80): string {
       lines.push(
         `  ${name} <${type}>${required ? ' -required-' : ''}`,
         ...wrapped(description, 4, width),
+        '',
+      );
+    }
+  }
+  if (docs.options.length > 0) {
+    lines.push('OPTIONS (as metadata.annotations):');
+    for (const option of docs.options) {
+      lines.push(
+        `  ${option.annotation}`,
+        ...wrapped(option.description, 4, width),
+        ...wrapped(`Allowed: ${option.allowed}.`, 4, width),
+        ...wrapped(`Default: ${option.default}.`, 4, width),
         '',
       );
     }

@@ -1,5 +1,12 @@
 /** BGPConfiguration in effect: `default` for all nodes, `node.NAME` for what one node may differ in (reference §2.2). */
 import type { Family } from '../../net/address.ts';
+import { readOptions } from '../../model/annotation-options.ts';
+import {
+  type SessionOptions,
+  type SpeakerOptions,
+  sessionDefaultOptions,
+  speakerOptions,
+} from '../../model/bgp-options.ts';
 import { netPrefix, parseDuration } from '../../model/fields.ts';
 import type { RoutingPlan, SecretReference } from '../output.ts';
 import { communitySet } from './filter-plan.ts';
@@ -23,10 +30,30 @@ const defaultRoutePriority = 1024;
 
 export class BgpSettings {
   private readonly objects = new Map<string, Spec>();
+  private readonly sessionDefaults = new Map<string, SessionOptions>();
+  private readonly speaker = new Map<string, SpeakerOptions>();
 
-  setObject(name: string, spec: Spec | undefined): void {
-    if (spec === undefined) this.objects.delete(name);
-    else this.objects.set(name, spec);
+  setObject(name: string, configuration: BGPConfiguration | undefined): void {
+    if (configuration === undefined) {
+      this.objects.delete(name);
+      this.sessionDefaults.delete(name);
+      this.speaker.delete(name);
+    } else {
+      const { metadata, spec } = configuration;
+      this.objects.set(name, spec);
+      this.sessionDefaults.set(name, readOptions(sessionDefaultOptions, metadata.annotations));
+      this.speaker.set(name, readOptions(speakerOptions, metadata.annotations));
+    }
+  }
+
+  /** Options of a node's sessions that their BGPPeer does not set. */
+  sessionOptions(nodeName: string): SessionOptions {
+    return { ...this.sessionDefaults.get('default'), ...this.sessionDefaults.get(`node.${nodeName}`) };
+  }
+
+  /** Options of a node's speaker. */
+  speakerOptions(nodeName: string): SpeakerOptions {
+    return { ...this.speaker.get('default'), ...this.speaker.get(`node.${nodeName}`) };
   }
 
   get meshEnabled(): boolean {

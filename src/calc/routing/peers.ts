@@ -3,6 +3,7 @@
  * other side of peerings that name this node as peer. Both ends come to the same result from the same resources.
  */
 import { type Address, type Family, familyOf } from '../../net/address.ts';
+import { type SessionOptions, reverseOptions } from '../../model/bgp-options.ts';
 import { type BGPPeer, parsePeerAddress } from '../../model/kinds/bgp-peer.ts';
 import { matcherOfText } from '../selector-matcher.ts';
 import type { PeerPlan } from '../output.ts';
@@ -15,7 +16,8 @@ import {
 } from './bgp-settings.ts';
 import { type Router, families } from './router.ts';
 
-type PeerSpec = BGPPeer['spec'];
+/** A BGPPeer with its options. */
+export type PeerSpec = BGPPeer['spec'] & { readonly options: SessionOptions };
 
 /** Everything that peers are derived from. */
 export interface PeeringInputs {
@@ -57,7 +59,7 @@ export function planPeers(inputs: PeeringInputs): PeerPlan[] {
 }
 
 /** What a BGPPeer asks for that is not acted on; undefined if there is nothing of the kind. */
-export function unsupportedPeerFields({ localWorkloadSelector }: PeerSpec): string | undefined {
+export function unsupportedPeerFields({ localWorkloadSelector }: BGPPeer['spec']): string | undefined {
   return localWorkloadSelector === undefined ? undefined : 'not acted on: localWorkloadSelector';
 }
 
@@ -85,7 +87,8 @@ function explicitEntries(inputs: PeeringInputs): Iterable<Entry> {
     const reversed = familiesToReverse(inputs, spec);
     if (reversed.length === 0) continue;
     // A gateway is one on the way there, not on the way back.
-    const { reachableBy: _gateway, ...back } = spec;
+    const { reachableBy: _gateway, ...rest } = spec;
+    const back: PeerSpec = { ...rest, options: reverseOptions(spec.options) };
     for (const router of inputs.routers.values()) {
       if (router.name === own.name || !peersFrom(spec, router)) continue;
       for (const target of targetsAt(inputs, router, reversed)) add('node', target, back);
@@ -228,6 +231,8 @@ function planOf(
     ...(spec?.ttlSecurity ? { ttlSecurity: spec.ttlSecurity } : {}),
     allowedOwnAs: spec?.numAllowedLocalASNumbers ?? 0,
     filters: spec?.filters ?? [],
+    ...settings.sessionOptions(own.name),
+    ...spec?.options,
   };
 }
 

@@ -1,5 +1,7 @@
 /** Keeps the RoutingPlan: each part is worked out again only when what it is derived from has changed. */
 import { isDeepStrictEqual } from 'node:util';
+import { readOptions } from '../../model/annotation-options.ts';
+import { bgpPeerOptions } from '../../model/bgp-options.ts';
 import type { Prefix } from '../../net/prefix.ts';
 import type { BGPConfiguration } from '../../model/kinds/bgp-configuration.ts';
 import type { BGPFilter } from '../../model/kinds/bgp-filter.ts';
@@ -11,12 +13,19 @@ import type { PeerPlan, RoutingPlan } from '../output.ts';
 import { BgpSettings, defaultPort } from './bgp-settings.ts';
 import { type FilterPlan, filterPlan } from './filter-plan.ts';
 import { OwnRoutes } from './own-routes.ts';
-import { planPeers } from './peers.ts';
+import { type PeerSpec, planPeers } from './peers.ts';
 import { type Router, routerOf } from './router.ts';
 
 type SessionsPlan = Pick<
   RoutingPlan,
-  'node' | 'listenPort' | 'listenAddresses' | 'peers' | 'services' | 'advertisements' | 'routePriority'
+  | 'node'
+  | 'listenPort'
+  | 'listenAddresses'
+  | 'peers'
+  | 'services'
+  | 'advertisements'
+  | 'routePriority'
+  | 'options'
 >;
 
 /** Kubernetes' label for nodes that service traffic is to stay away from. */
@@ -24,7 +33,7 @@ const noServicesLabel = 'node.kubernetes.io/exclude-from-external-load-balancers
 
 export class RoutingCalculator {
   private readonly routers = new Map<string, Router>();
-  private readonly peers = new Map<string, BGPPeer['spec']>();
+  private readonly peers = new Map<string, PeerSpec>();
   private readonly pools = new Map<string, IPPool['spec']>();
   private readonly filters = new Map<string, FilterPlan>();
   private readonly settings = new BgpSettings();
@@ -47,14 +56,18 @@ export class RoutingCalculator {
     this.sessionsDirty = true;
   }
 
-  setPeer(name: string, spec: BGPPeer['spec'] | undefined): void {
-    if (spec === undefined) this.peers.delete(name);
-    else this.peers.set(name, spec);
+  setPeer(name: string, peer: BGPPeer | undefined): void {
+    if (peer === undefined) {
+      this.peers.delete(name);
+    } else {
+      const options = readOptions(bgpPeerOptions, peer.metadata.annotations);
+      this.peers.set(name, { ...peer.spec, options });
+    }
     this.sessionsDirty = true;
   }
 
-  setConfiguration(name: string, spec: BGPConfiguration['spec'] | undefined): void {
-    this.settings.setObject(name, spec);
+  setConfiguration(name: string, configuration: BGPConfiguration | undefined): void {
+    this.settings.setObject(name, configuration);
     this.sessionsDirty = true;
   }
 
@@ -111,6 +124,7 @@ export class RoutingCalculator {
       outsideWorkloads: routes.outsideWorkloads,
       pools: this.poolsDirty || before === undefined ? this.planPools() : before.pools,
       routePriority: sessions.routePriority,
+      options: sessions.options,
     };
     this.sessionsDirty = this.routesDirty = this.poolsDirty = this.filtersDirty = false;
     if (isDeepStrictEqual(plan, before)) return undefined;
@@ -125,6 +139,7 @@ export class RoutingCalculator {
       listenPort: settings.configuredPort(this.nodeName) ?? defaultPort,
       advertisements: settings.advertisements,
       routePriority: settings.routePriority,
+      options: settings.speakerOptions(this.nodeName),
     };
     if (own === undefined) {
       return { ...common, listenAddresses: [], services: settings.services(false), peers: [] };

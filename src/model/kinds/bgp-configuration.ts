@@ -1,5 +1,6 @@
 /** BGPConfiguration (projectcalico.org/v3): the object `default`, and `node.NAME` for one node. */
 import * as z from 'zod';
+import { bgpConfigurationOptions } from '../bgp-options.ts';
 import * as field from '../fields.ts';
 import { isSubdomain, nodeOfConfigurationName } from '../names.ts';
 import { type Finding, type ResourceOf, defineKind } from './definition.ts';
@@ -77,6 +78,7 @@ export const bgpConfiguration = defineKind({
   aliases: ['bgpconfig', 'bgpconfigs', 'bgpc'],
   namespaced: false,
   description: 'How nodes speak BGP: `default` for all, `node.NAME` for one.',
+  options: bgpConfigurationOptions,
   spec: () =>
     z.strictObject({
       logSeverityScreen: z

@@ -1,6 +1,7 @@
 /** BGPPeer (projectcalico.org/v3). */
 import * as z from 'zod';
 import { type Address, familyOf, parseAddress } from '../../net/address.ts';
+import { bgpPeerOptions } from '../bgp-options.ts';
 import * as field from '../fields.ts';
 import { bgpPassword } from './bgp-configuration.ts';
 import { type ResourceOf, defineKind } from './definition.ts';
@@ -36,6 +37,7 @@ export const bgpPeer = defineKind({
   aliases: ['bgpp', 'bgpps', 'bp'],
   namespaced: false,
   description: 'A BGP neighbour of one node, of selected nodes, or of all.',
+  options: bgpPeerOptions,
   spec: () =>
     field.across(
       z.strictObject({

@@ -4,6 +4,7 @@
  * command that touches one kind need not pay for all.
  */
 import type * as z from 'zod';
+import type { OptionTable } from '../annotation-options.ts';
 import type { Immutable, ObjectMeta, Resource } from '../resource.ts';
 
 /** Where a check finds fault: the path below the resource, and what is wrong with it. */
@@ -39,6 +40,8 @@ export interface KindDefinition<
   readonly status?: () => Status;
   /** What names look like, where they are not plain RFC 1123 subdomains. */
   readonly names?: { readonly valid: (name: string) => boolean; readonly allowed: string };
+  /** Options that the kind takes as annotations. */
+  readonly options?: OptionTable;
   /** Faults between fields far apart, such as the name and the spec. */
   readonly check?: (resource: Resource<Kind, Immutable<z.output<Spec>>>) => readonly Finding[];
   /** Faults that are refused from users but contained, not refused, in stored values (see convert/). */

@@ -20,11 +20,13 @@ export function put(
   name: string,
   spec: unknown,
   labels?: Readonly<Record<string, string>>,
+  annotations?: Readonly<Record<string, string>>,
 ): Change {
   const [first, second] = name.split('/');
   const metadata = {
     ...(second === undefined ? { name: first } : { namespace: first, name: second }),
     ...(labels === undefined ? {} : { labels }),
+    ...(annotations === undefined ? {} : { annotations }),
   };
   const { apiVersion } = kindDefinition(kind)!;
   const resource = decodeResource(kind, { apiVersion, kind, metadata, spec });

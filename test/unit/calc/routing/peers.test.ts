@@ -285,3 +285,34 @@ describe('the plan', () => {
     ]);
   });
 });
+
+describe("Margay's own options", () => {
+  const options = (fields: Record<string, string>): Record<string, string> =>
+    Object.fromEntries(Object.entries(fields).map(([name, value]) => [`bgp.margay.io/${name}`, value]));
+  const peer = (spec: Record<string, unknown>, fields: Record<string, string>): Change =>
+    put('BGPPeer', 'peer', spec, {}, options(fields));
+
+  it('of a BGPPeer win over those of the node, which win over those of all nodes', () => {
+    const all = put('BGPConfiguration', 'default', {}, {}, options({ 'hold-time': '30s', 'connect-retry-time': '7s' }));
+    const own = put('BGPConfiguration', 'node.one', {}, {}, options({ 'hold-time': '20s' }));
+    const special = peer({ peerIP: '172.16.0.9', asNumber: 65000 }, { 'hold-time': '9s' });
+    const peers = peersOf('one', [one, two, all, own, special]);
+    expect(peers.get('Mesh_172_16_0_2')).toMatchObject({ holdTime: 20, connectRetryTime: 7 });
+    expect(peers.get('Global_172_16_0_9')).toMatchObject({ holdTime: 9, connectRetryTime: 7 });
+    expect(peersOf('two', [one, two, all, own]).get('Mesh_172_16_0_1')).toMatchObject({ holdTime: 30 });
+  });
+
+  it('are turned round for the node at the other end', () => {
+    const spec = { node: 'one', peerSelector: "role == 'reflector'" };
+    const reflector = node('two', { ipv4Address: '172.16.0.2/24' }, { role: 'reflector' });
+    const changes = [one, reflector, noMesh, peer(spec, { passive: 'true', 'hold-time': '9s' })];
+    expect(peersOf('one', changes).get('Node_172_16_0_2')).toMatchObject({ passive: true, holdTime: 9 });
+    expect(peersOf('two', changes).get('Node_172_16_0_1')).toMatchObject({ passive: false, holdTime: 9 });
+  });
+
+  it('of the speaker come from BGPConfiguration alone', () => {
+    const all = put('BGPConfiguration', 'default', {}, {}, options({ 'deferral-time': '30s' }));
+    expect(plan('one', [one, all]).options).toEqual({ deferralTime: 30 });
+    expect(plan('one', [one]).options).toEqual({});
+  });
+});

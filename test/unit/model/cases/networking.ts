@@ -1,6 +1,8 @@
 /** Pools, BGP, nodes, endpoints, network sets, Felix. */
 import type { RuleCases } from './case.ts';
 
+const options = (annotations: Record<string, string>) => ({ name: 'a', annotations });
+
 export const networkingRules: readonly RuleCases[] = [
   {
     rule: 'network sets: nets are masked [calico.md §1.2]',
@@ -68,6 +70,48 @@ export const networkingRules: readonly RuleCases[] = [
         'spec',
         { cidr: '10.65.0.0/16', nodeSelector: 'a ==' },
         'spec.nodeSelector: selector: expected a string',
+      ],
+    ],
+  },
+  {
+    rule: 'every kind: annotations in a margay.io domain are options that the kind takes [annotation-options.ts]',
+    rows: [
+      ['BGPPeer', 'metadata', options({ 'bgp.margay.io/hold-time': '9s', 'example.org/hold-time': 'x' })],
+      ['BGPPeer', 'metadata', options({ 'bgp.margay.io/hold-time': '0', 'bgp.margay.io/passive': 'true' })],
+      [
+        'BGPPeer',
+        'metadata',
+        options({ 'bgp.margay.io/hold-time': '2s' }),
+        'metadata.annotations["bgp.margay.io/hold-time"]: not a value of this option, found "2s"; allowed: 0 (never)',
+      ],
+      [
+        'BGPPeer',
+        'metadata',
+        options({ 'bgp.margay.io/hold-tiem': '9s' }),
+        'metadata.annotations["bgp.margay.io/hold-tiem"]: unknown option (did you mean "bgp.margay.io/hold-time"?)',
+      ],
+      [
+        'BGPPeer',
+        'metadata',
+        options({ 'bgp.margay.io/deferral-time': '9s' }),
+        'metadata.annotations["bgp.margay.io/deferral-time"]: unknown option',
+      ],
+      [
+        'BGPConfiguration',
+        'metadata',
+        { ...options({ 'bgp.margay.io/deferral-time': '9s', 'bgp.margay.io/hold-time': '9s' }), name: 'default' },
+      ],
+      [
+        'BGPConfiguration',
+        'metadata',
+        { ...options({ 'bgp.margay.io/passive': 'true' }), name: 'default' },
+        'metadata.annotations["bgp.margay.io/passive"]: unknown option',
+      ],
+      [
+        'Tier',
+        'metadata',
+        options({ 'bgp.margay.io/passive': 'true' }),
+        'metadata.annotations["bgp.margay.io/passive"]: this kind has no such options',
       ],
     ],
   },

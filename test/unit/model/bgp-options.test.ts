@@ -1,0 +1,84 @@
+import { describe, expect, expectTypeOf, it } from 'vitest';
+import type { PeerConfig } from '../../../src/bgp/config.ts';
+import { type OptionTable, annotationOf } from '../../../src/model/annotation-options.ts';
+import {
+  type SessionOptions,
+  bgpConfigurationOptions,
+  bgpPeerOptions,
+  reverseOptions,
+} from '../../../src/model/bgp-options.ts';
+import { fieldDocs, formatFieldDocs } from '../../../src/model/field-docs.ts';
+import { kindOfName } from '../../../src/model/registry.ts';
+
+/** Per option: texts that are read, with what they mean, and texts that are refused. */
+const VALUES: Readonly<
+  Record<string, { readonly read: readonly (readonly [string, unknown])[]; readonly refused: readonly string[] }>
+> = {
+  holdTime: {
+    read: [
+      ['0', 0],
+      ['3s', 3],
+      ['1m30s', 90],
+    ],
+    refused: ['', '1s', '2s', '3', '3500ms', '65536s', '-9s', 'never'],
+  },
+  connectRetryTime: {
+    read: [
+      ['100ms', 0.1],
+      ['5s', 5],
+    ],
+    refused: ['99ms', '2h', '5'],
+  },
+  passive: {
+    read: [
+      ['true', true],
+      ['false', false],
+    ],
+    refused: ['yes', 'True', ''],
+  },
+  deferralTime: { read: [['10s', 10]], refused: ['0', '61m'] },
+};
+
+describe("the table of Margay's BGP options", () => {
+  const rows: OptionTable['rows'] = { ...bgpPeerOptions.rows, ...bgpConfigurationOptions.rows };
+
+  it('has values tested for every row', () => {
+    expect(Object.keys(VALUES).toSorted()).toEqual(Object.keys(rows).toSorted());
+  });
+
+  it.each(Object.keys(VALUES))('reads %s as its syntax says, and nothing else', (name) => {
+    const { parse } = rows[name]!;
+    const { read, refused } = VALUES[name]!;
+    expect(read.map(([text]) => [text, parse(text)])).toEqual(read);
+    expect(refused.filter((text) => parse(text) !== undefined)).toEqual([]);
+  });
+
+  it('says of every row what it does, by which source, and what holds without it', () => {
+    for (const row of Object.values(rows)) {
+      expect(row.description).toMatch(/\((?=[^)]*(RFC|draft|Linux))[^)]*\)\.?/);
+      expect(row.syntax).not.toBe('');
+      expect(row.default).not.toBe('');
+    }
+  });
+
+  it('becomes fields of a session and of nothing else', () => {
+    expectTypeOf<SessionOptions>().toExtend<Partial<PeerConfig>>();
+    expectTypeOf<Exclude<keyof SessionOptions, keyof PeerConfig>>().toEqualTypeOf<never>();
+  });
+
+  it('is turned round for the other end of a session', () => {
+    expect(reverseOptions({ passive: true, holdTime: 9 })).toEqual({ passive: false, holdTime: 9 });
+  });
+
+  it('is printed with the kind and with its annotations', () => {
+    for (const path of [[], ['metadata', 'annotations']]) {
+      const docs = fieldDocs(kindOfName('bgppeer')!, path);
+      if ('unknown' in docs) throw new Error('no such field');
+      const text = formatFieldDocs(docs);
+      for (const name of Object.keys(bgpPeerOptions.rows)) {
+        expect(text).toContain(`\n  ${annotationOf(bgpPeerOptions, name)}\n`);
+      }
+      expect(text).not.toContain('deferral-time');
+    }
+  });
+});
