@@ -81,13 +81,15 @@ const bgpOptions = {
 
 type AllOptions = typeof bgpOptions;
 type Scoped<Wanted extends boolean> = {
-  [Name in keyof AllOptions as 'BGPPeer' extends AllOptions[Name]['scopes'][number]
-    ? Wanted extends true
-      ? Name
-      : never
-    : Wanted extends true
-      ? never
-      : Name]: AllOptions[Name];
+  [
+    Name in keyof AllOptions as 'BGPPeer' extends AllOptions[Name]['scopes'][number]
+      ? Wanted extends true
+        ? Name
+        : never
+      : Wanted extends true
+        ? never
+        : Name
+  ]: AllOptions[Name];
 };
 
 /** Options of a session, where they are set. */

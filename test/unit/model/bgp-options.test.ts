@@ -12,7 +12,10 @@ import { kindOfName } from '../../../src/model/registry.ts';
 
 /** Per option: texts that are read, with what they mean, and texts that are refused. */
 const VALUES: Readonly<
-  Record<string, { readonly read: readonly (readonly [string, unknown])[]; readonly refused: readonly string[] }>
+  Record<
+    string,
+    { readonly read: readonly (readonly [string, unknown])[]; readonly refused: readonly string[] }
+  >
 > = {
   holdTime: {
     read: [

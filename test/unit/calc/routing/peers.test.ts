@@ -293,7 +293,13 @@ describe("Margay's own options", () => {
     put('BGPPeer', 'peer', spec, {}, options(fields));
 
   it('of a BGPPeer win over those of the node, which win over those of all nodes', () => {
-    const all = put('BGPConfiguration', 'default', {}, {}, options({ 'hold-time': '30s', 'connect-retry-time': '7s' }));
+    const all = put(
+      'BGPConfiguration',
+      'default',
+      {},
+      {},
+      options({ 'hold-time': '30s', 'connect-retry-time': '7s' }),
+    );
     const own = put('BGPConfiguration', 'node.one', {}, {}, options({ 'hold-time': '20s' }));
     const special = peer({ peerIP: '172.16.0.9', asNumber: 65000 }, { 'hold-time': '9s' });
     const peers = peersOf('one', [one, two, all, own, special]);

@@ -99,7 +99,10 @@ export const networkingRules: readonly RuleCases[] = [
       [
         'BGPConfiguration',
         'metadata',
-        { ...options({ 'bgp.margay.io/deferral-time': '9s', 'bgp.margay.io/hold-time': '9s' }), name: 'default' },
+        {
+          ...options({ 'bgp.margay.io/deferral-time': '9s', 'bgp.margay.io/hold-time': '9s' }),
+          name: 'default',
+        },
       ],
       [
         'BGPConfiguration',
