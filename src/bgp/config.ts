@@ -7,6 +7,7 @@ import type { Address, Family } from '../net/address.ts';
 import type { Prefix } from '../net/prefix.ts';
 import type { BgpFilter } from './policy/bgp-filter.ts';
 import type { PrefixAdvertisement, ServiceRange } from './policy/prefix-filter.ts';
+import type { Role } from './wire/role.ts';
 
 export type PeerType = 'mesh' | 'global' | 'node';
 
@@ -28,6 +29,8 @@ export interface PeerConfig {
   readonly families: readonly Family[];
   /** Seconds between attempts to connect (RFC 4271 §8.2.2); first tries are closer together if left out. */
   readonly connectRetryTime?: number;
+  /** Our role towards a peer in another AS (RFC 9234); `strict`: it must tell its own. */
+  readonly role?: { readonly name: Role; readonly strict: boolean };
   /** Wait for the peer to connect, but for one attempt at the start. */
   readonly passive: boolean;
   /** Whether we reflect to this peer as a client (RFC 4456). */
@@ -149,6 +152,7 @@ const FIELD_EFFECTS: Readonly<Record<keyof PeerConfig, ChangeEffect>> = {
   reachableBy: 'none',
   families: 'reset',
   connectRetryTime: 'none',
+  role: 'reset',
   passive: 'none',
   reflectorClient: 'export',
   nextHopMode: 'export',

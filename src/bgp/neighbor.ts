@@ -259,6 +259,7 @@ export class Neighbor {
       connectRetryTimes:
         peer.connectRetryTime === undefined ? CONNECT_RETRY_TIMES : [peer.connectRetryTime * 1000],
       idleHoldTime: IDLE_HOLD_TIME,
+      role: peer.role,
       extendedMessages: true,
       extendedNextHop: true,
       gracefulRestart: gracefulRestart.enabled
@@ -277,6 +278,8 @@ export class Neighbor {
     return {
       external,
       localAs: config.localAsNumber,
+      peerAs: config.asNumber,
+      role: external ? config.role?.name : undefined,
       routerId,
       clusterId,
       allowedOwnAs: config.allowedOwnAs,
@@ -291,6 +294,7 @@ export class Neighbor {
     return {
       peer: source,
       localAs: config.localAsNumber,
+      role: source.external ? config.role?.name : undefined,
       clusterId,
       nextHopMode: config.nextHopMode,
       ownAddresses: this.ownAddresses(),

@@ -29,6 +29,15 @@ const SESSION = ['BGPPeer', 'BGPConfiguration'] as const;
 
 const DURATION = 'a duration such as 5s or 1m30s';
 
+const OPPOSITE_ROLES = {
+  provider: 'customer',
+  customer: 'provider',
+  peer: 'peer',
+  rs: 'rs-client',
+  'rs-client': 'rs',
+} as const;
+const ROLES = Object.keys(OPPOSITE_ROLES) as (keyof typeof OPPOSITE_ROLES)[];
+
 /** Reads a duration in seconds within bounds. */
 function seconds(least: number, most: number): (text: string) => number | undefined {
   return (text) => {
@@ -67,6 +76,23 @@ const bgpOptions = {
     description: 'Wait for the peer to connect (RFC 4271 §8.1.1, PassiveTcpEstablishment).',
     parse: parseFlag,
     reverse: (passive) => !passive,
+  }),
+  role: row({
+    scopes: ['BGPPeer'],
+    syntax: `${ROLES.join(', ')}; with \` strict\` behind it the peer must tell its role, too`,
+    default: 'none: nothing is told, marked or refused',
+    description:
+      'The part that this node has towards a peer in another AS. It is told to the peer, and a session whose ends do ' +
+      'not agree is refused. Routes from a provider, peer or route server are marked Only to Customer and go to ' +
+      'customers alone (RFC 9234).',
+    parse(text) {
+      const [word, mode, ...more] = text.split(' ');
+      const name = ROLES.find((role) => role === word);
+      if (name === undefined || more.length > 0 || (mode !== undefined && mode !== 'strict'))
+        return undefined;
+      return { name, strict: mode === 'strict' };
+    },
+    reverse: ({ name, strict }) => ({ name: OPPOSITE_ROLES[name], strict }),
   }),
   deferralTime: row({
     scopes: ['BGPConfiguration'],

@@ -88,3 +88,49 @@ export class Frr {
     }, READY);
   }
 }
+
+export interface FrrPeerOptions {
+  /** Host number of FRR and of its neighbour in the fabric. */
+  readonly host: number;
+  readonly neighbor: number;
+  readonly asNumber: number;
+  readonly neighborAs: number;
+  /** What follows `neighbor ADDRESS` in lines of the neighbour. */
+  readonly session?: readonly string[];
+  /** The same in both address families. */
+  readonly family?: readonly string[];
+  /** More lines of `router bgp`. */
+  readonly bgp?: readonly string[];
+  /** Prefixes that it originates. */
+  readonly routes?: readonly string[];
+  /** More at the end of the file. */
+  readonly more?: string;
+}
+
+/** A configuration with one neighbour, both families in one session over IPv4. */
+export function frrConfig(options: FrrPeerOptions): string {
+  const { host, asNumber, neighborAs, session = [], family = [], bgp = [], routes = [], more = '' } = options;
+  const neighbor = `neighbor 10.99.0.${options.neighbor}`;
+  const familyLines = (version: 4 | 6): string[] => [
+    ` address-family ipv${version} unicast`,
+    `  ${neighbor} activate`,
+    ...family.map((line) => `  ${neighbor} ${line}`),
+    ...routes.filter((route) => route.includes(':') === (version === 6)).map((route) => `  network ${route}`),
+    ' exit-address-family',
+  ];
+  return [
+    'log stdout',
+    `router bgp ${asNumber}`,
+    ` bgp router-id 10.99.0.${host}`,
+    ' no bgp ebgp-requires-policy',
+    ' no bgp network import-check',
+    ...bgp.map((line) => ` ${line}`),
+    ` ${neighbor} remote-as ${neighborAs}`,
+    ` ${neighbor} timers connect 1`,
+    ...session.map((line) => ` ${neighbor} ${line}`),
+    ...familyLines(4),
+    ...familyLines(6),
+    'exit',
+    more,
+  ].join('\n');
+}

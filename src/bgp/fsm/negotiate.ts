@@ -11,11 +11,6 @@ import {
   OPEN_ROLE_MISMATCH,
   OPEN_UNACCEPTABLE_HOLD_TIME,
   OPEN_UNSUPPORTED_CAPABILITY,
-  ROLE_CUSTOMER,
-  ROLE_PEER,
-  ROLE_PROVIDER,
-  ROLE_ROUTE_SERVER,
-  ROLE_ROUTE_SERVER_CLIENT,
 } from '../wire/iana.ts';
 import type {
   AddPathMode,
@@ -26,6 +21,7 @@ import type {
 } from '../wire/message.ts';
 import { notification } from '../wire/notification.ts';
 import { BGP_VERSION } from '../wire/open.ts';
+import { COUNTERPART, ROLE_CODES } from '../wire/role.ts';
 import type { SessionConfig } from './session.ts';
 
 /** The outcome of the two OPENs of a connection. */
@@ -64,15 +60,6 @@ export interface Negotiated {
   readonly peerHostname?: string | undefined;
 }
 
-/** Which role the peer must have if we have this one (RFC 9234 §4.2). */
-const COUNTERPART: Readonly<Record<number, number>> = {
-  [ROLE_PROVIDER]: ROLE_CUSTOMER,
-  [ROLE_CUSTOMER]: ROLE_PROVIDER,
-  [ROLE_ROUTE_SERVER]: ROLE_ROUTE_SERVER_CLIENT,
-  [ROLE_ROUTE_SERVER_CLIENT]: ROLE_ROUTE_SERVER,
-  [ROLE_PEER]: ROLE_PEER,
-};
-
 type Of<Type extends Capability['type']> = Extract<Capability, { type: Type }>;
 
 /** The OPEN of this session. */
@@ -99,7 +86,10 @@ function localCapabilities(config: SessionConfig): Capability[] {
     capabilities.push({ type: 'extended-next-hop', families: [{ ...afiSafi(4), nextHopAfi: AFI_IPV6 }] });
   }
   if (config.extendedMessages) capabilities.push({ type: 'extended-message' });
-  if (role !== undefined) capabilities.push({ type: 'role', role });
+  // RFC 9234 §4.1: a role is one between two ASes.
+  if (role !== undefined && config.peerAs !== config.localAs) {
+    capabilities.push({ type: 'role', role: ROLE_CODES[role.name] });
+  }
   if (gracefulRestart !== undefined) {
     const { forwarding } = gracefulRestart;
     capabilities.push({
@@ -188,11 +178,17 @@ function refusal(config: SessionConfig, open: OpenMessage): NotificationMessage 
       encodeCapability({ type: 'multiprotocol', ...afiSafi(family) }, data);
     return refuse(OPEN_UNSUPPORTED_CAPABILITY, data.copy());
   }
-  const peerRole = find(open, 'role')?.role;
-  if (!internal && config.role !== undefined && peerRole !== undefined) {
-    if (COUNTERPART[config.role] !== peerRole) return refuse(OPEN_ROLE_MISMATCH);
+  if (!internal && config.role !== undefined && !rolesAgree(config.role, open)) {
+    return refuse(OPEN_ROLE_MISMATCH);
   }
   return undefined;
+}
+
+/** RFC 9234 §4.2: all roles that the peer tells must be the one that goes with ours; in strict mode it must tell one. */
+function rolesAgree({ name, strict }: NonNullable<SessionConfig['role']>, open: OpenMessage): boolean {
+  const told = open.capabilities.filter((capability) => capability.type === 'role');
+  if (told.length === 0) return !strict;
+  return told.every(({ role }) => role === ROLE_CODES[COUNTERPART[name]]);
 }
 
 function find<Type extends Capability['type']>(open: OpenMessage, type: Type): Of<Type> | undefined {

@@ -1,6 +1,7 @@
 /** A session as a value: configuration, state, and up to two connections (RFC 4271 §6.8). Made anew by each step. */
 import type { Address, Family } from '../../net/address.ts';
 import type { OpenMessage } from '../wire/message.ts';
+import type { Role } from '../wire/role.ts';
 import type { ConnectionId } from './event.ts';
 import type { Negotiated } from './negotiate.ts';
 
@@ -39,8 +40,8 @@ export interface SessionConfig {
   /** Offer IPv6 next hops for IPv4 prefixes (RFC 8950). */
   readonly extendedNextHop: boolean;
   readonly addPath?: { readonly send: boolean; readonly receive: boolean } | undefined;
-  /** RFC 9234 §4.1. */
-  readonly role?: number | undefined;
+  /** Our role (RFC 9234 §4); `strict`: the peer must tell its own. */
+  readonly role?: { readonly name: Role; readonly strict: boolean } | undefined;
   /** Seconds stale routes may live on after the restart time (RFC 9494); absent: not offered. */
   readonly longLivedStaleTime?: number | undefined;
   /** Told to the peer for its logs. */

@@ -6,7 +6,9 @@ import { type Address, type Family, familyOf } from '../../net/address.ts';
 import { type Prefix, prefixContains } from '../../net/prefix.ts';
 import { DEFAULT_LOCAL_PREF, type Path, type Route, type RouteTable, type Source } from '../rib/route.ts';
 import type { NextHop, PathAttributes } from '../wire/message.ts';
+import type { Role } from '../wire/role.ts';
 import type { ExportPolicy } from './export-policy.ts';
+import { markedOnExport, staysDown } from './only-to-customer.ts';
 import { type RouteEdit, editAttributes, prependAs } from './route-edit.ts';
 import { GRACEFUL_SHUTDOWN, NO_ADVERTISE, NO_EXPORT, NO_EXPORT_SUBCONFED } from './well-known.ts';
 
@@ -23,6 +25,8 @@ export interface ExportContext {
   readonly peer: Source;
   /** The AS we present to the peer. */
   readonly localAs: number;
+  /** Our role towards a peer in another AS (RFC 9234). */
+  readonly role?: Role | undefined;
   /** Present on a reflector. */
   readonly clusterId: Address | undefined;
   readonly nextHopMode: 'auto' | 'self' | 'keep';
@@ -52,6 +56,7 @@ export function mayAdvertise(path: Path, context: ExportContext): boolean {
   const { communities = [] } = route.attributes;
   if (communities.includes(NO_ADVERTISE)) return false;
   if (peer.external) {
+    if (staysDown(route.attributes, context.role)) return false;
     return !communities.includes(NO_EXPORT) && !communities.includes(NO_EXPORT_SUBCONFED);
   }
   if (source === undefined || source.external) return true;
@@ -98,7 +103,7 @@ function keepsNextHop(learned: Address, { peer, nextHopMode, sharedNetworks }: E
 function toExternal(
   { source }: Path,
   attributes: PathAttributes,
-  { localAs }: ExportContext,
+  { localAs, role }: ExportContext,
 ): PathAttributes {
   const {
     localPref: _preference,
@@ -107,7 +112,7 @@ function toExternal(
     aigp: _aigp,
     multiExitDisc,
     ...rest
-  } = attributes;
+  } = markedOnExport(attributes, role, localAs);
   const { extendedCommunities } = rest;
   return {
     ...rest,

@@ -6,7 +6,9 @@ import type { Address } from '../../net/address.ts';
 import type { Prefix } from '../../net/prefix.ts';
 import { DEFAULT_LOCAL_PREF } from '../rib/route.ts';
 import type { NextHop, PathAttributes } from '../wire/message.ts';
+import type { Role } from '../wire/role.ts';
 import type { FilterChain } from './bgp-filter.ts';
+import { isLeaked, markedOnImport } from './only-to-customer.ts';
 import { metricOfLocalPref } from './preference.ts';
 import { type RouteEdit, UNCHANGED } from './route-edit.ts';
 import { GRACEFUL_SHUTDOWN } from './well-known.ts';
@@ -14,6 +16,9 @@ import { GRACEFUL_SHUTDOWN } from './well-known.ts';
 export interface ImportContext {
   readonly external: boolean;
   readonly localAs: number;
+  readonly peerAs: number;
+  /** Our role towards a peer in another AS (RFC 9234). */
+  readonly role?: Role | undefined;
   readonly routerId: Address;
   readonly clusterId: Address | undefined;
   /** How often our own AS may stand in AS_PATH. */
@@ -28,7 +33,8 @@ export type ImportRefusal =
   | 'own AS in AS_PATH'
   | 'own identifier in ORIGINATOR_ID'
   | 'own cluster in CLUSTER_LIST'
-  | 'next hop is this node';
+  | 'next hop is this node'
+  | 'route leak';
 
 /** Why the route cannot be used, or undefined if it can. */
 export function importRefusal(
@@ -48,6 +54,7 @@ export function importRefusal(
     }
   }
   if (context.ownAddresses.includes(nextHop.address)) return 'next hop is this node';
+  if (isLeaked(attributes, context.role, context.peerAs)) return 'route leak';
   return undefined;
 }
 
@@ -58,7 +65,8 @@ export function importRefusal(
 export function importedAttributes(attributes: PathAttributes, context: ImportContext): PathAttributes {
   if (!context.external) return attributes;
   const { localPref: _preference, originatorId: _originator, clusterList: _clusters, ...rest } = attributes;
-  return rest.communities?.includes(GRACEFUL_SHUTDOWN) === true ? { ...rest, localPref: 0 } : rest;
+  const marked = markedOnImport(rest, context.role, context.peerAs);
+  return marked.communities?.includes(GRACEFUL_SHUTDOWN) === true ? { ...marked, localPref: 0 } : marked;
 }
 
 /**

@@ -16,6 +16,7 @@ const PREFIXES = ['192.0.2.0/24', '198.51.100.0/24', '2001:db8::/48'].map(prefix
 const context: ImportContext = {
   external: true,
   localAs: 64512,
+  peerAs: 65001,
   routerId: address('10.0.0.1'),
   clusterId: undefined,
   allowedOwnAs: 0,

@@ -39,6 +39,13 @@ const VALUES: Readonly<
     ],
     refused: ['yes', 'True', ''],
   },
+  role: {
+    read: [
+      ['provider', { name: 'provider', strict: false }],
+      ['rs-client strict', { name: 'rs-client', strict: true }],
+    ],
+    refused: ['', 'Provider', 'upstream', 'peer strictly', 'peer strict strict', ' peer'],
+  },
   deferralTime: { read: [['10s', 10]], refused: ['0', '61m'] },
 };
 
@@ -70,7 +77,11 @@ describe("the table of Margay's BGP options", () => {
   });
 
   it('is turned round for the other end of a session', () => {
-    expect(reverseOptions({ passive: true, holdTime: 9 })).toEqual({ passive: false, holdTime: 9 });
+    expect(reverseOptions({ passive: true, holdTime: 9, role: { name: 'rs', strict: true } })).toEqual({
+      passive: false,
+      holdTime: 9,
+      role: { name: 'rs-client', strict: true },
+    });
   });
 
   it('is printed with the kind and with its annotations', () => {

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { address } from '../../../../src/net/address.ts';
-import { type Negotiated, negotiate } from '../../../../src/bgp/fsm/negotiate.ts';
+import { type Negotiated, localOpen, negotiate } from '../../../../src/bgp/fsm/negotiate.ts';
 import type { SessionConfig } from '../../../../src/bgp/fsm/session.ts';
-import type { OpenMessage } from '../../../../src/bgp/wire/message.ts';
+import type { Capability, OpenMessage } from '../../../../src/bgp/wire/message.ts';
+import type { Role } from '../../../../src/bgp/wire/role.ts';
 import { toHex } from '../wire/bytes.ts';
 import { CONFIG, GRACEFUL, peerOpen } from './sessions.ts';
 
@@ -10,6 +11,19 @@ function agree(ours: Partial<SessionConfig>, open: OpenMessage): Negotiated {
   const result = negotiate({ ...CONFIG, ...ours }, open);
   if ('type' in result) throw new Error(`refused: ${result.code}/${result.subcode}`);
   return result;
+}
+
+function role(name: Role, strict = false): NonNullable<SessionConfig['role']> {
+  return { name, strict };
+}
+
+/** The OPEN of a peer in another AS. */
+function otherOpen(change: Partial<SessionConfig> = {}): OpenMessage {
+  return peerOpen({ localAs: 65001, ...change });
+}
+
+function withCapability(open: OpenMessage, capability: Capability): OpenMessage {
+  return { ...open, capabilities: [...open.capabilities, capability] };
 }
 
 describe('an OPEN is refused (RFC 4271 §6.2)', () => {
@@ -23,8 +37,22 @@ describe('an OPEN is refused (RFC 4271 §6.2)', () => {
     ['no family in common (RFC 5492 §5)', { families: [6] }, peerOpen({ families: [4] }), 7, '010400020001'],
     [
       'two providers (RFC 9234 §4.2)',
-      { peerAs: 65001, role: 0 },
-      peerOpen({ localAs: 65001, role: 0 }),
+      { peerAs: 65001, role: role('provider') },
+      otherOpen({ role: role('provider') }),
+      11,
+      '',
+    ],
+    [
+      'no role in strict mode (RFC 9234 §4.2)',
+      { peerAs: 65001, role: role('peer', true) },
+      otherOpen(),
+      11,
+      '',
+    ],
+    [
+      'two roles, of which one is right (RFC 9234 §4.2)',
+      { peerAs: 65001, role: role('customer') },
+      withCapability(otherOpen({ role: role('provider') }), { type: 'role', role: 4 }),
       11,
       '',
     ],
@@ -47,18 +75,25 @@ describe('an OPEN is accepted', () => {
   });
 
   it.each([
-    [0, 3],
-    [3, 0],
-    [1, 2],
-    [2, 1],
-    [4, 4],
-  ])('with roles that go together: %i and %i (RFC 9234 §4.2)', (role, peerRole) => {
-    const open = peerOpen({ localAs: 65001, role: peerRole });
-    expect(agree({ peerAs: 65001, role }, open).peerRole).toBe(peerRole);
+    ['provider', 'customer', 3],
+    ['customer', 'provider', 0],
+    ['rs', 'rs-client', 2],
+    ['rs-client', 'rs', 1],
+    ['peer', 'peer', 4],
+  ] as const)('with roles that go together: %s and %s (RFC 9234 §4.2)', (ours, theirs, code) => {
+    const open = otherOpen({ role: role(theirs) });
+    expect(agree({ peerAs: 65001, role: role(ours, true) }, open).peerRole).toBe(code);
+  });
+
+  it('without a role, where ours is not strict', () => {
+    expect(agree({ peerAs: 65001, role: role('peer') }, otherOpen()).peerRole).toBeUndefined();
   });
 
   it('within an AS whatever the roles', () => {
-    expect(agree({ role: 0 }, peerOpen({ role: 0 })).peerRole).toBe(0);
+    const open = withCapability(peerOpen(), { type: 'role', role: 0 });
+    expect(agree({ role: role('provider') }, open).peerRole).toBe(0);
+    const { capabilities } = localOpen({ ...CONFIG, role: role('provider') });
+    expect(capabilities.map(({ type }) => type)).not.toContain('role');
   });
 });
 

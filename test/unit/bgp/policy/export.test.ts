@@ -67,6 +67,18 @@ describe('who may be told of a path', () => {
     ],
     ['non-client to non-client', path(interior), towards(otherInterior, { clusterId }), false],
     ['internal to internal without a cluster id', path(client), towards(interior), false],
+    [
+      'Only to Customer to a provider',
+      path(interior, { onlyToCustomer: 1 }),
+      towards(external, { role: 'customer' }),
+      false,
+    ],
+    [
+      'Only to Customer to a customer',
+      path(interior, { onlyToCustomer: 1 }),
+      towards(external, { role: 'provider' }),
+      true,
+    ],
     ['NO_ADVERTISE to internal', path(external, { communities: [NO_ADVERTISE] }), towards(interior), false],
     ['NO_ADVERTISE to external', path(interior, { communities: [NO_ADVERTISE] }), towards(external), false],
     ['NO_EXPORT to internal', path(external, { communities: [NO_EXPORT] }), towards(interior), true],

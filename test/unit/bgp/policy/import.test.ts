@@ -6,6 +6,7 @@ import { attributes } from '../rib/make.ts';
 const context: ImportContext = {
   external: true,
   localAs: 64512,
+  peerAs: 65001,
   routerId: address('10.0.0.9'),
   clusterId: address('1.0.0.1'),
   allowedOwnAs: 0,
@@ -48,6 +49,12 @@ describe('usability of received routes', () => {
     ],
   ] as const)('%s', (_, received, where, expected) => {
     expect(importRefusal(received, nextHop, where)).toBe(expected);
+  });
+
+  it('refuses what a customer leaks, and marks what a provider tells (RFC 9234 §5)', () => {
+    const marked = attributes({ onlyToCustomer: 65009 });
+    expect(importRefusal(marked, nextHop, { ...context, role: 'provider' })).toBe('route leak');
+    expect(importedAttributes(attributes(), { ...context, role: 'customer' }).onlyToCustomer).toBe(65001);
   });
 
   it('refuses a next hop that is ourselves, of either family (RFC 4271 §5.1.3)', () => {
