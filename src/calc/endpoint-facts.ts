@@ -1,7 +1,8 @@
 /** What endpoints and network sets say to the calculation: labels, addresses, ports. */
-import { type Address } from '../net/address.ts';
+import { type Address, parseAddress } from '../net/address.ts';
 import { type Prefix, hostPrefix, isHostPrefix, prefixAddress } from '../net/prefix.ts';
-import { type Net, netPrefix, protocolNumber } from '../model/fields.ts';
+import { type Net, netPrefix, protocolNumber, protocolNumbers } from '../model/fields.ts';
+import type { KubernetesEndpointSlice } from '../model/kinds/kubernetes-endpoint-slice.ts';
 import type { HostEndpoint } from '../model/kinds/host-endpoint.ts';
 import type { NetworkSet } from '../model/kinds/network-set.ts';
 import type { WorkloadEndpoint } from '../model/kinds/workload-endpoint.ts';
@@ -9,6 +10,7 @@ import { namespaceLabel, orchestratorLabel, serviceAccountLabel } from '../model
 import type { Labels } from './label-index.ts';
 import type { Contribution, NamedPort } from './member-set.ts';
 import type { LocalEndpoint } from './output.ts';
+import { servicePort, type ServiceName } from './set-definition.ts';
 
 /** A label value in Kubernetes has at most 63 characters; Calico leaves out the account when it is as long. */
 const accountNameLimit = 63;
@@ -72,4 +74,39 @@ export function prefixesOf(nets: readonly Net[] | undefined): Prefix[] {
 /** What people call the workload: `namespace/pod`, or what its orchestrator calls it. */
 export function workloadName({ metadata, spec }: WorkloadEndpoint): string {
   return `${metadata.namespace ?? ''}/${spec.pod ?? spec.workload ?? spec.containerID ?? metadata.name}`;
+}
+
+/** The label by which Kubernetes says which Service a slice belongs to. */
+const serviceNameLabel = 'kubernetes.io/service-name';
+
+/** As Kubernetes writes them. */
+const slicePortProtocols: ReadonlyMap<string, number> = new Map(
+  (['TCP', 'UDP', 'SCTP'] as const).map((name) => [name, protocolNumbers[name]]),
+);
+
+/** The service that an EndpointSlice belongs to, if any. */
+export function serviceOfSlice({ metadata }: KubernetesEndpointSlice): ServiceName | undefined {
+  const name = metadata.labels?.[serviceNameLabel];
+  return name === undefined || metadata.namespace === undefined
+    ? undefined
+    : { namespace: metadata.namespace, name };
+}
+
+/**
+ * What an EndpointSlice brings into the sets of its service: every endpoint, ready or not, because a rule is about who
+ * belongs to the service. A port without a number means nothing here.
+ */
+export function sliceContribution({ spec }: KubernetesEndpointSlice): Contribution {
+  const addresses = spec.endpoints
+    .flatMap((endpoint) => endpoint.addresses)
+    .flatMap((text) => parseAddress(text) ?? []);
+  return {
+    prefixes: [...new Set(addresses.map(hostPrefix))],
+    ports: (spec.ports ?? []).flatMap(({ protocol = 'TCP', port }) => {
+      const number = slicePortProtocols.get(protocol);
+      return port === undefined || number === undefined
+        ? []
+        : [{ name: servicePort, protocol: number, port }];
+    }),
+  };
 }

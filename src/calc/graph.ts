@@ -3,7 +3,8 @@
  *
  *   Profile, Namespace ──labels───┐
  *   WorkloadEndpoint ─────────────┼──► label index (all endpoints, network sets) ──► SetRegistry ──► sets
- *   NetworkSet, GlobalNetworkSet ─┘        ▲
+ *   NetworkSet, GlobalNetworkSet ─┤        ▲
+ *   EndpointSlice (by service) ───┘        │
  *                                          │ selectors of the rules in use
  *   Profile, Namespace ──labels, rules──┐  │
  *   WorkloadEndpoint of this node ──────┼──┴─► label index (local endpoints) ──► PolicyResolver ──► policies,
@@ -32,6 +33,8 @@ import {
   hostContribution,
   networkSetLabels,
   prefixesOf,
+  serviceOfSlice,
+  sliceContribution,
   spoofedSources,
   workloadName,
 } from './endpoint-facts.ts';
@@ -45,6 +48,7 @@ import { type ProfileSource, ProfileSources, type ProvidedProfile } from './prof
 import { unsupportedFilterFields } from './routing/filter-plan.ts';
 import { unsupportedPeerFields } from './routing/peers.ts';
 import { RoutingCalculator } from './routing/plan.ts';
+import { sliceLabels } from './set-definition.ts';
 import { SetRegistry } from './set-registry.ts';
 
 export interface CalcGraphOptions {
@@ -125,6 +129,11 @@ export class CalcGraph {
       this.updateNetworkSet(key, resource, parents);
     },
     GlobalNetworkSet: (key, resource) => this.updateNetworkSet(key, resource, []),
+    KubernetesEndpointSlice: (key, resource) => {
+      const service = resource && serviceOfSlice(resource);
+      if (service === undefined) this.sets.deleteSlice(keyText(key));
+      else this.sets.setSlice(keyText(key), sliceLabels(service), sliceContribution(resource!));
+    },
     NetworkPolicy: (key, resource) => this.updatePolicy(key, resource),
     GlobalNetworkPolicy: (key, resource) => this.updatePolicy(key, resource),
     KubernetesNetworkPolicy: (key, resource) =>

@@ -11,7 +11,7 @@ import type { EntityRule } from '../model/entity-rule.ts';
 import type { Rule } from '../model/rule.ts';
 import { everything, type Selector } from '../model/selector/selector.ts';
 import type { CompiledPeer, CompiledRule, Direction, IcmpMatch, PortRange, RuleAction } from './output.ts';
-import { addressSet, namedPortSet } from './set-definition.ts';
+import { addressSet, namedPortSet, serviceAddressSet, servicePortSet } from './set-definition.ts';
 import type { SetDefinition } from './set-registry.ts';
 
 /** What is compiled together with its surroundings. */
@@ -92,8 +92,8 @@ function compileRule(
       ...(rule.notProtocol === undefined ? {} : { notProtocol: protocolNumber(rule.notProtocol) }),
       ...(icmp === undefined ? {} : { icmp }),
       ...(notIcmp === undefined ? {} : { notIcmp }),
-      source: compilePeer(rule.source, protocol, namespace, sets),
-      destination: compilePeer(rule.destination, protocol, namespace, sets),
+      source: compilePeer('source', rule.source, protocol, namespace, sets),
+      destination: compilePeer('destination', rule.destination, protocol, namespace, sets),
     },
     sets,
   };
@@ -110,15 +110,13 @@ function familyOfRule({ ipVersion, source, destination }: Rule): Family | undefi
 }
 
 function compilePeer(
+  side: 'source' | 'destination',
   entity: EntityRule | undefined,
   protocol: number | undefined,
   namespace: string | undefined,
   sets: SetDefinition[],
 ): CompiledPeer {
   if (entity === undefined) return anyPeer;
-  if (entity.services !== undefined) {
-    throw unsupported('services', 'EndpointSlices are not read from the datastore');
-  }
   const { selector, notSelector } = entitySelectors(entity, namespace);
   const ports = splitPorts(entity.ports);
   const notPorts = splitPorts(entity.notPorts);
@@ -126,6 +124,8 @@ function compilePeer(
     sets.push(definition);
     return definition.id;
   };
+  const service = entity.services && use(serviceSet(side, entity.services, namespace));
+  if (service !== undefined && side === 'destination') return { ...anyPeer, namedPortSets: [service] };
   // A negated named port too is looked up among what the selector selects: nothing else reaches that match.
   const named = (names: readonly string[]): string[] =>
     names.map((name) => use(namedPortSet(selector ?? everything, { name, protocol })));
@@ -136,13 +136,24 @@ function compilePeer(
   return {
     nets: (entity.nets ?? []).map(netPrefix),
     notNets: (entity.notNets ?? []).map(netPrefix),
-    sets: coveredByPorts ? [] : addressSets(selector),
+    sets: [...(service === undefined ? [] : [service]), ...(coveredByPorts ? [] : addressSets(selector))],
     notSets: addressSets(notSelector),
     ports: ports.ranges,
     namedPortSets: named(ports.names),
     notPorts: notPorts.ranges,
     notNamedPortSets: named(notPorts.names),
   };
+}
+
+/** A service as destination means its endpoints at its ports, as source its endpoints whatever the port. */
+function serviceSet(
+  side: 'source' | 'destination',
+  { name, namespace }: NonNullable<EntityRule['services']>,
+  home: string | undefined,
+): SetDefinition {
+  const space = namespace ?? home;
+  if (space === undefined) throw unsupported('services', 'the namespace of the service is missing');
+  return (side === 'source' ? serviceAddressSet : servicePortSet)({ namespace: space, name });
 }
 
 function splitPorts(ports: EntityRule['ports']): { ranges: PortRange[]; names: string[] } {

@@ -10,10 +10,15 @@ import type { SetDelta, SetId } from './output.ts';
 /** A set as a rule asks for it. */
 export interface SetDefinition extends SetMeaning {
   readonly id: SetId;
+  /** What fills it: endpoints and network sets, which selectors select, or the EndpointSlices of services. */
+  readonly from: ItemKind;
   readonly matcher: Matcher;
 }
 
+export type ItemKind = 'labelled' | 'slices';
+
 interface RegisteredSet {
+  readonly from: ItemKind;
   readonly members: MemberSet;
   references: number;
 }
@@ -21,40 +26,66 @@ interface RegisteredSet {
 export class SetRegistry {
   private readonly sets = new Map<SetId, RegisteredSet>();
   private readonly contributions = new Map<string, Contribution>();
-  private readonly index: LabelIndex;
+  private readonly indexes: Readonly<Record<ItemKind, LabelIndex>>;
   private readonly changed = new Set<SetId>();
   private readonly unused = new Set<SetId>();
 
   constructor() {
-    this.index = new LabelIndex({
-      started: (set, item) => this.members(set)?.add(this.contributions.get(item)!),
-      stopped: (set, item) => this.members(set)?.remove(this.contributions.get(item)!),
-    });
+    const makeIndex = (): LabelIndex =>
+      new LabelIndex({
+        started: (set, item) => this.members(set)?.add(this.contributions.get(item)!),
+        stopped: (set, item) => this.members(set)?.remove(this.contributions.get(item)!),
+      });
+    this.indexes = { labelled: makeIndex(), slices: makeIndex() };
   }
 
   /** Adds or changes an endpoint or network set. */
   setItem(id: string, labels: Labels, parents: readonly string[], contribution: Contribution): void {
+    this.set('labelled', id, labels, parents, contribution);
+  }
+
+  /** Adds or changes an EndpointSlice. */
+  setSlice(id: string, labels: Labels, contribution: Contribution): void {
+    this.set('slices', id, labels, [], contribution);
+  }
+
+  private set(
+    kind: ItemKind,
+    id: string,
+    labels: Labels,
+    parents: readonly string[],
+    contribution: Contribution,
+  ): void {
+    const index = this.indexes[kind];
     const before = this.contributions.get(id);
     this.contributions.set(id, contribution);
     if (before !== undefined) {
       // Added before removed, so that what stays is not seen to go.
-      for (const set of this.index.selectorsOf(id)) {
+      for (const set of index.selectorsOf(id)) {
         const members = this.members(set);
         members?.add(contribution);
         members?.remove(before);
       }
     }
-    this.index.setItem(id, labels, parents);
+    index.setItem(id, labels, parents);
   }
 
   deleteItem(id: string): void {
-    this.index.deleteItem(id);
+    this.delete('labelled', id);
+  }
+
+  deleteSlice(id: string): void {
+    this.delete('slices', id);
+  }
+
+  private delete(kind: ItemKind, id: string): void {
+    this.indexes[kind].deleteItem(id);
     this.contributions.delete(id);
   }
 
   /** Sets the labels that items inherit from a profile. */
   setParent(name: string, labels: Labels | undefined): void {
-    this.index.setParent(name, labels);
+    this.indexes.labelled.setParent(name, labels);
   }
 
   /** Takes a reference to a set, which comes to exist with the first. */
@@ -65,9 +96,10 @@ export class SetRegistry {
       this.unused.delete(definition.id);
       return;
     }
-    this.sets.set(definition.id, { members: new MemberSet(definition), references: 1 });
+    const { from } = definition;
+    this.sets.set(definition.id, { from, members: new MemberSet(definition), references: 1 });
     this.changed.add(definition.id);
-    this.index.addSelector(definition.id, definition.matcher);
+    this.indexes[from].addSelector(definition.id, definition.matcher);
   }
 
   /** Gives a reference back. */
@@ -82,11 +114,11 @@ export class SetRegistry {
   flush(): Map<SetId, SetDelta | undefined> {
     const deltas = new Map<SetId, SetDelta | undefined>();
     for (const id of this.unused) {
-      const { members } = this.sets.get(id)!;
+      const { from, members } = this.sets.get(id)!;
       // Gone before its matches end, so that its members need not be taken out one by one.
       this.sets.delete(id);
       this.changed.delete(id);
-      this.index.deleteSelector(id);
+      this.indexes[from].deleteSelector(id);
       if (members.isKnown) deltas.set(id, undefined);
     }
     this.unused.clear();

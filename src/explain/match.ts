@@ -4,6 +4,7 @@
  * of the packet's family.
  */
 import type { CompiledPeer, CompiledRule, PortRange } from '../calc/output.ts';
+import { isServiceSet } from '../calc/set-definition.ts';
 import { type Address, familyOf } from '../net/address.ts';
 import { prefixContains } from '../net/prefix.ts';
 import { type Packet, icmpProtocols, portProtocols } from './packet.ts';
@@ -18,7 +19,7 @@ export type MatchField =
   | 'notProtocol'
   | 'icmp'
   | 'notICMP'
-  | `${Side}.${'nets' | 'notNets' | 'selector' | 'notSelector' | 'ports' | 'notPorts'}`;
+  | `${Side}.${'nets' | 'notNets' | 'selector' | 'notSelector' | 'services' | 'ports' | 'notPorts'}`;
 
 export type Outcome = 'hit' | 'miss' | 'unknown';
 
@@ -112,7 +113,8 @@ function* addressChecks(
   const found = state.describeAddress(address);
   for (const id of peer.sets) {
     const outcome = decided(state.holdsAddress(id, address));
-    yield { field: `${side}.selector`, outcome, wanted: state.describeSet(id), found };
+    const field = isServiceSet(id) ? (`${side}.services` as const) : (`${side}.selector` as const);
+    yield { field, outcome, wanted: state.describeSet(id), found };
   }
   for (const id of peer.notSets) {
     const outcome = decided(!state.holdsAddress(id, address));
@@ -134,7 +136,11 @@ function* portChecks(
   ] as const) {
     if (ranges.length === 0 && sets.length === 0) continue;
     const names = [...ranges.map(rangeText), ...sets.map((id) => state.describeSet(id))];
-    const facts = { field, wanted: `${negated ? 'not ' : ''}${list(names)}` };
+    const isService = sets.some(isServiceSet);
+    const facts = {
+      field: isService ? (`${side}.services` as const) : field,
+      wanted: `${negated ? 'not ' : ''}${list(names)}`,
+    };
     if (!portProtocols.has(packet.protocol)) {
       yield { ...facts, outcome: 'miss', found: `${protocolText(packet.protocol)} has no ports` };
     } else if (port === undefined) {
@@ -143,7 +149,8 @@ function* portChecks(
       const held =
         ranges.some(({ first, last }) => first <= port && port <= last) ||
         sets.some((id) => state.holdsPort(id, address, packet.protocol, port));
-      yield { ...facts, outcome: decided(held !== negated), found: String(port) };
+      const found = isService ? `${state.describeAddress(address)} port ${port}` : String(port);
+      yield { ...facts, outcome: decided(held !== negated), found };
     }
   }
 }

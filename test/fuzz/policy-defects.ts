@@ -11,7 +11,7 @@ import type {
   LocalEndpoint,
   SetDelta,
 } from '../../src/calc/output.ts';
-import type { Document } from './policy-world.ts';
+import { type Document, portPool } from './policy-world.ts';
 
 export interface Defect {
   readonly name: string;
@@ -191,6 +191,33 @@ export const defects: readonly Defect[] = [
             : [peer],
         );
       }
+    }),
+  },
+  {
+    name: 'a service means its endpoints at any port',
+    delta: sets((set) => {
+      if (!set.description.startsWith('endpoints and ports of service')) return set;
+      const any = set.added.flatMap((member) => {
+        const [host, protocol] = member.split(',');
+        return portPool.map((port) => `${host},${protocol},${port}`);
+      });
+      return { ...set, added: [...new Set(any)] };
+    }),
+  },
+  {
+    name: 'services of one name are one, whatever their namespace',
+    documents: (documents) =>
+      documents.map((one) =>
+        one.kind === 'KubernetesEndpointSlice'
+          ? { ...one, metadata: { ...one.metadata, namespace: 'n1' } }
+          : one,
+      ),
+  },
+  {
+    name: 'only ready endpoints belong to a service',
+    documents: inside(['KubernetesEndpointSlice'], (value) => {
+      const { endpoints: all } = value as { endpoints?: { conditions: { ready: boolean } }[] };
+      if (all !== undefined) value['endpoints'] = all.filter(({ conditions }) => conditions.ready);
     }),
   },
   {

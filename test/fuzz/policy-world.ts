@@ -48,6 +48,8 @@ export const strangers: readonly Place[] = [
 
 const namespaces = ['n1', 'n2', 'n3'] as const;
 const accounts = ['robot', 'human'] as const;
+const services = ['shop', 'db'] as const;
+const serviceLabel = 'kubernetes.io/service-name';
 const portNames = ['http', 'dns', 'web.1'] as const;
 export const portPool = [53, 80, 81, 443, 999, 1000, 1005, 1010, 1011, 8080, 65535] as const;
 
@@ -113,6 +115,7 @@ class WorldMaker {
       if (random.chance(0.9)) this.pod(`remote${index}`, pod, otherNode, 'cali0');
     }
     for (let index = random.integer(0, 3); index > 0; index--) this.networkSet(index);
+    for (let index = random.integer(1, 7); index > 0; index--) this.slice(index);
     for (let index = random.integer(2, 9); index > 0; index--) this.policy(index);
     return this.made;
   }
@@ -188,6 +191,28 @@ class WorldMaker {
     this.put(kind, metadata, () => ({
       nets: random.some([...this.nets(4), ...this.nets(6)], 1, 4),
     }));
+  }
+
+  /** Some endpoints of a service, pods or not; a service may have several slices and a name without any. */
+  private slice(index: number): void {
+    const { random } = this;
+    const family = random.one([4, 6] as const);
+    const labels = random.chance(0.95) ? { [serviceLabel]: random.one(services) } : {};
+    this.put(
+      'KubernetesEndpointSlice',
+      { name: `slice${index}`, namespace: random.one(['n1', 'n1', 'n2', 'n3']), labels },
+      () => ({
+        addressType: `IPv${family}`,
+        endpoints: random
+          .some([...localPods, ...remotePods, ...strangers], 3, 10)
+          .map((place) => ({ addresses: [place[family]], conditions: { ready: random.chance(0.8) } })),
+        ports: Array.from({ length: random.integer(2, 9) }, () => ({
+          name: random.one(portNames),
+          ...(random.chance(0.7) ? { protocol: random.one(['TCP', 'TCP', 'UDP', 'SCTP']) } : {}),
+          ...(random.chance(0.95) ? { port: random.one(portPool) } : {}),
+        })),
+      }),
+    );
   }
 
   private nets(family: 4 | 6): string[] {
@@ -275,19 +300,24 @@ class WorldMaker {
     return Array.from({ length: random.integer(isProfile ? 1 : 0, 4) }, () => {
       for (;;) {
         const rule = this.rule(direction, namespaced, isProfile);
-        if (this.isValid(rule)) return rule;
+        if (this.isValid(rule, direction, namespaced)) return rule;
       }
     });
   }
 
-  private isValid(rule: Fields): boolean {
-    const { apiVersion } = kindDefinition('Profile')!;
+  private isValid(rule: Fields, direction: 'ingress' | 'egress', namespaced: boolean): boolean {
+    const kind = namespaced ? 'NetworkPolicy' : 'GlobalNetworkPolicy';
+    const metadata = { name: 'x', ...(namespaced ? { namespace: 'n1' } : {}) };
     try {
-      decodeResource('Profile', { apiVersion, metadata: { name: 'x' }, spec: { ingress: [rule] } });
+      decodeResource(kind, {
+        apiVersion: kindDefinition(kind)!.apiVersion,
+        metadata,
+        spec: { [direction]: [rule] },
+      });
       return true;
     } catch (error) {
       if (!(error instanceof ValidationError)) throw error;
-      return 'services' in ((rule['destination'] ?? {}) as Fields);
+      return false;
     }
   }
 
@@ -304,6 +334,13 @@ class WorldMaker {
         ? ['Allow', 'Allow', 'Allow', 'Deny', 'Log', 'Pass']
         : ['Allow', 'Allow', 'Allow', 'Deny', 'Deny', 'Log', 'Pass'],
     );
+    if (random.chance(0.1)) {
+      return {
+        action,
+        ...(hasPorts ? protocolFields : {}),
+        ...this.service(direction, namespaced, hasPorts),
+      };
+    }
     const side = (): Fields =>
       this.side(family, protocol === undefined ? 'named' : hasPorts ? 'all' : 'none');
     return {
@@ -315,10 +352,21 @@ class WorldMaker {
       ...(isIcmp && random.chance(0.4) ? { notICMP: this.icmp(icmpVersion) } : {}),
       ...(random.chance(0.45) ? { source: side() } : {}),
       ...(random.chance(0.55) ? { destination: side() } : {}),
-      ...(namespaced && direction === 'egress' && random.chance(0.02)
-        ? { destination: { services: { name: 'shop' } } }
-        : {}),
+      ...(random.chance(0.03) ? this.service(direction, namespaced, hasPorts) : {}),
     };
+  }
+
+  /** The side of a rule that may name a service, in place of whatever it says else. */
+  private service(direction: 'ingress' | 'egress', namespaced: boolean, hasPorts: boolean): Fields {
+    const { random } = this;
+    const isOwn = namespaced && random.chance(0.5);
+    const name = {
+      name: random.one(services),
+      ...(isOwn ? {} : { namespace: random.one(['n1', 'n1', 'n2', 'n3']) }),
+    };
+    if (direction === 'egress') return { destination: { services: name } };
+    const ports = hasPorts && random.chance(0.3) ? { ports: [random.one(portPool), '1000:2000'] } : {};
+    return { source: { services: name, ...ports } };
   }
 
   private icmp(family: 4 | 6): Fields {

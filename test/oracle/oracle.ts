@@ -2,12 +2,10 @@
  * What becomes of a packet, the naive way: from resources straight to a verdict, nothing prepared and nothing shared
  * with the calculation (design D12) but the model's types, parser of selectors and numbers of protocols.
  */
+import { BlockList } from 'node:net';
 import type { EntityRule } from '../../src/model/entity-rule.ts';
 import { type Protocol, protocolNumber } from '../../src/model/fields.ts';
-import type {
-  NetworkPolicyPeer,
-  NetworkPolicyPort,
-} from '../../src/model/kinds/kubernetes-network-policy.ts';
+import type * as kubernetes from '../../src/model/kinds/kubernetes-network-policy.ts';
 import type { LabelSelector } from '../../src/model/kinds/label-selector.ts';
 import type { KnownResource } from '../../src/model/registry.ts';
 import type { Rule } from '../../src/model/rule.ts';
@@ -41,17 +39,16 @@ export class Oracle {
     private readonly resources: readonly KnownResource[],
     private readonly node: string,
   ) {
-    this.items = resources.filter(
-      (one): one is Item =>
-        one.kind === 'WorkloadEndpoint' || one.kind === 'NetworkSet' || one.kind === 'GlobalNetworkSet',
+    this.items = [...this.of('WorkloadEndpoint'), ...this.of('NetworkSet'), ...this.of('GlobalNetworkSet')];
+    // Policies before tracking or translation are for hosts.
+    const ofWorkloads = this.of('GlobalNetworkPolicy').filter(
+      ({ spec }) => spec.doNotTrack !== true && spec.preDNAT !== true,
     );
-    this.policies = resources.filter(
-      (one): one is Policy =>
-        one.kind === 'NetworkPolicy' ||
-        one.kind === 'KubernetesNetworkPolicy' ||
-        // Policies before tracking or translation are for hosts.
-        (one.kind === 'GlobalNetworkPolicy' && one.spec.doNotTrack !== true && one.spec.preDNAT !== true),
-    );
+    this.policies = [...this.of('NetworkPolicy'), ...this.of('KubernetesNetworkPolicy'), ...ofWorkloads];
+  }
+
+  private of<Kind extends KnownResource['kind']>(kind: Kind): Of<Kind>[] {
+    return this.resources.filter((one): one is Of<Kind> => one.kind === kind);
   }
 
   /** Whether the packet may leave its source and enter its destination, as far as they are workloads here. */
@@ -65,9 +62,8 @@ export class Oracle {
   }
 
   private workloadAt(address: string): Workload | undefined {
-    return this.items.find(
-      (item): item is Workload =>
-        item.kind === 'WorkloadEndpoint' && item.spec.node === this.node && holds(item, address),
+    return this.of('WorkloadEndpoint').find(
+      (workload) => workload.spec.node === this.node && holds(workload, address),
     );
   }
 
@@ -112,9 +108,8 @@ export class Oracle {
   }
 
   private tier(name: string): { readonly order: number; readonly defaultAction: string } | undefined {
-    for (const one of this.resources) {
-      if (one.kind === 'Tier' && one.metadata.name === name) return one.spec;
-    }
+    const tier = this.of('Tier').find(({ metadata }) => metadata.name === name);
+    if (tier !== undefined) return tier.spec;
     if (name === 'default') return { order: 1_000_000, defaultAction: 'Deny' };
     if (name === 'kube-admin') return { order: 1_000, defaultAction: 'Pass' };
     return name === 'kube-baseline' ? { order: 10_000_000, defaultAction: 'Pass' } : undefined;
@@ -134,30 +129,26 @@ export class Oracle {
     return (
       this.selects(selector, workload) &&
       this.selectsNamespace(namespaces, workload) &&
-      this.selectsAccount(serviceAccountSelector, workload)
+      this.selects(serviceAccountSelector, workload, 'pcsa.')
     );
   }
 
   private profileRules(name: string, direction: Direction): readonly Rule[] | undefined {
-    const written = this.resources.find((one) => one.kind === 'Profile' && one.metadata.name === name);
-    if (written?.kind === 'Profile') return written.spec[direction] ?? [];
+    const written = this.of('Profile').find(({ metadata }) => metadata.name === name);
+    if (written !== undefined) return written.spec[direction] ?? [];
     const open = name === 'projectcalico-default-allow' || this.namespaceOf(name) !== undefined;
     return open ? [{ action: 'Allow' }] : undefined;
   }
 
   /** The Namespace that a profile `kns.NAME` stands for. */
-  private namespaceOf(profile: string): KnownResource | undefined {
-    return this.resources.find((one) => one.kind === 'Namespace' && `kns.${one.metadata.name}` === profile);
+  private namespaceOf(profile: string): Of<'Namespace'> | undefined {
+    return this.of('Namespace').find(({ metadata }) => `kns.${metadata.name}` === profile);
   }
 
   private throughRules(rules: readonly Rule[], namespace: string | undefined, packet: OraclePacket): Outcome {
     for (const rule of rules) {
-      if (rule.http ?? rule.source?.services ?? rule.destination?.services) {
-        // What cannot be enforced allows nothing, and denies everything where it would have denied or passed.
-        if (rule.action === 'Deny' || rule.action === 'Pass') return 'deny';
-        continue;
-      }
-      if (rule.action === 'Log' || !this.matches(rule, namespace, packet)) continue;
+      // HTTP cannot be told, and is only ever allowed.
+      if (rule.http ?? (rule.action === 'Log' || !this.matches(rule, namespace, packet))) continue;
       return rule.action === 'Allow' ? 'allow' : rule.action === 'Deny' ? 'deny' : 'pass';
     }
     return 'none';
@@ -175,8 +166,31 @@ export class Oracle {
     if (icmp?.type !== undefined && !icmpIs(icmp, packet)) return false;
     if (notICMP?.type !== undefined && (!isIcmp(packet) || icmpIs(notICMP, packet))) return false;
     return (
+      this.isServed(source.services, namespace, packet.source) &&
+      this.isServed(destination.services, namespace, packet.destination, packet) &&
       this.sideMatches(source, namespace, packet.source, packet.sourcePort, packet.protocol) &&
       this.sideMatches(destination, namespace, packet.destination, packet.destinationPort, packet.protocol)
+    );
+  }
+
+  /** Whether an endpoint of the service, if there is one, has the address and, if given, the packet's port. */
+  private isServed(
+    service: EntityRule['services'],
+    home: string | undefined,
+    address: string,
+    packet?: OraclePacket,
+  ): boolean {
+    if (service === undefined) return true;
+    return this.of('KubernetesEndpointSlice').some(
+      ({ metadata, spec: { endpoints, ports = [] } }) =>
+        metadata.namespace === (service.namespace ?? home) &&
+        metadata.labels?.['kubernetes.io/service-name'] === service.name &&
+        endpoints.some(({ addresses }) => addresses.includes(address)) &&
+        (packet === undefined ||
+          ports.some(
+            ({ protocol = 'TCP', port }) =>
+              port === packet.destinationPort && numberOf(protocol) === packet.protocol,
+          )),
     );
   }
 
@@ -197,7 +211,7 @@ export class Oracle {
       this.selects(selector, item) &&
       this.selectsNamespace(namespaceSelector, item) &&
       (home === undefined || item.metadata.namespace === home) &&
-      this.selectsAccount(accounts, item) &&
+      this.selects(accounts, item, 'pcsa.') &&
       (names.length === 0 || names.includes(accountOf(item) ?? ''));
     const chooses = [home, selector, namespaceSelector, accounts, names[0]].some((one) => one !== undefined);
     const holders = this.items.filter((item) => holds(item, address));
@@ -216,19 +230,18 @@ export class Oracle {
 
   private kubernetesAllows(policy: KubernetesPolicy, direction: Direction, packet: OraclePacket): Outcome {
     const { ingress = [], egress = [] } = policy.spec;
+    const other = direction === 'ingress' ? packet.source : packet.destination;
     const rules =
-      direction === 'ingress'
-        ? ingress.map(({ from = [], ports = [] }) => ({ peers: from, ports, other: packet.source }))
-        : egress.map(({ to = [], ports = [] }) => ({ peers: to, ports, other: packet.destination }));
+      direction === 'ingress' ? ingress : egress.map(({ to, ...rest }) => ({ ...rest, from: to }));
     const allowed = rules.some(
-      ({ peers, ports, other }) =>
-        (peers.length === 0 || peers.some((peer) => this.isPeer(peer, policy.metadata.namespace!, other))) &&
+      ({ from = [], ports = [] }) =>
+        (from.length === 0 || from.some((peer) => this.isPeer(peer, policy.metadata.namespace!, other))) &&
         (ports.length === 0 || ports.some((port) => this.isKubernetesPort(port, packet))),
     );
     return allowed ? 'allow' : 'none';
   }
 
-  private isPeer(peer: NetworkPolicyPeer, namespace: string, address: string): boolean {
+  private isPeer(peer: kubernetes.NetworkPolicyPeer, namespace: string, address: string): boolean {
     if (peer.ipBlock !== undefined) {
       const { cidr, except = [] } = peer.ipBlock;
       return contains(cidr, address) && !except.some((net) => contains(net, address));
@@ -246,7 +259,10 @@ export class Oracle {
     );
   }
 
-  private isKubernetesPort({ protocol = 'TCP', port, endPort }: NetworkPolicyPort, packet: OraclePacket) {
+  private isKubernetesPort(
+    { protocol = 'TCP', port, endPort }: kubernetes.NetworkPolicyPort,
+    packet: OraclePacket,
+  ) {
     if (numberOf(protocol) !== packet.protocol) return false;
     if (port === undefined) return true;
     const actual = packet.destinationPort!;
@@ -256,21 +272,14 @@ export class Oracle {
     );
   }
 
-  private selects(selector: string | undefined, item: Item): boolean {
-    return (
-      selector === undefined || evaluate(parseSelector(selector), (label) => this.label(item, label), true)
-    );
+  /** Whether the labels of the thing, those under a prefix, are what the selector wants. */
+  private selects(selector: string | undefined, item: Item, prefix = '', all = true): boolean {
+    const get = (label: string) => this.label(item, prefix + label);
+    return selector === undefined || evaluate(parseSelector(selector), get, all);
   }
 
   private selectsNamespace(selector: string | undefined, item: Item): boolean {
-    if (selector === undefined) return true;
-    const lookup = (label: string) => this.label(item, `pcns.${label}`);
-    return evaluate(parseSelector(selector), lookup, item.metadata.namespace !== undefined);
-  }
-
-  private selectsAccount(selector: string | undefined, item: Item): boolean {
-    if (selector === undefined) return true;
-    return evaluate(parseSelector(selector), (label) => this.label(item, `pcsa.${label}`), true);
+    return this.selects(selector, item, 'pcns.', item.metadata.namespace !== undefined);
   }
 
   /** What the thing is labelled itself, then what its profiles give it, the first that says something. */
@@ -291,8 +300,8 @@ export class Oracle {
   }
 
   private inherited(name: string, label: string): string | undefined {
-    const profile = this.resources.find((one) => one.kind === 'Profile' && one.metadata.name === name);
-    if (profile?.kind === 'Profile') return profile.spec.labelsToApply?.[label];
+    const profile = this.of('Profile').find(({ metadata }) => metadata.name === name);
+    if (profile !== undefined) return profile.spec.labelsToApply?.[label];
     const namespace = this.namespaceOf(name);
     if (namespace === undefined || !label.startsWith('pcns.')) return undefined;
     const own = label.slice('pcns.'.length);
@@ -346,14 +355,12 @@ function holds(item: Item, address: string): boolean {
   return (nets ?? []).some((net) => contains(net, address));
 }
 
-const tierOf = (policy: Policy): string =>
-  policy.kind === 'KubernetesNetworkPolicy' ? 'default' : policy.spec.tier;
+const tierOf = ({ spec }: Policy): string => ('tier' in spec ? spec.tier : 'default');
 
 function typesOf(policy: Policy): readonly string[] {
   if (policy.kind !== 'KubernetesNetworkPolicy') return policy.spec.types;
   const { policyTypes = [], egress = [] } = policy.spec;
-  if (policyTypes.length > 0) return policyTypes;
-  return egress.length > 0 ? ['Ingress', 'Egress'] : ['Ingress'];
+  return policyTypes.length > 0 ? policyTypes : egress.length > 0 ? ['Ingress', 'Egress'] : ['Ingress'];
 }
 
 function byOrder(a: Policy, b: Policy): number {
@@ -384,17 +391,10 @@ function icmpIs(
 const familyOf = (text: string): 4 | 6 => (text.includes(':') ? 6 : 4);
 
 function contains(net: string, address: string): boolean {
-  const [base, length = familyOf(net) === 4 ? '32' : '128'] = net.split('/');
-  if (familyOf(net) !== familyOf(address)) return false;
-  return bits(base!).slice(0, Number(length)) === bits(address).slice(0, Number(length));
-}
-
-/** An address as a string of bits. IPv6 without dotted quads. */
-function bits(address: string): string {
-  const binary = (parts: string[], radix: number, width: number): string =>
-    parts.map((part) => Number.parseInt(part, radix).toString(2).padStart(width, '0')).join('');
-  if (familyOf(address) === 4) return binary(address.split('.'), 10, 8);
-  const [before, after = []] = address.split('::').map((half) => half.split(':').filter(Boolean));
-  const gap = new Array<string>(8 - before!.length - after.length).fill('0');
-  return binary([...before!, ...gap, ...after], 16, 16);
+  const family = familyOf(net);
+  if (family !== familyOf(address)) return false;
+  const [base, length = family === 4 ? '32' : '128'] = net.split('/');
+  const list = new BlockList();
+  list.addSubnet(base!, Number(length), `ipv${family}`);
+  return list.check(address, `ipv${family}`);
 }

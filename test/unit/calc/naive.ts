@@ -6,6 +6,7 @@ import type { EntityRule } from '../../../src/model/entity-rule.ts';
 import { netPrefix, parsePort, protocolNumber } from '../../../src/model/fields.ts';
 import type { GlobalNetworkPolicy } from '../../../src/model/kinds/global-network-policy.ts';
 import type { GlobalNetworkSet } from '../../../src/model/kinds/global-network-set.ts';
+import type { KubernetesEndpointSlice } from '../../../src/model/kinds/kubernetes-endpoint-slice.ts';
 import type { NetworkPolicy } from '../../../src/model/kinds/network-policy.ts';
 import type { NetworkSet } from '../../../src/model/kinds/network-set.ts';
 import type { WorkloadEndpoint } from '../../../src/model/kinds/workload-endpoint.ts';
@@ -88,6 +89,7 @@ export function calculateNaively(resources: Iterable<KnownResource>): Map<string
       };
     },
   );
+  const slices = ofKind('KubernetesEndpointSlice');
   const policies = [...ofKind('NetworkPolicy'), ...ofKind('GlobalNetworkPolicy')];
   const tiers = new Map(ofKind('Tier').map((tier) => [tier.metadata.name, tier.spec]));
   const locals = items.filter(
@@ -108,7 +110,7 @@ export function calculateNaively(resources: Iterable<KnownResource>): Map<string
               id,
               closed: false,
               rules: (policy.spec[direction] ?? []).map((rule) =>
-                expectedRule(rule, policy.metadata.namespace, items),
+                expectedRule(rule, policy.metadata.namespace, items, slices),
               ),
             } as const);
       };
@@ -140,7 +142,7 @@ export function calculateNaively(resources: Iterable<KnownResource>): Map<string
             return {
               id,
               closed: false,
-              rules: rules.map((rule) => expectedRule(rule, undefined, items)),
+              rules: rules.map((rule) => expectedRule(rule, undefined, items, slices)),
             } as const;
           }),
         },
@@ -186,13 +188,44 @@ function inNamespaces(selector: string, item: Item): boolean {
   return selects(selector, item.namespaceLabels);
 }
 
-function expectedRule(rule: Rule, namespace: string | undefined, items: readonly Item[]) {
+function expectedRule(
+  rule: Rule,
+  namespace: string | undefined,
+  items: readonly Item[],
+  slices: readonly KubernetesEndpointSlice[],
+) {
   const protocol = rule.protocol === undefined ? undefined : protocolNumber(rule.protocol);
   return {
     action: rule.action.toLowerCase(),
     source: expectedPeer(rule.source ?? {}, protocol, namespace, items),
-    destination: expectedPeer(rule.destination ?? {}, protocol, namespace, items),
+    destination: withService(
+      expectedPeer(rule.destination ?? {}, protocol, namespace, items),
+      rule.destination?.services,
+      namespace,
+      slices,
+    ),
   };
+}
+
+function withService(
+  peer: ExpectedPeer,
+  service: EntityRule['services'],
+  home: string | undefined,
+  slices: readonly KubernetesEndpointSlice[],
+): ExpectedPeer {
+  if (service === undefined) return peer;
+  const members = slices
+    .filter(({ metadata: { namespace, labels } }) => {
+      return (
+        namespace === (service.namespace ?? home) && labels?.['kubernetes.io/service-name'] === service.name
+      );
+    })
+    .flatMap(({ spec }) =>
+      spec.endpoints.flatMap(({ addresses: own }) =>
+        own.flatMap((address) => (spec.ports ?? []).map(({ port }) => `${address},6,${port}`)),
+      ),
+    );
+  return { ...peer, named: [[...new Set(members)].toSorted()] };
 }
 
 function expectedPeer(

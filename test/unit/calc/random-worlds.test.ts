@@ -65,6 +65,10 @@ const rule = fc
       ? destination && { destination }
       : { destination: { ...destination, ports: wanted, notPorts: unwanted } }),
   }));
+/** Of one of two services, by name alone or with the namespace. */
+const toService = fc
+  .tuple(one('Allow', 'Deny'), one('web', 'db'), one('n1', 'n2'))
+  .map(([action, name, namespace]) => ({ action, destination: { services: { name, namespace } } }));
 const policySpec = {
   tier: one('default', 'security', 'platform'),
   order: maybe(one(1, 2, 2.5)),
@@ -72,7 +76,7 @@ const policySpec = {
   serviceAccountSelector: maybe(accountSelector),
   types: maybe(one(['Ingress'], ['Egress'], ['Ingress', 'Egress'])),
   ingress: fc.array(rule, { maxLength: 2 }),
-  egress: fc.array(rule, { maxLength: 2 }),
+  egress: fc.array(fc.oneof({ weight: 4, arbitrary: rule }, toService), { maxLength: 2 }),
 };
 const address = fc.integer({ min: 0, max: 9 }).map((octet) => `10.0.0.${octet}/32`);
 const net = one('10.0.0.0/29', '10.0.0.4/30', '10.0.0.5', '10.0.0.0/8', 'fd00::/64', 'fd00::1');
@@ -126,6 +130,22 @@ const change: fc.Arbitrary<Change> = fc.oneof(
       .tuple(one('p0', 'q0'), sparse({ ...policySpec, namespaceSelector: maybe(namespaceSelector) }))
       .map(([name, spec]) => put('GlobalNetworkPolicy', name, spec)),
   },
+  fc
+    .tuple(namespaceName, one('s0', 's1', 's2'), maybe(one('web', 'db')), fc.uniqueArray(one(80, 443)))
+    .chain(([namespace, name, service, numbers]) =>
+      fc.uniqueArray(one('10.0.0.1', '10.0.0.2', '10.0.0.9'), { maxLength: 3 }).map((addresses) =>
+        put(
+          'KubernetesEndpointSlice',
+          `${namespace}/${name}`,
+          {
+            addressType: 'IPv4',
+            endpoints: addresses.map((own) => ({ addresses: [own] })),
+            ports: numbers.map((port) => ({ protocol: 'TCP', port })),
+          },
+          service === undefined ? {} : { 'kubernetes.io/service-name': service },
+        ),
+      ),
+    ),
   fc
     .tuple(one('security', 'platform'), one(1, 2, 2_000_000), one('Deny', 'Pass'))
     .map(([name, order, defaultAction]) => put('Tier', name, { order, defaultAction })),

@@ -117,12 +117,11 @@ describe('compileRules', () => {
   });
 
   it('leaves out an Allow or Log rule that it cannot enforce, and denies in place of others', () => {
-    const services = { services: { name: 'web', namespace: 'n1' } };
     const { rules, problems } = compileRules(
       [
         { action: 'Allow', http: { methods: ['GET'] } },
-        { action: 'Allow', destination: services },
-        { action: 'Deny', destination: services },
+        { action: 'Allow', destination: { selector: 'a =' } },
+        { action: 'Deny', destination: { selector: 'a =' } },
         { action: 'Pass', source: { selector: 'a =' } },
         { action: 'Allow', source: { nets: ['10.0.0.1' as never] } },
       ],
@@ -136,6 +135,33 @@ describe('compileRules', () => {
     expect(rules[0]!.destination).toEqual(anything);
     expect(problems).toHaveLength(4);
     expect(problems[0]).toMatch(/^ingress rule 0 never matches: http: /);
-    expect(problems[2]).toMatch(/^ingress rule 2 denies everything instead: services: /);
+    expect(problems[2]).toMatch(/^ingress rule 2 denies everything instead: /);
+  });
+
+  it('means by a service its endpoints at their ports as destination, its endpoints at any port as source', () => {
+    const own = { services: { name: 'web' } };
+    const other = { services: { name: 'web', namespace: 'n2' } };
+    const to = compileOne({ action: 'Allow', destination: own });
+    expect(to.rule.destination).toEqual({
+      ...anything,
+      namedPortSets: ['endpoints and ports of service n1/web'],
+    });
+    expect(to.sets.map(({ kind, from }) => [kind, from])).toEqual([['named-port', 'slices']]);
+    const from = compileOne({
+      action: 'Allow',
+      protocol: 'TCP',
+      source: { ...other, ports: [80] },
+    });
+    expect(from.rule.source).toEqual({
+      ...anything,
+      sets: ['endpoints of service n2/web'],
+      ports: [{ first: 80, last: 80 }],
+    });
+    expect(from.sets.map(({ kind, from: origin }) => [kind, origin])).toEqual([['addresses', 'slices']]);
+    const { problems } = compileRules([{ action: 'Allow', destination: own }], {
+      ...context,
+      namespace: undefined,
+    });
+    expect(problems).toEqual([expect.stringMatching(/^ingress rule 0 never matches: services: .*namespace/)]);
   });
 });
