@@ -4,6 +4,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { ConfigError, describeError } from '../base/errors.ts';
 import type { Family } from '../net/address.ts';
 import { runSuite } from './conformance.ts';
+import { DISTURBANCES, type Disturbance } from './conformance-disturbance.ts';
 import { formatCase, formatTotals, isConformant, suiteJson } from './conformance-report.ts';
 import { type Suite, parseSuite } from './conformance-suite.ts';
 import { printedProgress, silentProgress } from './progress.ts';
@@ -11,13 +12,16 @@ import { printedProgress, silentProgress } from './progress.ts';
 interface ConformanceFlags {
   readonly runDir: string;
   readonly family: keyof typeof FAMILIES;
-  readonly nodes: number;
+  readonly nodes?: number;
   readonly only?: RegExp;
   readonly output: 'text' | 'json';
   readonly selfTest?: boolean;
+  readonly disturb?: Disturbance;
+  readonly tableOwnership: boolean;
   readonly agentLogLevel: string;
 }
 
+const DEFAULT_NODES = 3;
 const FAMILIES = { v4: [4], v6: [6], dual: [4, 6] } as const satisfies Record<string, readonly Family[]>;
 /** Exit status of a run that says nothing about conformance: a bad file, or a lab or agent that does not work. */
 const NOT_JUDGED = 2;
@@ -28,14 +32,29 @@ export function defineConformanceCommand(command: Command, setExitCode: (code: n
     .addOption(
       new Option('--family <family>', 'families to probe').choices(Object.keys(FAMILIES)).default('dual'),
     )
-    .option('--nodes <number>', 'hosts to spread the pods over', parseNodes, 3)
+    .option(
+      '--nodes <number>',
+      'hosts to spread the pods over: 1 has every pair on one host (default: 3, or as many as the suite names)',
+      parseNodes,
+    )
     .option('--only <pattern>', 'only cases whose name this regular expression finds', parsePattern)
     .addOption(new Option('-o, --output <format>', 'output').choices(['text', 'json']).default('text'))
     .option('--self-test', 'withhold the policies: the run must fail')
+    .addOption(
+      new Option(
+        '--disturb <how>',
+        'in the middle of each step: "restart" kills every agent and starts it again, "flush" flushes the ruleset of every host',
+      ).choices(DISTURBANCES),
+    )
+    .option('--no-table-ownership', 'agents leave their table open to others, so that a flush hits it')
     .option('--agent-log-level <level>', 'log level of the agents', 'info')
     .addHelpText(
       'after',
       `
+A file is of format margay-conformance/v1, or the truth tables of Kubernetes' own network policy tests. \${ip:NAMESPACE/POD}
+and \${ip:HOST} (n1, n2, …) in any text are that address, in each family in turn; \${net4:…} is the prefix of 4 bits around
+it. Each probe is sent once: what must answer may take 900 ms, what must not is silent for 300 ms.
+
 Exit status: 0 if every probe agrees, 1 if one does not, 2 if the suite could not be judged.`,
     )
     .action(async (file: string, flags: ConformanceFlags) => {
@@ -52,9 +71,13 @@ async function conform(file: string, flags: ConformanceFlags): Promise<boolean> 
   const text = flags.output === 'text';
   const interrupted = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupted.abort());
-  const result = await runSuite(readSuite(file), {
+  const suite = readSuite(file);
+  for (const note of suite.notes) process.stderr.write(`${file}: ${note}\n`);
+  const result = await runSuite(suite, {
     families: FAMILIES[flags.family],
-    nodes: flags.nodes,
+    nodes: flags.nodes ?? Math.max(DEFAULT_NODES, ...suite.pods.map(({ node }) => node ?? 1)),
+    ...(flags.disturb === undefined ? {} : { disturbance: flags.disturb }),
+    agentOptions: flags.tableOwnership ? [] : ['--no-table-ownership'],
     ...(flags.only === undefined ? {} : { only: flags.only }),
     selfTest: flags.selfTest === true,
     signal: interrupted.signal,

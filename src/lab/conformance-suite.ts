@@ -5,10 +5,10 @@
 import * as z from 'zod';
 import { type Address, type Family, addressBytes, familyOf, formatAddress } from '../net/address.ts';
 import { maskBytes } from '../net/prefix.ts';
-import { type Fault, faultsOf } from '../model/fault-report.ts';
+import { type Fault, faultsOf, valueAt } from '../model/fault-report.ts';
 import * as field from '../model/fields.ts';
 import { once } from '../model/kinds/definition.ts';
-import { ValidationError } from '../model/problem.ts';
+import { ValidationError, formatPath } from '../model/problem.ts';
 import type { ProbeProtocol } from './responder.ts';
 import type { TopologyPort } from './topology.ts';
 
@@ -18,6 +18,8 @@ export interface Suite {
   readonly namespaces: Readonly<Record<string, Readonly<Record<string, string>>>>;
   readonly pods: readonly SuitePod[];
   readonly cases: readonly SuiteCase[];
+  /** What of the file was not understood and left out, in words. */
+  readonly notes: readonly string[];
 }
 
 export interface SuitePod {
@@ -50,6 +52,8 @@ export interface SuiteStep {
 
 /** A resource by what its document says. */
 export interface ResourceReference {
+  /** Tells two kinds of one name apart, if given. */
+  readonly apiVersion?: string;
   readonly kind: string;
   readonly namespace?: string;
   readonly name: string;
@@ -79,7 +83,10 @@ export interface ProbeSet {
 export function parseSuite(value: unknown, file: string): Suite {
   const format = isObject(value) ? value['format'] : undefined;
   const source = isObject(value) ? value['source'] : undefined;
-  if (format === 'margay-conformance/v1') return ownSuite(checked(ownFormat(), value, file), file);
+  if (format === 'margay-conformance/v1') {
+    const { known, notes } = withoutRemarks(value);
+    return { ...ownSuite(checked(ownFormat(), known, file), file), notes };
+  }
   if (typeof source === 'string' && source.startsWith('kubernetes/kubernetes test/e2e/network/netpol')) {
     return kubernetesSuite(checked(kubernetesFormat(), value, file), source);
   }
@@ -101,6 +108,27 @@ function checked<Schema extends z.ZodType>(schema: Schema, value: unknown, file:
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   throw invalid(file, faultsOf(parsed.error.issues, schema, value, []));
+}
+
+/**
+ * Authors add remarks under names of their own. What is near the name of a field is a mistake and stays, to be refused:
+ * a misspelt `probes` must not pass for a case that judges nothing.
+ */
+function withoutRemarks(value: unknown): { readonly known: unknown; readonly notes: string[] } {
+  const schema = ownFormat();
+  const parsed = schema.safeParse(value);
+  const known: unknown = structuredClone(value);
+  const notes: string[] = [];
+  for (const { at, path, suggestion } of parsed.error === undefined
+    ? []
+    : faultsOf(parsed.error.issues, schema, value, [])) {
+    const name = path.at(-1);
+    const holder = valueAt(known, path.slice(0, -1));
+    if (at !== 'key' || suggestion !== undefined || name === undefined || !isObject(holder)) continue;
+    delete holder[name];
+    notes.push(`${formatPath(path)} is no field of the format and was left out`);
+  }
+  return { known, notes };
 }
 
 function invalid(file: string, faults: readonly Fault[]): ValidationError {
@@ -194,7 +222,7 @@ const ownFormat = once(() =>
 
 type OwnFormat = z.output<ReturnType<typeof ownFormat>>;
 
-function ownSuite(document: OwnFormat, file: string): Suite {
+function ownSuite(document: OwnFormat, file: string): Omit<Suite, 'notes'> {
   const names = document.pods.map((pod) => `${pod.namespace}/${pod.name}`);
   const faults = ownFaults(document, names);
   if (faults.length > 0) throw invalid(file, faults);
@@ -214,11 +242,7 @@ function ownSuite(document: OwnFormat, file: string): Suite {
       ...(skip === undefined ? {} : { skip }),
       steps: steps.map((step) => ({
         apply: step.apply,
-        remove: step.delete.map((reference) => ({
-          kind: reference.kind,
-          name: reference.name,
-          ...(reference.namespace === undefined ? {} : { namespace: reference.namespace }),
-        })),
+        remove: step.delete,
         labels: step.labels.map((change) => ({
           kind: change.kind,
           name: change.kind === 'Pod' ? `${change.namespace}/${change.name}` : change.name,
@@ -318,6 +342,7 @@ function kubernetesSuite({ tests }: z.output<ReturnType<typeof kubernetesFormat>
   );
   return {
     name: source,
+    notes: [],
     // Kubernetes labels each namespace with its name, and the tests rely on nothing else.
     namespaces: Object.fromEntries(names.map((name) => [name.split('/')[0]!, {}])),
     pods: names.map((name) => {
@@ -384,7 +409,9 @@ function probeSet(
 function referenceOf(document: Readonly<Record<string, unknown>>): ResourceReference {
   const metadata = isObject(document['metadata']) ? document['metadata'] : {};
   const { namespace } = metadata;
+  const apiVersion = document['apiVersion'];
   return {
+    ...(typeof apiVersion === 'string' ? { apiVersion } : {}),
     kind: String(document['kind']),
     name: String(metadata['name']),
     ...(typeof namespace === 'string' ? { namespace } : {}),
@@ -393,16 +420,17 @@ function referenceOf(document: Readonly<Record<string, unknown>>): ResourceRefer
 
 // --- substitution
 
-const PLACEHOLDER = /\$\{(ip|net4):([^}]+)\}(\/32)?/g;
+const PLACEHOLDER = /\$\{(ip|net4):([^}]+)\}(\/(?:32|128))?/g;
 
-/** Whether a case names addresses of pods, so that it means another thing in each family. */
-export function dependsOnFamily({ steps }: SuiteCase): boolean {
-  return /\$\{(ip|net4):/.test(JSON.stringify(steps.map(({ apply }) => apply)));
+/** The pods whose addresses a case names: it means another thing in each family. None if it names no address. */
+export function addressedPods({ steps }: SuiteCase): string[] {
+  const changes = JSON.stringify(steps.map(({ apply, remove, labels }) => [apply, remove, labels]));
+  return [...new Set([...changes.matchAll(PLACEHOLDER)].map(([, , pod]) => pod!))];
 }
 
 /**
  * Replaces `${ip:NAMESPACE/POD}` by the pod's address of a family and `${net4:…}` by the prefix of 4 bits around it, in
- * every text of a document. `${ip:…}/32` becomes a host prefix of either family. Throws a RangeError for unknown pods.
+ * every text of a document. `${ip:…}/32` and `/128` become the host prefix of the family. Throws what `addressOf` throws.
  */
 export function substitute<T>(
   document: T,

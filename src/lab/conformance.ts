@@ -2,10 +2,10 @@
  * Runs a conformance suite in a lab of its own: writes what a step says, waits until every agent reports that
  * revision in force, then probes every pair at the same time, once, and compares. Nothing is repeated until it agrees.
  */
-import { MargayError, describeError } from '../base/errors.ts';
+import { ConfigError, MargayError, describeError } from '../base/errors.ts';
 import { type Family, familyOf } from '../net/address.ts';
 import type { Prefix } from '../net/prefix.ts';
-import { kindDefinition } from '../model/registry.ts';
+import { isKindOf, isVersionOf, kinds } from '../model/registry.ts';
 import { decodeEntry } from '../model/decode.ts';
 import { storedForm } from '../model/convert/stored-form.ts';
 import { ValidationError } from '../model/problem.ts';
@@ -16,10 +16,12 @@ import {
   type Suite,
   type SuiteCase,
   type SuiteStep,
-  dependsOnFamily,
+  addressedPods,
   substitute,
 } from './conformance-suite.ts';
+import { type Disturbance, disturb } from './conformance-disturbance.ts';
 import { type PairResult, probePairs, seen } from './connectivity.ts';
+import { SILENCE } from './probe.ts';
 import { Lab, type LabOptions } from './lab.ts';
 import { type Cell, type Matrix, agrees } from './matrix.ts';
 import { Responder } from './responder.ts';
@@ -33,6 +35,8 @@ export interface ConformanceOptions extends LabOptions {
   readonly only?: RegExp;
   /** Policies are withheld, to see that the probes notice it. */
   readonly selfTest: boolean;
+  /** What happens to every node in the middle of each step that changes something. */
+  readonly disturbance?: Disturbance;
   /** Name of the lab; its namespaces begin with `margay-` and it. */
   readonly labName: string;
   /** Ends the run before its next case; the lab is removed all the same. */
@@ -74,6 +78,11 @@ export interface SuiteResult {
   readonly cases: readonly CaseResult[];
 }
 
+/**
+ * Milliseconds that an answer may take. A machine that is busy may be slow, but a first SYN that was dropped must not
+ * be answered at its repetition, which comes after a second (RFC 6298 §2.1).
+ */
+const ANSWER = 900;
 /** Milliseconds that agents may take to bring a step into force. */
 const IN_FORCE = 10_000;
 const POOLS: Readonly<Record<Family, { cidr: Prefix; blockSize: number }>> = {
@@ -177,18 +186,31 @@ class SuiteRunner {
       return { name, outcome: 'skipped', reason: test.skip, checks: [], enforcement: [] };
     }
     const { families } = this.options;
-    // A case that names addresses is another case in each family.
-    const rounds = dependsOnFamily(test) ? families.map((family) => [family]) : [families];
     const checks: CheckResult[] = [];
     const enforcement: number[] = [];
     try {
+      const named = addressedPods(test).map((pod) => this.lab.endpoint(pod));
+      // A case that names addresses is another case in each family, and none where a pod has no address.
+      const rounds =
+        named.length === 0
+          ? [families]
+          : families
+              .filter((family) =>
+                named.every(({ addresses }) => addresses.some((one) => familyOf(one) === family)),
+              )
+              .map((family) => [family]);
+      if (rounds.length === 0) {
+        const reason = 'the pods whose addresses it names have none of a family that is probed';
+        return { name, outcome: 'skipped', reason, checks, enforcement };
+      }
       for (const round of rounds) {
         const steps = substitute(test.steps, round[0]!, (pod, family) => this.lab.address(pod, family));
         await this.runSteps(revive(steps, test.steps), round, checks, enforcement);
       }
     } catch (error) {
-      // A resource that is refused is the case's fault; everything else is the lab's.
-      if (!(error instanceof ValidationError)) throw error;
+      // A resource that is refused and a pod that does not exist are the case's fault; everything else is the lab's.
+      const own = error instanceof ConfigError && error.code === 'lab.no-endpoint';
+      if (!(error instanceof ValidationError) && !own) throw error;
       return { name, outcome: 'failed', reason: describeError(error), checks, enforcement };
     }
     const failed = checks.some(({ wrong }) => wrong.length > 0);
@@ -214,6 +236,7 @@ class SuiteRunner {
         const revision = await this.change(step, undo);
         const written = performance.now();
         if (revision !== undefined) {
+          if (this.options.disturbance !== undefined) await disturb(this.lab, this.options.disturbance);
           await this.lab.waitInForce(revision, IN_FORCE);
           enforcement.push(performance.now() - written);
         }
@@ -246,7 +269,7 @@ class SuiteRunner {
       const before = undo.labels(kind, name);
       revisions.push(await undo.relabel(kind, name, add ? { ...before, ...labels } : labels));
     }
-    for (const document of step.apply) {
+    for (const document of step.apply.flatMap(listed)) {
       const decoded = decodeEntry(document, { defaultNamespace: 'default' });
       if (decoded.faults !== undefined) throw new ValidationError(decoded.faults);
       if (this.options.selfTest && decoded.resource.kind.endsWith('NetworkPolicy')) continue;
@@ -258,7 +281,10 @@ class SuiteRunner {
 
   private probe(set: ProbeSet, families: readonly Family[]): Promise<PairResult[]> {
     const endpoints = set.pods.map((name) => this.lab.endpoint(name));
-    return probePairs(endpoints, endpoints, { port: set.port, protocol: set.protocol, families });
+    const { port, protocol, open } = set;
+    const timeout = (source: string, destination: string): number =>
+      open.get(source)?.has(destination) === true ? ANSWER : SILENCE;
+    return probePairs(endpoints, endpoints, { port, protocol, families, timeout });
   }
 
   /** What agents complain about, which often says why a probe was not as expected. */
@@ -273,6 +299,18 @@ class SuiteRunner {
     }
     return problems.length === 0 ? undefined : problems.join('\n');
   }
+}
+
+/** A resource that is written whatever happened to it since it was read. */
+function unversioned(resource: Resource): Resource {
+  const { resourceVersion: version, ...metadata } = resource.metadata;
+  return version === undefined ? resource : { ...resource, metadata };
+}
+
+/** The items of a `List`; any other document is one. */
+function listed(document: unknown): unknown[] {
+  const { kind, items } = document as Readonly<Record<string, unknown>>;
+  return typeof kind === 'string' && kind.endsWith('List') && Array.isArray(items) ? items : [document];
 }
 
 /** JSON has no maps and sets: the probes, which hold no placeholders, are taken from the original. */
@@ -324,7 +362,8 @@ class Undo {
     const client = await this.lab.open();
     const revisions: number[] = [];
     for (const { key, resource } of [...this.before.values()].toReversed()) {
-      const revision = resource === undefined ? await client.remove(key) : await client.write(resource);
+      const revision =
+        resource === undefined ? await client.remove(key) : await client.write(unversioned(resource));
       if (revision !== undefined) revisions.push(revision);
     }
     for (const { kind, name } of this.relabelled.values()) {
@@ -348,14 +387,25 @@ class Undo {
     this.before.set(id, { key, resource: await (await this.lab.open()).find(key) });
   }
 
-  /** By what was written first, because users' kinds are not unique: two kinds are called NetworkPolicy. */
-  private keyOf({ kind, namespace, name }: ResourceReference): ResourceKey {
-    for (const { key } of this.before.values()) {
-      const written = kindDefinition(key.kind);
-      const same = key.kind === kind || written?.externalKind === kind;
-      if (same && key.name === name && key.namespace === namespace) return key;
-    }
-    return namespace === undefined ? { kind, name } : { kind, namespace, name };
+  /**
+   * Without an apiVersion by what was written, because users' kinds are not unique: two kinds are called NetworkPolicy.
+   * What is stored in another form, such as a Namespace, is deleted in that form.
+   */
+  private keyOf({ apiVersion, kind, namespace, name }: ResourceReference): ResourceKey {
+    const meant = kinds.filter(
+      (one) => isKindOf(one, kind) && (apiVersion === undefined || isVersionOf(one, apiVersion)),
+    );
+    const keys = (meant.length === 0 ? [{ kind, namespaced: namespace !== undefined }] : meant).map((one) =>
+      keyOf(
+        storedForm({
+          apiVersion: '',
+          kind: one.kind,
+          metadata: { name, ...(one.namespaced ? { namespace: namespace ?? 'default' } : {}) },
+          spec: {},
+        }),
+      ),
+    );
+    return keys.find((key) => this.before.has(keyText(key))) ?? keys[0]!;
   }
 }
 

@@ -19,8 +19,8 @@ export interface PairOptions {
   readonly port: number;
   readonly protocol: ProbeProtocol;
   readonly families: readonly Family[];
-  /** Milliseconds of silence that count as dropped. */
-  readonly timeout?: number;
+  /** Milliseconds of silence that count as dropped, from the one to the other. */
+  readonly timeout?: (source: string, destination: string) => number;
 }
 
 /**
@@ -32,7 +32,7 @@ export async function probePairs(
   destinations: readonly LabEndpoint[],
   options: PairOptions,
 ): Promise<PairResult[]> {
-  const { port, protocol, families, timeout = SILENCE } = options;
+  const { port, protocol, families, timeout = () => SILENCE } = options;
   const probes = sources.flatMap((source) =>
     destinations
       .filter((destination) => destination.name !== source.name)
@@ -51,7 +51,10 @@ export async function probePairs(
       family,
       port,
       protocol,
-      result: await probe({ namespace: source.namespace, address, port, protocol }, timeout),
+      result: await probe(
+        { namespace: source.namespace, address, port, protocol },
+        timeout(source.name, destination.name),
+      ),
     })),
   );
 }

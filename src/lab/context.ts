@@ -17,6 +17,8 @@ export interface LabSettings {
   /** How to run our own program: `[node, …, margay.cjs]`. */
   readonly program: readonly string[];
   readonly agentLogLevel: string;
+  /** Further options of every agent, such as `--no-table-ownership`. */
+  readonly agentOptions: readonly string[];
   readonly progress: Progress;
 }
 

@@ -202,6 +202,7 @@ export async function startAgent(context: LabContext, machine: MachinePlan): Pro
       `--datastore=${datastoreUrl(plan, directory)}`,
       `--run-dir=${directory.path}`,
       `--log-level=${settings.agentLogLevel}`,
+      ...settings.agentOptions,
     ],
     // No program but our own: the agent needs no other (design D1).
     environment: { PATH: '/nonexistent', HOME: '/', LANG: 'C.UTF-8' },

@@ -69,6 +69,7 @@ function resolveSettings(options: LabOptions): LabSettings {
   return {
     program: options.program ?? ownProgram(),
     agentLogLevel: options.agentLogLevel ?? 'info',
+    agentOptions: options.agentOptions ?? [],
     progress: options.progress ?? silentProgress,
   };
 }

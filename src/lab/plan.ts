@@ -158,7 +158,29 @@ export function planLab(topology: Topology): LabPlan {
     workloads: [],
     resources: topology.resources,
   };
-  return { ...plan, workloads: planWorkloads(topology, plan) };
+  const workloads = planWorkloads(topology, plan);
+  return { ...plan, workloads, machines: withStrayRoutes(topology, plan.machines, workloads) };
+}
+
+/** Without BGP nobody announces an address that lies outside the blocks of its workload's host. */
+function withStrayRoutes(
+  topology: Topology,
+  machines: readonly MachinePlan[],
+  workloads: readonly WorkloadPlan[],
+): MachinePlan[] {
+  if (topology.bgp) return [...machines];
+  return machines.map((machine) => {
+    const routes = workloads.flatMap(({ host, addresses }) => {
+      const home = machines.find(({ name }) => name === host);
+      if (home === undefined || home === machine || machine.role === 'client') return [];
+      return addresses.flatMap((address): StaticRoute[] => {
+        const gateway = neighborAddress(machine, home, familyOf(address));
+        const announced = home.node?.blocks.some((block) => prefixContains(block, address)) === true;
+        return announced || gateway === undefined ? [] : [{ destination: hostPrefix(address), gateway }];
+      });
+    });
+    return { ...machine, routes: [...machine.routes, ...routes] };
+  });
 }
 
 /** The machine of that name; throws a RangeError if there is none. */

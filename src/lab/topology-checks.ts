@@ -176,7 +176,8 @@ function checkWorkloads(topology: Topology, report: Report): void {
       const other = taken.get(address);
       if (other !== undefined) report([...path, 'ips', index], `${address} is taken by ${other}`);
       taken.set(address, name);
-      if (!topology.pools.some((pool) => prefixContains(pool.cidr, address))) {
+      // Only BGP announces pools; without it every address has a route of its own.
+      if (topology.bgp && !topology.pools.some((pool) => prefixContains(pool.cidr, address))) {
         const pools = topology.pools.map((pool) => pool.cidr);
         report([...path, 'ips', index], `${address} is outside the pools`, oneOf(pools));
       }

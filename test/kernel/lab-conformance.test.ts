@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { type CaseResult, runSuite } from '../../src/lab/conformance.ts';
-import { isConformant, suiteTotals } from '../../src/lab/conformance-report.ts';
+import { formatCase, isConformant, suiteTotals } from '../../src/lab/conformance-report.ts';
 import { parseSuite } from '../../src/lab/conformance-suite.ts';
 import { Lab } from '../../src/lab/lab.ts';
 import { listNamespaces } from '../../src/sys/netns.ts';
@@ -100,6 +100,68 @@ describeKernel('a conformance run', () => {
     expect(ended.map(({ enforcement }) => enforcement.length)).toEqual([3, 2]);
     expect(Lab.exists(given.labName, given)).toBe(false);
     expect(listNamespaces().filter((name) => name.startsWith(`margay-${given.labName}-`))).toEqual([]);
+  });
+
+  it('takes addresses outside of every pool and block, and judges a pod only in the families that it has', async () => {
+    const placed = {
+      ...SUITE,
+      pods: [
+        { namespace: 'x', name: 'a', node: 1, ports: SERVED, ips: ['10.244.7.9', 'fd99::9'] },
+        { namespace: 'x', name: 'b', node: 2, ports: SERVED, ips: ['10.65.0.5'] },
+        { namespace: 'y', name: 'c', node: 1, ports: SERVED, ips: ['10.65.0.70', 'fd65::70'] },
+      ],
+      cases: [
+        {
+          name: 'addresses',
+          steps: [
+            {
+              apply: [
+                {
+                  apiVersion: 'v1',
+                  kind: 'List',
+                  items: [
+                    policy('p', {
+                      podSelector: {},
+                      ingress: [{ from: [{ ipBlock: { cidr: '${ip:y/c}/128' } }] }],
+                    }),
+                  ],
+                },
+                { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'y', labels: { changed: 'yes' } } },
+              ],
+              probes: [{ port: 80, open: { 'x/a': ['y/c'], 'x/b': ['y/c'], 'y/c': ['x/a', 'x/b'] } }],
+            },
+            {
+              apply: [{ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'y', labels: {} } }],
+              labels: [{ kind: 'Pod', namespace: 'x', name: 'a', labels: { any: 'other' } }],
+            },
+          ],
+        },
+        {
+          name: 'an address that no family has for all',
+          steps: [
+            {
+              apply: [policy('q', { podSelector: { matchLabels: { a: '${ip:x/b}' } } })],
+              probes: [{ port: 80, open: {} }],
+            },
+          ],
+        },
+        {
+          name: 'a pod that is not there',
+          steps: [{ apply: [policy('q', { podSelector: { matchLabels: { a: '${ip:x/z}' } } })] }],
+        },
+      ],
+    };
+    const run = (families: readonly (4 | 6)[], name: RegExp) =>
+      runSuite(parseSuite(placed, 's'), { ...options(), families, only: name });
+    const both = await run([4, 6], /addresses/);
+    expect(both.cases.map(formatCase).join()).toMatch(/^ok {3}addresses \(8 probes/);
+    expect(both.cases[0]!.checks.map(({ family, probes }) => [family, probes])).toEqual([
+      [4, 6],
+      [6, 2],
+    ]);
+    const six = await run([6], /an address|not there/);
+    expect(six.cases.map(({ outcome }) => outcome)).toEqual(['skipped', 'failed']);
+    expect(six.cases[1]!.reason).toMatch(/the lab has no x\/z/);
   });
 
   it('fails where the truth table is wrong', async () => {

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { dependsOnFamily, parseSuite, substitute } from '../../../src/lab/conformance-suite.ts';
+import { addressedPods, parseSuite, substitute } from '../../../src/lab/conformance-suite.ts';
 import type { Address, Family } from '../../../src/net/address.ts';
 
 const OWN = {
@@ -56,7 +56,25 @@ describe('a suite of our own format', () => {
     expect(suite.cases[1]!.steps[0]!.probes[0]!.protocol).toBe('SCTP');
   });
 
+  it('leaves out what only its author understands, and says so', () => {
+    const remarked = parseSuite(
+      { ...OWN, licence: 'Apache-2.0', cases: [{ name: 'c', why: 'x', steps: [] }] },
+      's',
+    );
+    expect(remarked.cases).toHaveLength(1);
+    expect(remarked.notes).toEqual([
+      'cases[0].why is no field of the format and was left out',
+      'licence is no field of the format and was left out',
+    ]);
+    expect(suite.notes).toEqual([]);
+  });
+
   it.each([
+    [
+      'a misspelt field of a step, which would leave nothing to judge',
+      { ...OWN, cases: [{ name: 'c', steps: [{ probe: [] }] }] },
+      /steps\[0\]\.probe: unknown field.*"probes"/,
+    ],
     ['an unknown format', { ...OWN, format: 'other' }, /unknown format.*margay-conformance\/v1/],
     ['a field that does not exist', { ...OWN, case: [] }, /case: unknown field.*"cases"/],
     [
@@ -151,7 +169,9 @@ describe('the truth tables of Kubernetes', () => {
     const whole = parseSuite(JSON.parse(text), 'k8s-netpol-e2e.json');
     expect(whole.cases).toHaveLength(48);
     expect(whole.cases.filter(({ skip }) => skip !== undefined)).toHaveLength(0);
-    expect(whole.cases.filter(dependsOnFamily).map(({ name }) => name)).toHaveLength(3);
+    expect(whole.cases.filter((one) => addressedPods(one).length > 0).map(({ name }) => name)).toHaveLength(
+      3,
+    );
   });
 });
 
