@@ -2,21 +2,21 @@
  * `npm run build`: bundles each entry into one CommonJS file in dist/ (CommonJS starts 5 ms sooner than ESM) with
  * koffi's native module beside it. A bundle copied alone into an empty folder with that one file runs.
  */
-import { chmod, copyFile, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
-import { cacheCtl } from './ctl-code-cache.mjs';
+import { bundleCtl } from './ctl-bundle.mjs';
 import { etcd3Lazy } from './etcd3-lazy.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const dist = join(root, 'dist');
 
-/** Entry in src/ and bundle in dist/, with the size in KiB that it may not pass without somebody noticing. */
-const ENTRIES = [
-  { entry: 'margay.ts', bundle: 'margay.cjs', budget: 4096 },
-  { entry: 'margayctl.ts', bundle: 'margayctl.cjs', budget: 4096, finish: cacheCtl },
+/** Bundles in dist/, with the size in KiB that they may not pass without somebody noticing. */
+const BUNDLES = [
+  { bundle: 'margay.cjs', budget: 4096, make: bundleAgent },
+  { bundle: 'margayctl.cjs', budget: 4096, make: bundleCtl },
 ];
 
 /**
@@ -38,31 +38,32 @@ const koffiBeside = {
   },
 };
 
-// Built aside and moved in file by file: agents and tests that run from dist/ keep the files they have open.
-await mkdir(dist, { recursive: true });
-const fresh = await mkdtemp(join(dist, '.fresh-'));
-for (const { entry, bundle, budget, finish } of ENTRIES) {
-  const result = await build({
-    entryPoints: [join(root, 'src', entry)],
-    outfile: join(fresh, bundle),
+async function bundleAgent(outfile) {
+  await build({
+    entryPoints: [join(root, 'src', 'margay.ts')],
+    outfile,
     bundle: true,
     platform: 'node',
     target: 'node20',
     format: 'cjs',
     charset: 'utf8',
     legalComments: 'none',
-    // What is finished further no longer fits its map.
-    sourcemap: finish === undefined ? 'linked' : false,
-    metafile: true,
+    sourcemap: 'linked',
     banner: { js: '#!/usr/bin/env node' },
     plugins: [koffiBeside, etcd3Lazy()],
     logLevel: 'warning',
   });
-  const file = Object.keys(result.metafile.outputs).find((name) => name.endsWith(bundle));
-  const size = Math.round(result.metafile.outputs[file].bytes / 1024);
+  await chmod(outfile, 0o755);
+}
+
+// Built aside and moved in file by file: agents and tests that run from dist/ keep the files they have open.
+await mkdir(dist, { recursive: true });
+const fresh = await mkdtemp(join(dist, '.fresh-'));
+for (const { bundle, budget, make } of BUNDLES) {
+  const file = join(fresh, bundle);
+  await make(file);
+  const size = Math.round((await stat(file)).size / 1024);
   if (size > budget) throw new Error(`${bundle} has ${size} KiB, more than its budget of ${budget} KiB`);
-  finish?.(join(fresh, bundle));
-  await chmod(join(fresh, bundle), 0o755);
   console.log(`dist/${bundle}  ${size} KiB`);
 }
 const koffi = dirname(createRequire(import.meta.url).resolve('koffi'));

@@ -11,7 +11,8 @@ const NAMESPACE = 'etcd3-lazy';
 /** What our code imports of the package. */
 const MODULES = ['etcd3/lib/connection-pool.js', 'etcd3/lib/rpc.js'];
 
-export function etcd3Lazy() {
+/** With `sections`, the text becomes one of them and is loaded by the bundle's `loadSection` (code-cache.mjs). */
+export function etcd3Lazy(sections) {
   return {
     name: 'etcd3-lazy',
     setup(builder) {
@@ -36,18 +37,24 @@ export function etcd3Lazy() {
           platform: 'node',
           ...(target === undefined ? {} : { target }),
           format: 'cjs',
-          minify: true,
+          minifyWhitespace: true,
+          minifySyntax: true,
           // Names of functions and classes show in errors.
           keepNames: true,
           legalComments: 'none',
+          charset: 'ascii',
           write: false,
           plugins: [etcd3Protos()],
           logLevel: 'silent',
         });
         const text = result.outputFiles[0].text;
+        if (sections !== undefined) {
+          sections.set('etcd3', `(function (module, exports, require) {${text}\n})`);
+          return { contents: `loadSection('etcd3')(module, exports, require);`, loader: 'js' };
+        }
         const contents = `
           const { compileFunction } = require('node:vm');
-          compileFunction(${JSON.stringify(text)}, ['module', 'exports', 'require'], { filename: 'etcd3.cjs' })(module, exports, require('node:module').createRequire(__filename));`;
+          compileFunction(${JSON.stringify(text)}, ['module', 'exports', 'require'], { filename: 'etcd3.cjs' })(module, exports, require);`;
         return { contents, loader: 'js' };
       });
     },
