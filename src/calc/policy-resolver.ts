@@ -7,7 +7,7 @@ import { DeltaTracker } from '../base/delta.ts';
 import type { Tier } from '../model/kinds/tier.ts';
 import { ActiveRules } from './active-rules.ts';
 import { drain } from './drain.ts';
-import { LabelIndex, type Labels } from './label-index.ts';
+import { type LabelGroup, LabelIndex, type Labels } from './label-index.ts';
 import { MultiMap } from './multi-map.ts';
 import type {
   ActivePolicy,
@@ -48,6 +48,8 @@ export class PolicyResolver {
   private readonly endpoints = new Map<string, EndpointState>();
   private readonly hostEndpoints = new Map<string, HostEndpointState>();
   private readonly index: LabelIndex;
+  /** Worked out once for all workload endpoints that the same policies apply to. */
+  private readonly tiersOfGroup = new WeakMap<LabelGroup, readonly EndpointTier[]>();
   private readonly hostIndex: LabelIndex;
   private readonly dirtyPolicies = new Set<string>();
   private readonly dirtyEndpoints = new Set<string>();
@@ -70,16 +72,17 @@ export class PolicyResolver {
   }
 
   private makeIndex(dirtyEndpoints: Set<string>): LabelIndex {
+    const changed = (policy: string, group: LabelGroup, remaining: number): void => {
+      // Only the first group and the last make a difference to the policy itself.
+      if (index.groupsOf(policy).size === remaining) this.dirtyPolicies.add(policy);
+      this.tiersOfGroup.delete(group);
+      for (const endpoint of group.items) dirtyEndpoints.add(endpoint);
+    };
     const index: LabelIndex = new LabelIndex({
-      started: (policy, endpoint) => {
-        // Only the first endpoint and the last make a difference to the policy itself.
-        if (index.itemsOf(policy).size === 1) this.dirtyPolicies.add(policy);
-        dirtyEndpoints.add(endpoint);
-      },
-      stopped: (policy, endpoint) => {
-        if (index.itemsOf(policy).size === 0) this.dirtyPolicies.add(policy);
-        dirtyEndpoints.add(endpoint);
-      },
+      joined: (endpoint) => dirtyEndpoints.add(endpoint),
+      left: (endpoint) => dirtyEndpoints.add(endpoint),
+      started: (policy, group) => changed(policy, group, 1),
+      stopped: (policy, group) => changed(policy, group, 0),
     });
     return index;
   }
@@ -180,15 +183,20 @@ export class PolicyResolver {
   }
 
   private markEndpointsOf(policy: string): void {
-    for (const endpoint of this.index.itemsOf(policy)) this.dirtyEndpoints.add(endpoint);
-    for (const endpoint of this.hostIndex.itemsOf(policy)) this.dirtyHostEndpoints.add(endpoint);
+    for (const group of this.index.groupsOf(policy)) {
+      this.tiersOfGroup.delete(group);
+      for (const endpoint of group.items) this.dirtyEndpoints.add(endpoint);
+    }
+    for (const { items } of this.hostIndex.groupsOf(policy)) {
+      for (const endpoint of items) this.dirtyHostEndpoints.add(endpoint);
+    }
   }
 
   private resolvePolicy(resource: string): void {
     const definition = this.policies.get(resource);
     const inUse =
       definition !== undefined &&
-      this.index.itemsOf(resource).size + this.hostIndex.itemsOf(resource).size > 0;
+      this.index.groupsOf(resource).size + this.hostIndex.groupsOf(resource).size > 0;
     const activeId = this.activeIds.get(resource);
     if (activeId !== undefined && activeId !== definition?.id) this.active.deactivate(activeId);
     const missing =
@@ -243,9 +251,19 @@ export class PolicyResolver {
     }
     this.output.setDesired(key, {
       ...state.facts,
-      tiers: this.tiersOf(this.index.selectorsOf(key), () => true),
+      tiers: this.tiersOfEndpoint(key),
       profiles: state.profiles.map((name) => this.profiles.idOf(name)),
     });
+  }
+
+  private tiersOfEndpoint(key: string): readonly EndpointTier[] {
+    const group = this.index.groupOf(key)!;
+    let tiers = this.tiersOfGroup.get(group);
+    if (tiers === undefined) {
+      tiers = this.tiersOf(group.selectors, () => true);
+      this.tiersOfGroup.set(group, tiers);
+    }
+    return tiers;
   }
 
   private resolveHostEndpoint(key: string): void {
@@ -255,7 +273,7 @@ export class PolicyResolver {
       return;
     }
     const tiers = (wanted: (policy: PolicyDefinition) => boolean): EndpointTier[] =>
-      this.tiersOf(this.hostIndex.selectorsOf(key), wanted);
+      this.tiersOf(this.hostIndex.groupOf(key)!.selectors, wanted);
     const undecided = (list: EndpointTier[]): EndpointTier[] =>
       list.map((tier) => ({ ...tier, defaultAction: 'pass' }));
     this.hostOutput.setDesired(key, {

@@ -4,6 +4,7 @@ import { parseSelector } from '../model/selector/parser.ts';
 import { labelRestrictions } from '../model/selector/restrictions.ts';
 import type { Selector } from '../model/selector/selector.ts';
 import type { LabelDemand, Matcher } from './label-index.ts';
+import { mentionsOf } from './label-mentions.ts';
 
 const matchers = new WeakMap<Selector, Matcher>();
 
@@ -15,6 +16,7 @@ export function matcherOf(selector: Selector): Matcher {
     matcher = {
       matches: (labels) => test((label) => labels.get(label)),
       demands: demandsOf(selector),
+      mentions: mentionsOf(selector),
     };
     matchers.set(selector, matcher);
   }

@@ -94,9 +94,5 @@ function serviceText({ namespace, name }: ServiceName): string {
 }
 
 function serviceMatcher(service: ServiceName): Matcher {
-  const text = serviceText(service);
-  return {
-    matches: (labels) => labels.get(serviceLabel) === text,
-    demands: [{ label: serviceLabel, values: [text] }],
-  };
+  return matcherOf({ type: '==', label: serviceLabel, value: serviceText(service) });
 }

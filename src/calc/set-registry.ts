@@ -33,8 +33,22 @@ export class SetRegistry {
   constructor() {
     const makeIndex = (): LabelIndex =>
       new LabelIndex({
-        started: (set, item) => this.members(set)?.add(this.contributions.get(item)!),
-        stopped: (set, item) => this.members(set)?.remove(this.contributions.get(item)!),
+        joined: (item, { selectors }) => {
+          const contribution = this.contributions.get(item)!;
+          for (const set of selectors) this.members(set)?.add(contribution);
+        },
+        left: (item, { selectors }) => {
+          const contribution = this.contributions.get(item)!;
+          for (const set of selectors) this.members(set)?.remove(contribution);
+        },
+        started: (set, { items }) => {
+          const members = this.members(set);
+          for (const item of items) members?.add(this.contributions.get(item)!);
+        },
+        stopped: (set, { items }) => {
+          const members = this.members(set);
+          for (const item of items) members?.remove(this.contributions.get(item)!);
+        },
       });
     this.indexes = { labelled: makeIndex(), slices: makeIndex() };
   }
@@ -61,7 +75,7 @@ export class SetRegistry {
     this.contributions.set(id, contribution);
     if (before !== undefined) {
       // Added before removed, so that what stays is not seen to go.
-      for (const set of index.selectorsOf(id)) {
+      for (const set of index.groupOf(id)?.selectors ?? []) {
         const members = this.members(set);
         members?.add(contribution);
         members?.remove(before);
