@@ -17,6 +17,9 @@ export const DEBIAN_PACKAGES = {
   'etcd-client': '/usr/bin/etcdctl',
   frr: '/usr/lib/frr/bgpd',
   gobgpd: '/usr/bin/gobgpd',
+  exabgp: '/usr/sbin/exabgp',
+  openbgpd: '/usr/sbin/bgpd',
+  bgpdump: '/usr/bin/bgpdump',
   strace: '/usr/bin/strace',
 };
 

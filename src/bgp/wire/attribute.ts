@@ -355,16 +355,18 @@ const ROWS: readonly AttributeCodec[] = [
     flags: OPTIONAL,
     action: 'discard', // RFC 7311 §3.4
     decode(value, { attributes }) {
+      let metric: bigint | undefined;
       while (value.remaining > 0) {
         if (value.remaining < 3) return 'a TLV is cut off (RFC 7311 §3)';
         const type = value.u8();
         const length = value.u16() - 3;
         if (length < 0 || length > value.remaining) return 'a TLV runs past the attribute (RFC 7311 §3)';
         const tlv = value.sub(length);
-        if (type !== iana.AIGP_TLV || attributes.aigp !== undefined) continue; // only the first counts
+        if (type !== iana.AIGP_TLV || metric !== undefined) continue; // only the first counts
         if (length !== 8) return `an AIGP TLV has ${length + 3} octets instead of 11 (RFC 7311 §3)`;
-        attributes.aigp = tlv.u64();
+        metric = tlv.u64();
       }
+      if (metric !== undefined) attributes.aigp = metric;
       return undefined;
     },
     encode({ aigp }, writer) {
