@@ -23,8 +23,10 @@ import { type Datastore, DatastoreError, type WatchEvent } from '../datastore/da
 import { Syncer } from '../datastore/syncer.ts';
 import { Dataplane } from '../dataplane/dataplane.ts';
 import type { AgentStatus } from '../model/agent-status.ts';
+import { Conntrack } from '../netlink/conntrack.ts';
 import { notifyManager } from '../sys/notify.ts';
 import { awaitDrain, drainConfig } from './drain-request.ts';
+import { ConnectionCutter } from './connection-cutter.ts';
 import { LocalRequestError, LocalServer } from './local-server.ts';
 import type { AgentOptions } from './options.ts';
 import { SpeakerControl } from './speaker-control.ts';
@@ -40,6 +42,7 @@ export class Agent {
   private readonly stopping = new AbortController();
   private readonly tasks: TaskGroup;
   private readonly startedAt = new Date();
+  private readonly cutter: ConnectionCutter;
   private readonly waiters = new Set<{ readonly revision: number; readonly resolve: () => void }>();
   private readonly invalid = new Map<string, string>();
   private local: LocalServer | undefined;
@@ -58,6 +61,11 @@ export class Agent {
     private readonly log: Logger,
   ) {
     this.graph = new CalcGraph({ nodeName: options.node });
+    this.cutter = new ConnectionCutter({
+      open: () => new Conntrack({}),
+      isHost: (address) => dataplane.hasAddress(address),
+      log,
+    });
     this.tasks = new TaskGroup((name, error) => {
       // A task that ends early is a defect: stop, so that the supervisor starts a fresh agent; the kernel keeps all.
       this.failure ??= error;
@@ -111,6 +119,7 @@ export class Agent {
     await this.tasks.settled();
     await this.local?.close();
     await this.speaker.stop();
+    this.cutter.close();
     this.dataplane.close();
     await this.datastore.close();
     if (this.failure !== undefined) throw this.failure;
@@ -205,6 +214,7 @@ export class Agent {
         else this.log.warn({ resource, problem }, 'resource cannot be used as it is');
       }
       this.dataplane.update(delta);
+      this.cutter.follow(delta);
       try {
         await this.dataplane.apply();
         this.applyProblem = undefined;
@@ -220,6 +230,7 @@ export class Agent {
         continue;
       }
       this.routingChanged(delta.routing);
+      void this.cutter.run();
       this.inForce(revision);
     }
   }

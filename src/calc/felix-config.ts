@@ -5,8 +5,10 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type Address, type Family, familyOf } from '../net/address.ts';
 import type { Prefix } from '../net/prefix.ts';
+import { readOptions } from '../model/annotation-options.ts';
 import { netPrefix, parseDuration, parsePort } from '../model/fields.ts';
 import type { FelixConfiguration } from '../model/kinds/felix-configuration.ts';
+import { type PolicyOptions, policyOptions } from '../model/policy-options.ts';
 import type { Labels } from './label-index.ts';
 import type { PortRange } from './output.ts';
 import { matcherOfText } from './selector-matcher.ts';
@@ -50,6 +52,8 @@ export interface FelixParameters {
   /** `N/second`, `N/minute`, …; empty for no limit. */
   readonly logActionRateLimit: string;
   readonly logActionRateLimitBurst: number;
+  /** Whether a change of a policy that does not say otherwise cuts connections that policy then denies. */
+  readonly flushOnChange: boolean;
 }
 
 /** A port of a host endpoint, at any address of the other side or at one in `net`. */
@@ -77,8 +81,13 @@ const defaultFailsafes: Readonly<Record<'inbound' | 'outbound', readonly Failsaf
 
 type Spec = FelixConfiguration['spec'];
 
+interface Layer {
+  readonly spec: Spec;
+  readonly options: PolicyOptions;
+}
+
 /** Fills in what nobody configured. */
-function withDefaults(spec: Spec): FelixParameters {
+function withDefaults(spec: Spec, options: PolicyOptions): FelixParameters {
   return {
     interfacePrefixes: (spec.interfacePrefix ?? 'cali')
       .split(',')
@@ -125,6 +134,7 @@ function withDefaults(spec: Spec): FelixParameters {
     logPrefix: spec.logPrefix ?? 'calico-packet',
     logActionRateLimit: spec.logActionRateLimit ?? '',
     logActionRateLimitBurst: spec.logActionRateLimitBurst ?? 5,
+    flushOnChange: options.flushOnChange ?? false,
   };
 }
 
@@ -150,16 +160,19 @@ function milliseconds(duration: string | undefined, byDefault: number): number {
 
 /** Follows the FelixConfiguration objects and this node's labels. */
 export class FelixConfig {
-  private readonly objects = new Map<string, Spec>();
+  private readonly objects = new Map<string, Layer>();
   private labels: Labels = new Map();
   private flushed: FelixParameters | undefined;
   private dirty = true;
 
   constructor(private readonly nodeName: string) {}
 
-  setObject(name: string, spec: Spec | undefined): void {
-    if (spec === undefined) this.objects.delete(name);
-    else this.objects.set(name, spec);
+  setObject(name: string, object: Pick<FelixConfiguration, 'metadata' | 'spec'> | undefined): void {
+    if (object === undefined) this.objects.delete(name);
+    else {
+      const options = readOptions(policyOptions, object.metadata.annotations);
+      this.objects.set(name, { spec: object.spec, options });
+    }
     this.dirty = true;
   }
 
@@ -182,15 +195,17 @@ export class FelixConfig {
     const own = `node.${this.nodeName}`;
     const selected = [...this.objects]
       .filter(
-        ([name, spec]) =>
+        ([name, { spec }]) =>
           name !== 'default' &&
           name !== own &&
           spec.nodeSelector !== undefined &&
           matcherOfText(spec.nodeSelector).matches(this.labels),
       )
       .toSorted(([a], [b]) => (a < b ? -1 : 1))
-      .map(([, spec]) => spec);
+      .map(([, layer]) => layer);
     const layers = [this.objects.get('default'), ...selected, this.objects.get(own)];
-    return withDefaults(Object.assign({}, ...layers) as Spec);
+    const spec = Object.assign({}, ...layers.map((layer) => layer?.spec)) as Spec;
+    const options = Object.assign({}, ...layers.map((layer) => layer?.options)) as PolicyOptions;
+    return withDefaults(spec, options);
   }
 }

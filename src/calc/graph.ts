@@ -182,7 +182,7 @@ export class CalcGraph {
       this.natOutgoing.setPool(key.name, resource?.spec);
     },
     BlockAffinity: (key, resource) => this.routing.setAffinity(key.name, resource?.spec),
-    FelixConfiguration: (key, resource) => this.felix.setObject(key.name, resource?.spec),
+    FelixConfiguration: (key, resource) => this.felix.setObject(key.name, resource),
   };
 
   private reportMissingFilters(): void {

@@ -72,6 +72,8 @@ export interface ActivePolicy {
   readonly name: string;
   readonly ingress: readonly CompiledRule[];
   readonly egress: readonly CompiledRule[];
+  /** Whether a change of it cuts connections that policy then denies; undefined: as FelixConfiguration says. */
+  readonly flushOnChange?: boolean;
   /** Counted where it would stand, never enforced. */
   readonly staged?: true;
   /** Of host endpoints only: before destinations are translated, or before connections are tracked. */

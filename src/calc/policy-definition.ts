@@ -1,8 +1,11 @@
 /** Policies of all kinds in one form. */
+import { readOptions } from '../model/annotation-options.ts';
 import { policySelector } from '../model/convert/rewrite.ts';
 import type { GlobalNetworkPolicy } from '../model/kinds/global-network-policy.ts';
 import type { PolicySpec } from '../model/kinds/policy-spec.ts';
 import { namespaceLabel } from '../model/labels.ts';
+import { type PolicyOptions, policyOptions } from '../model/policy-options.ts';
+import type { ObjectMeta } from '../model/resource.ts';
 import type { Rule } from '../model/rule.ts';
 import { SelectorError } from '../model/selector/tokenizer.ts';
 import { formatSelector, type Selector } from '../model/selector/selector.ts';
@@ -25,6 +28,7 @@ export interface PolicyDefinition extends PolicyOrder {
   readonly ingress: boolean;
   readonly egress: boolean;
   readonly rules: { readonly ingress: readonly Rule[]; readonly egress: readonly Rule[] };
+  readonly options: PolicyOptions;
   /** Counted, never enforced. */
   readonly staged: boolean;
   /** `normal` applies to workloads too, the others to host endpoints only. */
@@ -38,7 +42,7 @@ export interface PolicyDefinition extends PolicyOrder {
 /** A resource that is a policy; `kind` may be another than the shape's own, for what is converted to it. */
 export interface PolicyResource {
   readonly kind: string;
-  readonly metadata: { readonly name: string; readonly namespace?: string };
+  readonly metadata: Pick<ObjectMeta, 'name' | 'namespace' | 'annotations'>;
   readonly spec: PolicySpec | GlobalNetworkPolicy['spec'];
 }
 
@@ -62,6 +66,7 @@ export function definePolicy({ kind, metadata, spec }: PolicyResource): PolicyDe
     ingress: spec.types.includes('Ingress'),
     egress: spec.types.includes('Egress'),
     rules: { ingress: spec.ingress ?? [], egress: spec.egress ?? [] },
+    options: readOptions(policyOptions, metadata.annotations),
     staged: enforcedKinds.has(kind),
     stage: stageOf(spec),
     applyOnForward: 'applyOnForward' in spec && spec.applyOnForward === true,

@@ -232,6 +232,7 @@ export class PolicyResolver {
         name,
         ingress: ingress.rules,
         egress: egress.rules,
+        ...definition.options,
         ...(definition.staged ? { staged: true } : {}),
         ...(definition.stage === 'normal' ? {} : { stage: definition.stage }),
         ...(failClosed === undefined ? {} : { failClosed }),

@@ -130,6 +130,11 @@ export class Dataplane {
     this.problems = problems;
   }
 
+  /** Whether an interface of the host has the address. */
+  hasAddress(address: Address): boolean {
+    return this.hosts.hasAddress(address);
+  }
+
   status(): Omit<DataplaneStatus, 'revisionInForce'> {
     const table = this.table?.status() ?? { ownsTable: false, repairs: 0, retries: 0, problems: [] };
     return {

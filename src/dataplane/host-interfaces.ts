@@ -24,6 +24,10 @@ export class HostInterfaces {
     for (const one of addresses) this.add(one);
   }
 
+  hasAddress(address: Address): boolean {
+    return (this.holders.get(address)?.size ?? 0) > 0;
+  }
+
   /** Follows an event; says whether it may change what {@link resolve} gives. */
   follow(event: KernelEvent): boolean {
     if (event.type === 'address') this.add(event.address);

@@ -13,6 +13,7 @@ export function renderOptions(felix: FelixParameters): RenderOptions {
     dropInvalid: !felix.disableConntrackInvalidCheck,
     passMark: lowestBit(felix.nftablesMarkMask),
     acceptMark: lowestBit(felix.nftablesMarkMask ^ lowestBit(felix.nftablesMarkMask)),
+    flushOnChange: felix.flushOnChange,
     logPrefix: felix.logPrefix,
     logLimit: logLimit(felix),
     failsafes: { inbound: felix.failsafeInboundHostPorts, outbound: felix.failsafeOutboundHostPorts },

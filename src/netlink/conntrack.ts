@@ -4,11 +4,21 @@
  */
 import { type Address, type Family, addressBytes, familyOf, formatAddress } from '../net/address.ts';
 import type { ByteWriter } from '../net/bytes.ts';
-import { NLA_F_NESTED, readAttributes, readU32, writeBytes, writeNested, writeU32le } from './attribute.ts';
+import {
+  NLA_F_NESTED,
+  readAttributes,
+  readU32,
+  writeBytes,
+  writeNested,
+  writeU32,
+  writeU32le,
+} from './attribute.ts';
 import { NetlinkConnection, type OutgoingMessage } from './connection.ts';
 import { NETLINK_NETFILTER } from './socket.ts';
 
 const NFNL_SUBSYS_CTNETLINK = 1;
+/** Without NLM_F_CREATE it changes an entry that is there. */
+const NEW = NFNL_SUBSYS_CTNETLINK << 8;
 const GET = (NFNL_SUBSYS_CTNETLINK << 8) | 1;
 const DELETE = (NFNL_SUBSYS_CTNETLINK << 8) | 2;
 const GET_STATS = (NFNL_SUBSYS_CTNETLINK << 8) | 5;
@@ -19,10 +29,18 @@ const NFPROTO_UNSPEC = 0;
 const NFPROTO: Readonly<Record<Family, number>> = { 4: 2, 6: 10 };
 
 /** `enum ctattr_type`. */
-const CTA = { TUPLE_ORIG: 1, TUPLE_REPLY: 2, ID: 12, ZONE: 18, FILTER: 25 } as const;
+const CTA = { TUPLE_ORIG: 1, TUPLE_REPLY: 2, MARK: 8, ID: 12, ZONE: 18, MARK_MASK: 21, FILTER: 25 } as const;
 /** `enum ctattr_tuple`, `enum ctattr_ip`: the source is 1 and 3, the destination 2 and 4. */
 const CTA_TUPLE_IP = 1;
+const CTA_TUPLE_PROTO = 2;
 const CTA_IP_SOURCE: Readonly<Record<Family, number>> = { 4: 1, 6: 3 };
+const CTA_IP_DESTINATION: Readonly<Record<Family, number>> = { 4: 2, 6: 4 };
+/** `enum ctattr_l4proto`. */
+const CTA_PROTO = { NUM: 1, SRC_PORT: 2, DST_PORT: 3 } as const;
+const CTA_PROTO_ICMP: Readonly<Record<Family, { readonly type: number; readonly code: number }>> = {
+  4: { type: 5, code: 6 },
+  6: { type: 8, code: 9 },
+};
 /** `enum ctattr_filter` and its flag for the source address, in host order (kernels from 5.8). */
 const CTA_FILTER = { ORIG_FLAGS: 1, REPLY_FLAGS: 2 } as const;
 const FILTER_IP_SOURCE = 1;
@@ -45,6 +63,34 @@ const DIRECTIONS = [
   { tuple: CTA.TUPLE_REPLY, flags: CTA_FILTER.REPLY_FLAGS },
 ] as const;
 type Direction = (typeof DIRECTIONS)[number];
+
+/** One direction of a connection: what its packets have in their headers where connection tracking sees them first. */
+export interface ConnectionTuple {
+  readonly source: Address;
+  readonly destination: Address;
+  /** IANA number. */
+  readonly protocol: number;
+  readonly sourcePort?: number;
+  readonly destinationPort?: number;
+  readonly icmp?: { readonly type: number; readonly code: number };
+}
+
+/** An entry of connection tracking. */
+export interface Connection {
+  /** Of the packet that began it, before any address is translated. */
+  readonly original: ConnectionTuple;
+  /** Of the answers, before their addresses are translated back. */
+  readonly reply: ConnectionTuple;
+  /** The connection mark (`ct mark`). */
+  readonly mark: number;
+  /** The kernel's own words for the entry. */
+  readonly identity: ConnectionIdentity;
+}
+
+interface ConnectionIdentity {
+  readonly family: Family;
+  readonly attributes: ReadonlyMap<number, Uint8Array>;
+}
 
 export class Conntrack {
   private readonly connection: NetlinkConnection;
@@ -86,12 +132,58 @@ export class Conntrack {
         );
       }
     }
-    if (deletions.size === 0) return 0;
-    const { failures } = await this.connection.batch([...deletions.values()]);
+    return this.change([...deletions.values()]);
+  }
+
+  /** Every entry. */
+  async connections(): Promise<Connection[]> {
+    if ((await this.count()) === 0) return [];
+    return (await this.connection.dump(whole())).flatMap(({ payload }) => {
+      const family: Family = payload[0] === NFPROTO[4] ? 4 : 6;
+      const attributes = readAttributes(payload, NFGENMSG_LENGTH);
+      const original = tupleOf(attributes.get(CTA.TUPLE_ORIG), family);
+      const reply = tupleOf(attributes.get(CTA.TUPLE_REPLY), family);
+      if (original === undefined || reply === undefined) return [];
+      const mark = attributes.get(CTA.MARK);
+      const kept = new Map(IDENTITY.flatMap((type) => entryOf(attributes, type)));
+      return [
+        {
+          original,
+          reply,
+          mark: mark === undefined ? 0 : readU32(mark),
+          identity: { family, attributes: kept },
+        },
+      ];
+    });
+  }
+
+  /** Sets these bits in the marks of connections. One that ended meanwhile is left out. Resolves with how many. */
+  async mark(connections: readonly Connection[], bits: number): Promise<number> {
+    return this.change(
+      connections.map(({ identity: { family, attributes } }) => ({
+        type: NEW,
+        operation: () => 'mark a connection',
+        body: (writer) => {
+          writeIdentity(writer, family, attributes);
+          writeU32(writer, CTA.MARK, bits);
+          writeU32(writer, CTA.MARK_MASK, bits);
+        },
+      })),
+    );
+  }
+
+  /** Deletes entries. One that ended meanwhile is left out. Resolves with how many. */
+  async delete(connections: readonly Connection[]): Promise<number> {
+    return this.change(connections.map(({ identity }) => deletion(identity.family, identity.attributes)));
+  }
+
+  private async change(messages: readonly OutgoingMessage[]): Promise<number> {
+    if (messages.length === 0) return 0;
+    const { failures } = await this.connection.batch(messages);
     // ENOENT: it ended by itself meanwhile.
     const failure = failures.find(({ error }) => error.errno !== 'ENOENT');
     if (failure !== undefined) throw failure.error;
-    return deletions.size - failures.length;
+    return messages.length - failures.length;
   }
 
   /** Entries of the namespace. */
@@ -143,19 +235,60 @@ function filtered(address: Address, direction: Direction): OutgoingMessage {
   };
 }
 
-/** Names an entry by its own words: tuple, zone and id. */
+/** What names an entry: its own words for tuple, zone and id. */
+const IDENTITY = [CTA.TUPLE_ORIG, CTA.ZONE, CTA.ID] as const;
+
+function entryOf(
+  attributes: ReadonlyMap<number, Uint8Array>,
+  type: number,
+): readonly (readonly [number, Uint8Array])[] {
+  const value = attributes.get(type);
+  return value === undefined ? [] : [[type, value]];
+}
+
+function writeIdentity(
+  writer: ByteWriter,
+  family: Family,
+  attributes: ReadonlyMap<number, Uint8Array>,
+): void {
+  header(writer, NFPROTO[family]);
+  for (const [type, value] of IDENTITY.flatMap((name) => entryOf(attributes, name))) {
+    writeBytes(writer, type === CTA.TUPLE_ORIG ? type | NLA_F_NESTED : type, value);
+  }
+}
+
 function deletion(family: Family, attributes: ReadonlyMap<number, Uint8Array>): OutgoingMessage {
   return {
     type: DELETE,
     operation: () => 'delete a connection tracking entry',
-    body: (writer) => {
-      header(writer, NFPROTO[family]);
-      for (const type of [CTA.TUPLE_ORIG, CTA.ZONE, CTA.ID]) {
-        const value = attributes.get(type);
-        if (value !== undefined)
-          writeBytes(writer, type === CTA.TUPLE_ORIG ? type | NLA_F_NESTED : type, value);
-      }
-    },
+    body: (writer) => writeIdentity(writer, family, attributes),
+  };
+}
+
+function tupleOf(tuple: Uint8Array | undefined, family: Family): ConnectionTuple | undefined {
+  if (tuple === undefined) return undefined;
+  const parts = readAttributes(tuple);
+  const ip = readAttributes(parts.get(CTA_TUPLE_IP) ?? new Uint8Array());
+  const proto = readAttributes(parts.get(CTA_TUPLE_PROTO) ?? new Uint8Array());
+  const source = ip.get(CTA_IP_SOURCE[family]);
+  const destination = ip.get(CTA_IP_DESTINATION[family]);
+  const protocol = proto.get(CTA_PROTO.NUM)?.[0];
+  if (source === undefined || destination === undefined || protocol === undefined) return undefined;
+  const port = (type: number): number | undefined => {
+    const value = proto.get(type);
+    return value === undefined ? undefined : (value[0]! << 8) | value[1]!;
+  };
+  const sourcePort = port(CTA_PROTO.SRC_PORT);
+  const destinationPort = port(CTA_PROTO.DST_PORT);
+  const type = proto.get(CTA_PROTO_ICMP[family].type)?.[0];
+  const code = proto.get(CTA_PROTO_ICMP[family].code)?.[0];
+  return {
+    source: formatAddress(source),
+    destination: formatAddress(destination),
+    protocol,
+    ...(sourcePort === undefined ? {} : { sourcePort }),
+    ...(destinationPort === undefined ? {} : { destinationPort }),
+    ...(type === undefined || code === undefined ? {} : { icmp: { type, code } }),
   };
 }
 

@@ -50,6 +50,12 @@ export type Field = Meta | AddressPayload | PortPayload | IcmpPayload;
 export type Key = Field | { readonly concat: readonly Field[] };
 
 type Mark = { readonly meta: { readonly key: 'mark' } };
+/** `ct mark & MASK`: the mark of the connection that a packet belongs to. */
+type MaskedConnectionMark = {
+  readonly '&': readonly [{ readonly ct: { readonly key: 'mark' } }, number];
+};
+/** The differentiated-services code point (RFC 2474), 6 bits. */
+type Dscp = { readonly payload: { readonly protocol: 'ip' | 'ip6'; readonly field: 'dscp' } };
 /** `meta mark & MASK`. */
 export type MaskedMark = { readonly '&': readonly [Mark, number] };
 /** `meta mark | BITS`. */
@@ -72,7 +78,7 @@ export type SetReference = `@${string}`;
 export type Match =
   | { readonly op: '==' | '!='; readonly left: Field; readonly right: Value }
   | { readonly op: '==' | '!='; readonly left: Key; readonly right: SetReference }
-  | { readonly op: '==' | '!='; readonly left: MaskedMark; readonly right: number }
+  | { readonly op: '==' | '!='; readonly left: MaskedMark | MaskedConnectionMark; readonly right: number }
   | { readonly op: '==' | '!='; readonly left: Fib; readonly right: boolean }
   | {
       readonly op: 'in';
@@ -95,15 +101,20 @@ export interface Limit {
   readonly rate: number;
   readonly per: LimitUnit;
   readonly burst: number;
+  /** Goes on for what exceeds the limit, instead of what is within. */
+  readonly inv?: true;
 }
 
 export type Statement =
   | { readonly match: Match }
   | { readonly vmap: { readonly key: Key; readonly data: SetReference } }
   | { readonly mangle: { readonly key: Mark; readonly value: MaskedMark | MarkWithBits | number } }
+  | { readonly mangle: { readonly key: Dscp; readonly value: number } }
   | { readonly counter: null }
   | { readonly log: { readonly prefix: string; readonly level: LogLevel } }
   | { readonly limit: Limit }
+  /** Goes on when more than `val` connections that came here are open. */
+  | { readonly 'ct count': { readonly val: number; readonly inv: true } }
   | { readonly reject: { readonly type: 'icmpx'; readonly expr: IcmpxCode } }
   | { readonly reject: { readonly type: 'tcp reset' } }
   | { readonly notrack: null }

@@ -1,8 +1,7 @@
-import { createSocket } from 'node:dgram';
 import { afterEach, expect, it } from 'vitest';
-import type { Address, Family } from '../../src/net/address.ts';
+import type { Address } from '../../src/net/address.ts';
 import { Conntrack } from '../../src/netlink/conntrack.ts';
-import { udpSocket } from '../../src/sys/socket.ts';
+import { datagrams } from './fixture-datagrams.ts';
 import { describeKernel } from './fixture-namespace.ts';
 import { TestNode, ask, podKey, podResource, tellSources } from './fixture-node.ts';
 import { until } from './nftables-support.ts';
@@ -11,26 +10,6 @@ const A = { 4: '10.65.0.2', 6: 'fd65::2' } as const;
 const B = { 4: '10.65.0.3', 6: 'fd65::3' } as const;
 const C = { 4: '10.65.0.4', 6: 'fd65::4' } as const;
 const PORT = 8080;
-
-interface Datagrams {
-  readonly heard: string[];
-  readonly send: (host: string, port: number, text: string) => void;
-  readonly close: () => void;
-}
-
-/** A UDP socket in a namespace, on a port. */
-function datagrams(namespace: string, family: Family, port: number): Datagrams {
-  const address = (family === 4 ? '0.0.0.0' : '::') as Address;
-  const socket = createSocket(family === 4 ? 'udp4' : 'udp6');
-  const heard: string[] = [];
-  socket.on('message', (datagram) => heard.push(datagram.toString()));
-  socket.bind({ fd: udpSocket({ namespace, address, port }) });
-  return {
-    heard,
-    send: (host, to, text) => socket.send(text, to, host),
-    close: () => socket.close(),
-  };
-}
 
 describeKernel('connection tracking', () => {
   const closers: (() => void)[] = [];

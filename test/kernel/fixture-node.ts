@@ -4,12 +4,14 @@
  */
 import { once } from 'node:events';
 import { createServer } from 'node:net';
+import { ConnectionCutter } from '../../src/agent/connection-cutter.ts';
 import { silentLogger } from '../../src/base/log.ts';
 import { CalcGraph } from '../../src/calc/graph.ts';
 import { Dataplane } from '../../src/dataplane/dataplane.ts';
 import { keyOf, type ResourceKey } from '../../src/model/resource.ts';
 import { parseResources } from '../../src/model/yaml.ts';
 import type { Address, Family } from '../../src/net/address.ts';
+import { Conntrack } from '../../src/netlink/conntrack.ts';
 import { run, runChecked } from '../../src/sys/process.ts';
 import { tcpListenSocket } from '../../src/sys/socket.ts';
 import { testNamespace } from './nftables-support.ts';
@@ -45,6 +47,11 @@ export async function ip(namespace: string, lines: string): Promise<void> {
 
 export class TestNode {
   private readonly graph = new CalcGraph({ nodeName: NODE_NAME });
+  private readonly cutter = new ConnectionCutter({
+    open: () => new Conntrack({ namespace: this.namespace }),
+    isHost: (address) => this.dataplane.hasAddress(address),
+    log: silentLogger(),
+  });
 
   private constructor(
     readonly namespace: string,
@@ -76,11 +83,12 @@ export class TestNode {
     );
     await ip(namespace, `route add default via ${OUTSIDE[4]}\n -6 route add default via ${OUTSIDE[6]}`);
     const dataplane = await Dataplane.open({ namespace, tableOwnership: true, log: silentLogger() });
+    const node = new TestNode(namespace, outside, dataplane);
     try {
-      const node = new TestNode(namespace, outside, dataplane);
       await node.apply(`${OPEN_PROFILE}\n---\n${resources}`);
       await body(node);
     } finally {
+      node.cutter.close();
       dataplane.close();
     }
   }
@@ -111,6 +119,11 @@ export class TestNode {
     return { name, namespace, addresses };
   }
 
+  /** Gives a workload other labels. */
+  async relabel(name: string, addresses: PodAddresses, labels: string): Promise<void> {
+    await this.apply(podResource(name, addresses, { labels }));
+  }
+
   /** The namespace and interface of a workload, without its endpoint. */
   async wirePod(name: string, addresses: PodAddresses): Promise<string> {
     const namespace = testNamespace();
@@ -138,8 +151,11 @@ export class TestNode {
   }
 
   private async settle(): Promise<void> {
-    this.dataplane.update(this.graph.flush());
+    const delta = this.graph.flush();
+    this.dataplane.update(delta);
+    this.cutter.follow(delta);
     await this.dataplane.apply();
+    await this.cutter.run();
   }
 }
 

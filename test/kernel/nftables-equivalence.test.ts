@@ -6,7 +6,7 @@ import type { ActiveHostEndpoint } from '../../src/nftables/render/host-endpoint
 import { Reconciler } from '../../src/nftables/reconciler.ts';
 import { DEFAULT_RENDER_OPTIONS, type RenderOptions } from '../../src/nftables/render/options.ts';
 import { PolicyRenderer } from '../../src/nftables/render/renderer.ts';
-import { type Ruleset, toJson } from '../../src/nftables/ruleset.ts';
+import { type Rule, type Ruleset, toJson } from '../../src/nftables/ruleset.ts';
 import {
   RULE_SHAPES,
   delta,
@@ -95,6 +95,7 @@ describe('our netlink path against nft -j -f of the same value', () => {
       dropInvalid: false,
       passMark: 0x40000000,
       acceptMark: 0x80000000,
+      flushOnChange: true,
       failsafes: { inbound: [{ protocol: 6, port: 22 }], outbound: [] },
       interfaceExclude: [],
       logPrefix: '%t %k %n %p',
@@ -112,6 +113,39 @@ describe('our netlink path against nft -j -f of the same value', () => {
     new PolicyRenderer(options, reconciler).apply(wholeDelta());
     const [ours, theirs] = await bothWays(reconciler);
     expect(ours).toEqual(theirs);
+  });
+
+  it('shows the same table with every statement that no rule of policy has, and plans nothing against it', async () => {
+    const connection = { '&': [{ ct: { key: 'mark' } }, 0x4000_0000] } as const;
+    const counted = { counter: null } as const;
+    const rules: Rule[] = [
+      { expr: [{ mangle: { key: { payload: { protocol: 'ip', field: 'dscp' } }, value: 46 } }] },
+      { expr: [{ mangle: { key: { payload: { protocol: 'ip6', field: 'dscp' } }, value: 10 } }] },
+      { expr: [{ limit: { rate: 1000, per: 'second', burst: 5, inv: true } }, counted, { drop: null }] },
+      {
+        expr: [
+          { match: { op: '==', left: { meta: { key: 'l4proto' } }, right: 6 } },
+          { 'ct count': { val: 7, inv: true } },
+          { reject: { type: 'tcp reset' } },
+        ],
+      },
+      { expr: [{ match: { op: '!=', left: connection, right: 0x4000_0000 } }, counted, { accept: null }] },
+    ];
+    const desired = (): Reconciler => {
+      const reconciler = new Reconciler();
+      reconciler.setChain({ name: 'all', rules });
+      return reconciler;
+    };
+    const [ours, theirs] = await bothWays(desired());
+    expect(ours).toEqual(theirs);
+    const { kernel } = openTable(testNamespace());
+    await kernel.claim();
+    const first = desired();
+    first.loadActual(await kernel.dumpTable());
+    await kernel.transaction(first.plan().operations);
+    const again = desired();
+    again.loadActual(await kernel.dumpTable());
+    expect(again.plan().operations).toEqual([]);
   });
 
   it.each(['deny', 'pass'] as const)(

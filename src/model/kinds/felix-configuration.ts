@@ -7,6 +7,7 @@ import * as z from 'zod';
 import { familyOf } from '../../net/address.ts';
 import * as field from '../fields.ts';
 import { isDnsLabel, nodeOfConfigurationName } from '../names.ts';
+import { policyOptions } from '../policy-options.ts';
 import { type Finding, type ResourceOf, defineKind } from './definition.ts';
 import { acceptedParameters } from './felix-parameters.ts';
 
@@ -46,6 +47,7 @@ export const felixConfiguration = defineKind({
   aliases: ['felixconfig', 'felixconfigs', 'fc', 'fconfig', 'fconfigs'],
   namespaced: false,
   description: 'Parameters of policy enforcement and routing on nodes.',
+  options: policyOptions,
   spec: () =>
     z.strictObject({
       ...acceptedParameters(),

@@ -2,6 +2,7 @@
 import * as z from 'zod';
 import * as field from '../fields.ts';
 import { isGlobalNetworkPolicyName } from '../names.ts';
+import { policyOptions } from '../policy-options.ts';
 import { type ResourceOf, defineKind } from './definition.ts';
 import { checkPolicyRules, policyFields, withPolicyTypes, withTierLabel } from './policy-spec.ts';
 
@@ -30,6 +31,7 @@ export const globalNetworkPolicy = defineKind({
   aliases: ['gnp'],
   namespaced: false,
   description: 'Ordered rules for the endpoints of all namespaces, and of hosts, that a selector names.',
+  options: policyOptions,
   spec: () => field.across(z.strictObject(globalPolicyFields()), checkStages).transform(withPolicyTypes),
   names: {
     valid: isGlobalNetworkPolicyName,

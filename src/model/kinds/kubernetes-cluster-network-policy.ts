@@ -6,6 +6,7 @@
 import * as z from 'zod';
 import { convertClusterNetworkPolicy } from '../convert/cluster-network-policy.ts';
 import type { Immutable } from '../resource.ts';
+import { policyOptions } from '../policy-options.ts';
 import { type ResourceOf, defineKind, once } from './definition.ts';
 import { labelSelector } from './label-selector.ts';
 
@@ -108,6 +109,7 @@ export const kubernetesClusterNetworkPolicy = defineKind({
   aliases: ['kcnp', 'cnp', 'clusternetworkpolicy', 'clusternetworkpolicies'],
   namespaced: false,
   description: "Kubernetes' own network policy for the whole cluster.",
+  options: policyOptions,
   spec: clusterNetworkPolicySpec,
   status: () => z.looseObject({}),
   checkEntry: (policy) => convertClusterNetworkPolicy(policy).faults,

@@ -5,6 +5,7 @@
 import * as z from 'zod';
 import { convertNetworkPolicy } from '../convert/network-policy.ts';
 import type { Immutable } from '../resource.ts';
+import { policyOptions } from '../policy-options.ts';
 import { type ResourceOf, defineKind, once } from './definition.ts';
 import { labelSelector } from './label-selector.ts';
 
@@ -76,6 +77,7 @@ export const kubernetesNetworkPolicy = defineKind({
   aliases: ['knp'],
   namespaced: true,
   description: "Kubernetes' own network policy.",
+  options: policyOptions,
   spec: networkPolicySpec,
   status: () => z.looseObject({}),
   checkEntry: (policy) => convertNetworkPolicy(policy).faults,

@@ -1,6 +1,7 @@
 /** Calico's NetworkPolicy (projectcalico.org/v3). Kubernetes' kind of this name is in kubernetes-network-policy.ts. */
 import * as z from 'zod';
 import { isNetworkPolicyName } from '../names.ts';
+import { policyOptions } from '../policy-options.ts';
 import { type ResourceOf, defineKind } from './definition.ts';
 import { checkPolicyRules, policyFields, withPolicyTypes, withTierLabel } from './policy-spec.ts';
 
@@ -11,6 +12,7 @@ export const networkPolicy = defineKind({
   aliases: ['np'],
   namespaced: true,
   description: 'Ordered rules for the endpoints of one namespace that a selector names.',
+  options: policyOptions,
   spec: () => z.strictObject(policyFields()).transform(withPolicyTypes),
   names: {
     valid: isNetworkPolicyName,

@@ -62,7 +62,11 @@ const FIB_FLAG_BITS: Readonly<Record<FibFlag, number>> = {
 };
 const FIB_PRESENT = 32;
 const FIB_RESULT_OIF = 1;
+/** `enum nft_ct_keys`. */
 const CT_STATE = 0;
+const CT_MARK = 3;
+/** NFT_LIMIT_F_INV, and NFT_CONNLIMIT_F_INV. */
+const INVERTED = 1;
 
 const REGISTER = 1;
 
@@ -87,16 +91,23 @@ function compileStatement(statement: Statement, context: Context): Instruction[]
       { name: 'lookup', set: data.slice(1), sreg: REGISTER, inverted: false, dreg: 0 },
     ];
   }
-  if ('mangle' in statement) return setMark(statement.mangle.value);
+  if ('mangle' in statement) {
+    const { key, value } = statement.mangle;
+    return 'payload' in key ? setDscp(key.payload.protocol, value as number, context) : setMark(value);
+  }
   if ('counter' in statement) return [{ name: 'counter', packets: 0n, bytes: 0n }];
   if ('log' in statement) {
     const { prefix, level } = statement.log;
     return [{ name: 'log', prefix, level: LOG_LEVELS.indexOf(level) }];
   }
   if ('limit' in statement) {
-    const { rate, per, burst } = statement.limit;
+    const { rate, per, burst, inv } = statement.limit;
     const unit = BigInt(LIMIT_SECONDS[per]);
-    return [{ name: 'limit', rate: BigInt(rate), unit, burst, type: 0, flags: 0 }];
+    const flags = inv === true ? INVERTED : 0;
+    return [{ name: 'limit', rate: BigInt(rate), unit, burst, type: 0, flags }];
+  }
+  if ('ct count' in statement) {
+    return [{ name: 'connlimit', count: statement['ct count'].val, flags: INVERTED }];
   }
   if ('reject' in statement) {
     const { reject } = statement;
@@ -149,6 +160,31 @@ function setMark(value: MaskedMark | MarkWithBits | number): Instruction[] {
     : [load, bitwise(~value['|'][1] >>> 0, value['|'][1]), set];
 }
 
+/** Where the traffic class is, in the first two bytes of the header: what to keep of them, and the shift of the code point. */
+const DSCP_LAYOUTS = {
+  // ECN (RFC 3168) is in the last two bits of the second byte. The checksum covers the header.
+  ip: { nfproto: NFPROTO_IPV4, keep: [0xff, 0x03], shift: 2, checksum: { type: 1, offset: 10 } },
+  ip6: { nfproto: NFPROTO_IPV6, keep: [0xf0, 0x3f], shift: 6, checksum: { type: 0, offset: 0 } },
+} as const;
+const NETWORK_HEADER = 1;
+
+function setDscp(protocol: 'ip' | 'ip6', value: number, context: Context): Instruction[] {
+  const { nfproto, keep, shift, checksum } = DSCP_LAYOUTS[protocol];
+  const place = { base: NETWORK_HEADER, offset: 0, length: 2 };
+  return [
+    ...dependencies([{ nfproto }], context),
+    { name: 'payload', dreg: REGISTER, ...place },
+    {
+      name: 'bitwise',
+      sreg: REGISTER,
+      dreg: REGISTER,
+      mask: Uint8Array.from(keep),
+      xor: integerBytes(value << shift, 2, 'big'),
+    },
+    { name: 'payload-set', sreg: REGISTER, ...place, checksum },
+  ];
+}
+
 /** `register = (register & mask) ^ xor`, on a 32-bit value in host order. */
 function bitwise(mask: number, xor: number): Instruction {
   return {
@@ -175,8 +211,12 @@ function compileMatch(match: Match, context: Context): Instruction[] {
   const operator = inverted ? 'neq' : 'eq';
   if ('&' in left) {
     if (typeof right !== 'number') throw new InternalError('a mark is compared with a number');
-    const load: Instruction = { name: 'meta', key: META_KEYS.mark, dreg: REGISTER };
-    return [load, bitwise(left['&'][1], 0), compare(operator, integerBytes(right, 4, 'host'))];
+    const [mark, mask] = left['&'];
+    const load: Instruction =
+      'ct' in mark
+        ? { name: 'ct', key: CT_MARK, dreg: REGISTER }
+        : { name: 'meta', key: META_KEYS.mark, dreg: REGISTER };
+    return [load, bitwise(mask, 0), compare(operator, integerBytes(right, 4, 'host'))];
   }
   if ('fib' in left) return [loadFib(left), compare(operator, Uint8Array.of(right === true ? 1 : 0))];
   if (typeof right === 'string' && right.startsWith('@')) {
@@ -262,7 +302,10 @@ function registerOfWord(word: number): number {
   return word % 4 === 0 ? 1 + word / 4 : 8 + word;
 }
 
-function dependencies(layouts: readonly FieldLayout[], context: Context): Instruction[] {
+function dependencies(
+  layouts: readonly Pick<FieldLayout, 'nfproto' | 'l4proto'>[],
+  context: Context,
+): Instruction[] {
   const instructions: Instruction[] = [];
   const need = (key: 'nfproto' | 'l4proto', value: number | undefined): void => {
     if (value === undefined || context[key] === value) return;

@@ -35,6 +35,16 @@ export type Instruction =
       readonly offset: number;
       readonly length: number;
     }
+  | {
+      /** Writes a register into the packet. */
+      readonly name: 'payload-set';
+      readonly sreg: number;
+      readonly base: number;
+      readonly offset: number;
+      readonly length: number;
+      /** `enum nft_payload_csum_types`, and where the checksum is. */
+      readonly checksum: { readonly type: number; readonly offset: number };
+    }
   | { readonly name: 'cmp'; readonly sreg: number; readonly op: CompareOperator; readonly data: Uint8Array }
   | {
       readonly name: 'range';
@@ -70,6 +80,7 @@ export type Instruction =
       readonly type: number;
       readonly flags: number;
     }
+  | { readonly name: 'connlimit'; readonly count: number; readonly flags: number }
   | { readonly name: 'reject'; readonly type: number; readonly code: number }
   | { readonly name: 'fib'; readonly dreg: number; readonly result: number; readonly flags: number }
   | { readonly name: 'notrack' }
@@ -187,6 +198,30 @@ const CODECS: { readonly [Name in Exclude<Instruction['name'], 'raw'>]: Codec<In
         base: required(attributes, 2),
         offset: required(attributes, 3),
         length: required(attributes, 4),
+      };
+    },
+  },
+  'payload-set': {
+    kernelName: 'payload',
+    encode(writer, { sreg, base, offset, length, checksum }) {
+      writeU32(writer, 5, sreg);
+      writeU32(writer, 2, base);
+      writeU32(writer, 3, offset);
+      writeU32(writer, 4, length);
+      writeU32(writer, 6, checksum.type);
+      writeU32(writer, 7, checksum.offset);
+    },
+    decode(attributes) {
+      const sreg = number(attributes, 5);
+      // Attribute 8 are flags: none that we know.
+      if (sreg === undefined || required(attributes, 8) !== 0) return undefined;
+      return {
+        name: 'payload-set',
+        sreg,
+        base: required(attributes, 2),
+        offset: required(attributes, 3),
+        length: required(attributes, 4),
+        checksum: { type: required(attributes, 6), offset: required(attributes, 7) },
       };
     },
   },
@@ -341,6 +376,16 @@ const CODECS: { readonly [Name in Exclude<Instruction['name'], 'raw'>]: Codec<In
         type: required(attributes, 4),
         flags: required(attributes, 5),
       };
+    },
+  },
+  connlimit: {
+    kernelName: 'connlimit',
+    encode(writer, { count, flags }) {
+      writeU32(writer, 1, count);
+      writeU32(writer, 2, flags);
+    },
+    decode(attributes) {
+      return { name: 'connlimit', count: required(attributes, 1), flags: required(attributes, 2) };
     },
   },
   reject: {

@@ -17,6 +17,7 @@ import type {
   SetValue,
   Statement,
 } from '../ruleset.ts';
+import { cutRules } from './cut-connections.ts';
 import { joinPrefixes, prefixListSet } from './lists.ts';
 import type { RenderOptions } from './options.ts';
 import type { RenderedChain } from './policy.ts';
@@ -218,6 +219,7 @@ function dispatchRules(
     expr: [inState(['invalid']), { counter: null }, { drop: null }],
   };
   return [
+    ...cutRules(options),
     { expr: [inState(['established', 'related']), { accept: null }] },
     ...(options.dropInvalid ? [invalid] : []),
     ...beforePolicy,

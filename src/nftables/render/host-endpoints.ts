@@ -25,6 +25,7 @@ import type {
   SetValue,
   Statement,
 } from '../ruleset.ts';
+import { cutRules } from './cut-connections.ts';
 import { policiesIn, tierChainName } from './endpoint.ts';
 import type { RenderOptions } from './options.ts';
 import { policyChainName } from './policy.ts';
@@ -263,6 +264,7 @@ function beforePolicy({ stage, direction, local }: Place, options: RenderOptions
     rules.push({ expr: [{ match: accepted }, { accept: null }] });
   }
   if (stage !== 'untracked') {
+    rules.push(...cutRules(options));
     rules.push({ expr: [inState(['established', 'related']), { accept: null }] });
   }
   if (local) {

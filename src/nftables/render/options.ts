@@ -22,6 +22,8 @@ export interface RenderOptions {
   readonly passMark: number;
   /** Another bit of the mark: policy of a host endpoint accepted the packet before normal policy [NftablesMarkMask]. */
   readonly acceptMark: number;
+  /** Whether every policy cuts connections that a change of it denies, even those that do not ask for it. */
+  readonly flushOnChange: boolean;
   /** Starts each line of a Log rule [LogPrefix]; %t is the tier, %k the kind, %n the name, %p namespace/name. */
   readonly logPrefix: string;
   /** Bounds the lines of each Log rule [LogActionRateLimit, LogActionRateLimitBurst]. */
@@ -65,6 +67,7 @@ export const DEFAULT_RENDER_OPTIONS: RenderOptions = {
   dropInvalid: true,
   passMark: 0x10000,
   acceptMark: 0x20000,
+  flushOnChange: false,
   logPrefix: 'calico-packet',
   logLimit: undefined,
   allowSpoofing: false,

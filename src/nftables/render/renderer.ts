@@ -80,34 +80,48 @@ export class PolicyRenderer {
   /** The chains behind each tier's maps. */
   private readonly segments = new Map<string, ReadonlySet<string>>();
   private readonly dirtyTiers = new Set<string>();
+  /** Policies that ask for connections to be cut which a change of them denies. */
+  private readonly flushing = new Set<string>();
+  private options: RenderOptions;
 
   /** Writes the chains and sets that every table has. */
   constructor(
-    private options: RenderOptions,
+    private given: RenderOptions,
     private readonly desired: DesiredTable,
     private readonly limits: DispatchLimits = DISPATCH_LIMITS,
   ) {
+    this.options = given;
     this.sharedSets = new SharedSets(desired);
-    this.calculatedSets = new CalculatedSets(desired, options.families);
+    this.calculatedSets = new CalculatedSets(desired, given.families);
     this.hosts = new HostTable(desired, (use) => this.useChainsOf(use));
     for (const { elements, ...set } of fixedSets()) {
       desired.setSet(set);
       desired.addElements(set.name, elements);
     }
-    for (const chain of fixedChains(options)) desired.setChain(chain);
+    this.setFixedChains();
     this.setForeignSourceChain();
+  }
+
+  /** As given, and as the policies want it besides. */
+  private wantedOptions(): RenderOptions {
+    return { ...this.given, flushOnChange: this.given.flushOnChange || this.flushing.size > 0 };
+  }
+
+  private setFixedChains(): void {
+    for (const chain of fixedChains(this.options)) this.desired.setChain(chain);
   }
 
   /** Renders again, with other options, everything that options touch. */
   setOptions(options: RenderOptions): void {
-    this.options = options;
+    this.given = options;
+    this.options = this.wantedOptions();
     this.calculatedSets.addFamilies(options.families);
-    for (const chain of fixedChains(options)) this.desired.setChain(chain);
+    this.setFixedChains();
     this.setForeignSourceChain();
     this.setNatChain();
     for (const [name, chain] of this.policyChains.all()) this.setPolicyChain(name, chain);
     for (const [name, chain] of this.tierChains.all()) this.setTierChain(name, chain);
-    this.hosts.set(this.hosts.active, options);
+    this.hosts.set(this.hosts.active, this.options);
     this.dirtyTiers.clear();
   }
 
@@ -130,6 +144,7 @@ export class PolicyRenderer {
     }
     this.changePolicies('policy', delta.policies);
     this.changePolicies('profile', delta.profiles);
+    this.followFlushing(delta.policies);
     for (const [key, endpoint] of delta.endpoints) {
       if (endpoint === undefined) this.removeEndpoint(key);
     }
@@ -185,6 +200,18 @@ export class PolicyRenderer {
     const { chain, sets } = foreignSourceChain(spoofing, this.options);
     this.sharedSets.use(chain.name, sets);
     this.desired.setChain(chain);
+  }
+
+  private followFlushing(changes: CalcDelta['policies']): void {
+    for (const [id, policy] of changes) {
+      if (policy?.flushOnChange === true) this.flushing.add(id);
+      else this.flushing.delete(id);
+    }
+    const options = this.wantedOptions();
+    if (options.flushOnChange === this.options.flushOnChange) return;
+    this.options = options;
+    this.setFixedChains();
+    this.hosts.set(this.hosts.active, this.options);
   }
 
   private changePolicies(role: PolicyRole, changes: ReadonlyMap<string, ActivePolicy | undefined>): void {

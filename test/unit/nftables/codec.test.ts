@@ -42,6 +42,15 @@ const arbitraryInstruction: fc.Arbitrary<Instruction> = fc.oneof(
     length: fc.nat(16),
   }),
   fc.record({
+    name: fc.constant('payload-set' as const),
+    sreg: register,
+    base: fc.nat(3),
+    offset: fc.nat(100),
+    length: fc.nat(16),
+    checksum: fc.record({ type: fc.nat(2), offset: fc.nat(100) }),
+  }),
+  fc.record({ name: fc.constant('connlimit' as const), count: fc.nat(4_294_967_295), flags: fc.nat(1) }),
+  fc.record({
     name: fc.constant('cmp' as const),
     sreg: register,
     op: fc.constantFrom(
