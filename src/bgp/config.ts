@@ -6,6 +6,7 @@ import type { LogLevel } from '../base/log.ts';
 import type { Address, Family } from '../net/address.ts';
 import type { Prefix } from '../net/prefix.ts';
 import type { BgpFilter } from './policy/bgp-filter.ts';
+import type { MaxPrefix } from './policy/max-prefix.ts';
 import type { PrefixAdvertisement, ServiceRange } from './policy/prefix-filter.ts';
 import type { Role } from './wire/role.ts';
 
@@ -27,6 +28,14 @@ export interface PeerConfig {
   readonly reachableBy?: Address;
   /** Address families carried in the one session (design D10). */
   readonly families: readonly Family[];
+  /** Seconds in Idle after the first and after many errors (RFC 4271 §8.1.1, DampPeerOscillations). */
+  readonly idleHoldTime?: { readonly initial: number; readonly maximum: number };
+  /** How many prefixes of a family the peer may tell. */
+  readonly maxPrefix?: MaxPrefix;
+  /** Present: no session, and what the peer is told as the reason (RFC 9003), which may be empty. */
+  readonly shutdown?: string;
+  /** What we tell the peer, and what it tells us, is about to go away (RFC 8326 §4). */
+  readonly gracefulShutdown?: boolean;
   /** Seconds between attempts to connect (RFC 4271 §8.2.2); first tries are closer together if left out. */
   readonly connectRetryTime?: number;
   /** Our role towards a peer in another AS (RFC 9234); `strict`: it must tell its own. */
@@ -151,6 +160,10 @@ const FIELD_EFFECTS: Readonly<Record<keyof PeerConfig, ChangeEffect>> = {
   sourceAddress: 'reset',
   reachableBy: 'none',
   families: 'reset',
+  idleHoldTime: 'none',
+  maxPrefix: 'none',
+  shutdown: 'none',
+  gracefulShutdown: 'export',
   connectRetryTime: 'none',
   role: 'reset',
   passive: 'none',
@@ -161,13 +174,14 @@ const FIELD_EFFECTS: Readonly<Record<keyof PeerConfig, ChangeEffect>> = {
   holdTime: 'reset',
   ttlSecurity: 'reset',
   password: 'none',
-  allowedOwnAs: 'reset',
+  allowedOwnAs: 'none',
   filters: 'export',
 };
 
 /**
  * What it takes to go from one configuration of a peer to the next: `reset` the session, `export` again in the
- * standing session, or `none` (used at the next connection, if at all).
+ * standing session, or `none` (used at the next connection, if at all). What is about import is for
+ * `Policies.importText` to say.
  */
 export function peerChangeEffect(before: PeerConfig, after: PeerConfig): ChangeEffect {
   let effect: ChangeEffect = 'none';

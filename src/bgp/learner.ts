@@ -48,6 +48,11 @@ export class Learner {
     return this.sum('stale');
   }
 
+  /** Prefixes of one family held from the peer. */
+  count(family: Family): number {
+    return this.source === undefined ? 0 : this.options.rib.count(this.source, family).received;
+  }
+
   established(source: Source, negotiated: Negotiated, context: ImportContext): void {
     this.context = context;
     this.timer?.cancel();

@@ -1,4 +1,5 @@
 /** A peer with both directions of its routes: what its session tells us goes to the RIB, and what we tell comes from it. */
+import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import { type Address, type Family, familyOf, parseAddress } from '../net/address.ts';
@@ -12,12 +13,15 @@ import { Peer } from './peer.ts';
 import type { Policies } from './policies.ts';
 import type { ExportContext } from './policy/export.ts';
 import type { ImportContext } from './policy/import.ts';
+import { PrefixWatch } from './policy/max-prefix.ts';
 import { localPrefOfMetric } from './policy/preference.ts';
 import type { Source } from './rib/route.ts';
 import type { Routing } from './routing.ts';
 import type { PeerStatus } from './status.ts';
 import { afiSafi, familyOfAfiSafi } from './wire/afi-safi.ts';
+import { CEASE_ADMINISTRATIVE_SHUTDOWN, CEASE_MAXIMUM_PREFIXES } from './wire/iana.ts';
 import type { RouteRefreshMessage } from './wire/message.ts';
+import { prefixLimitData } from './wire/notification.ts';
 
 /**
  * Milliseconds; Calico's `connect retry 5` and `error wait 5,30`, but for faster first tries: of two nodes that start
@@ -29,6 +33,7 @@ const IDLE_HOLD_TIME = { initial: 1000, maximum: 30_000 };
 /** RFC 4724 §3: twelve bits. */
 const MAXIMUM_RESTART_TIME = 4095;
 const FAMILIES: readonly Family[] = [4, 6];
+const WARNINGS = { many: 'nearly as many prefixes as it may', 'too-many': 'more prefixes than it may' };
 
 /** The speaker as its neighbours see it. */
 export interface NeighborEnvironment {
@@ -66,6 +71,7 @@ export class Neighbor {
   /** Whoever had it removed or stopped takes care of its routes. */
   private stopped = false;
   private log: Logger;
+  private readonly prefixWatch = new PrefixWatch();
 
   constructor(
     private readonly environment: NeighborEnvironment,
@@ -90,7 +96,10 @@ export class Neighbor {
       events: {
         established: (_, negotiated) => this.established(negotiated),
         lost: (_, retain, restartTime) => this.lost(retain, restartTime),
-        update: (_, message) => this.learner.update(message),
+        update: (_, message) => {
+          this.learner.update(message);
+          this.watchPrefixes();
+        },
         refresh: (_, message) => this.refresh(message),
         drained: () => {
           if (this.up !== undefined) routing.wake(this.up.advertiser);
@@ -112,7 +121,7 @@ export class Neighbor {
   }
 
   start(): void {
-    this.peer.start();
+    if (this.config.shutdown === undefined) this.peer.start();
   }
 
   /** Begins again after {@link stop}. */
@@ -138,7 +147,36 @@ export class Neighbor {
   changeConfig(config: PeerConfig): void {
     const renamed = config.name !== this.name;
     if (renamed) this.log = this.environment.log.child({ peer: config.name });
+    const { shutdown, maxPrefix } = this.config;
     this.peer.changeConfig(config, this.sessionConfig(config));
+    if (config.shutdown !== undefined) {
+      if (shutdown === undefined) this.peer.stop(CEASE_ADMINISTRATIVE_SHUTDOWN, config.shutdown);
+    } else if (this.stopped) {
+      return;
+    } else if (this.peer.enabled) {
+      this.watchPrefixes();
+    } else if (shutdown !== undefined || !isDeepStrictEqual(maxPrefix, config.maxPrefix)) {
+      // It was given up under a limit that is no longer.
+      this.peer.start();
+    }
+  }
+
+  /** RFC 4271 §6.7: a peer that tells more than it may. */
+  private watchPrefixes(): void {
+    const { up, config } = this;
+    const { maxPrefix } = config;
+    if (up === undefined || maxPrefix === undefined) return;
+    const { limit, beyond } = maxPrefix;
+    for (const family of up.negotiated.families) {
+      const count = this.learner.count(family);
+      const level = this.prefixWatch.rise(family, count, maxPrefix);
+      if (level === undefined) continue;
+      this.log.warn({ family, prefixes: count, limit }, `bgp peer tells ${WARNINGS[level]}`);
+      if (level !== 'too-many' || beyond === 'warn') continue;
+      const idle = beyond === 'idle' ? 'until-started' : beyond.restart * 1000;
+      this.peer.giveUp(CEASE_MAXIMUM_PREFIXES, prefixLimitData(family, limit), idle);
+      return;
+    }
   }
 
   /** What the next OPEN says may be different now. */
@@ -188,8 +226,14 @@ export class Neighbor {
       received: this.learner.received,
       stale: this.learner.stale,
       advertised: this.up?.advertiser.advertised ?? 0,
-      info: this.peer.info,
+      info: this.info,
     };
+  }
+
+  private get info(): string {
+    const { shutdown } = this.config;
+    if (shutdown === undefined) return this.peer.info;
+    return shutdown === '' ? 'Shut down' : `Shut down: ${JSON.stringify(shutdown)}`;
   }
 
   private established(negotiated: Negotiated): void {
@@ -202,6 +246,7 @@ export class Neighbor {
       external: negotiated.wire.external,
       reflectorClient: config.reflectorClient,
     };
+    this.prefixWatch.reset();
     this.learner.established(source, negotiated, this.importContext(source));
     environment.established(this, negotiated);
     const advertiser = new Advertiser({
@@ -258,7 +303,10 @@ export class Neighbor {
       connectTimeout: CONNECT_TIMEOUT,
       connectRetryTimes:
         peer.connectRetryTime === undefined ? CONNECT_RETRY_TIMES : [peer.connectRetryTime * 1000],
-      idleHoldTime: IDLE_HOLD_TIME,
+      idleHoldTime:
+        peer.idleHoldTime === undefined
+          ? IDLE_HOLD_TIME
+          : { initial: peer.idleHoldTime.initial * 1000, maximum: peer.idleHoldTime.maximum * 1000 },
       role: peer.role,
       extendedMessages: true,
       extendedNextHop: true,
@@ -285,6 +333,7 @@ export class Neighbor {
       allowedOwnAs: config.allowedOwnAs,
       ownAddresses: Object.values(this.ownAddresses()),
       filters: environment.policies().importFilters(config),
+      leaving: config.gracefulShutdown === true,
     };
   }
 
@@ -302,7 +351,7 @@ export class Neighbor {
       sharedNetworks: environment.fib.networksOf(config.address),
       ownLocalPref: { 4: localPrefOfMetric(kernel.metric[4]), 6: localPrefOfMetric(kernel.metric[6]) },
       policy: environment.policies().exportPolicy(config),
-      leaving: environment.draining(),
+      leaving: environment.draining() || config.gracefulShutdown === true,
     };
   }
 

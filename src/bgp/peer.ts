@@ -97,6 +97,19 @@ export class Peer {
     this.dispatch({ type: 'manual-stop', cease, communication });
   }
 
+  /**
+   * Ends the session with a Cease that carries `data`; it comes back after `idle` milliseconds, or only by
+   * {@link start}.
+   */
+  giveUp(cease: number, data: Uint8Array, idle: number | 'until-started'): void {
+    this.dispatch({ type: 'automatic-stop', cease, data, idle });
+  }
+
+  /** Whether it was started, and neither stopped nor given up since. */
+  get enabled(): boolean {
+    return this.session.enabled;
+  }
+
   /** For the next connection; a session that is up stays as it is, but for its key. */
   changeConfig(config: PeerConfig, session: SessionConfig): void {
     const { password } = this.config;

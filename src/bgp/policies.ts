@@ -51,7 +51,9 @@ export class Policies {
 
   /** The rules that a peer's import is subject to, as text that differs if they do. */
   importText(peer: PeerConfig): string {
-    return JSON.stringify(this.filtersOf(peer).map(({ rules }) => rules?.import ?? 'missing'));
+    const { allowedOwnAs, gracefulShutdown } = peer;
+    const filters = this.filtersOf(peer).map(({ rules }) => rules?.import ?? 'missing');
+    return JSON.stringify([filters, allowedOwnAs, gracefulShutdown]);
   }
 
   private filtersOf({ filters }: PeerConfig): NamedFilter[] {

@@ -125,7 +125,7 @@ export class Speaker {
           options.log.info({ family, reason }, 'bgp restart complete: routes are selected and swept');
         },
       },
-      this.restarted ? this.wantedPeers : [],
+      this.restarted ? this.wantedPeers.filter(({ shutdown }) => shutdown === undefined) : [],
     );
     this.listen();
     for (const peer of this.wantedPeers) this.add(peer, { replaces: false });

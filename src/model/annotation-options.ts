@@ -93,3 +93,9 @@ function rowsByAnnotation(table: OptionTable | undefined): ReadonlyMap<string, O
 export function parseFlag(text: string): boolean | undefined {
   return text === 'true' ? true : text === 'false' ? false : undefined;
 }
+
+/** Reads a whole number within bounds. */
+export function parseCount(text: string, least: number, most: number): number | undefined {
+  const value = /^[0-9]{1,10}$/.test(text) ? Number(text) : Number.NaN;
+  return value >= least && value <= most ? value : undefined;
+}

@@ -5,7 +5,13 @@
  * PeerConfig (src/bgp/config.ts) that it becomes, and FIELD_EFFECTS there says what its change means for a session; a
  * row for the speaker alone becomes a field of RoutingPlan.options. To add an option, add a row and that field.
  */
-import { type OptionRow, type OptionTable, type OptionValues, parseFlag } from './annotation-options.ts';
+import {
+  type OptionRow,
+  type OptionTable,
+  type OptionValues,
+  parseCount,
+  parseFlag,
+} from './annotation-options.ts';
 import { parseDuration } from './fields.ts';
 
 type Scope = 'BGPPeer' | 'BGPConfiguration';
@@ -47,6 +53,19 @@ function seconds(least: number, most: number): (text: string) => number | undefi
   };
 }
 
+/** Reads `1000 90% restart 5m`. */
+function parseMaxPrefix(text: string) {
+  const parts = /^([0-9]{1,10})(?: ([0-9]{1,3})%)?(?: (idle|warn|restart ([0-9a-z.]+)))?$/.exec(text);
+  if (parts === null) return undefined;
+  const limit = parseCount(parts[1]!, 1, 0xffff_ffff);
+  const warning = parseCount(parts[2] ?? '75', 1, 100);
+  const restart = parts[4] === undefined ? undefined : seconds(1, 86_400)(parts[4]);
+  if (limit === undefined || warning === undefined) return undefined;
+  if (parts[3] === undefined || parts[3] === 'idle') return { limit, warning, beyond: 'idle' as const };
+  if (parts[3] === 'warn') return { limit, warning, beyond: 'warn' as const };
+  return restart === undefined ? undefined : { limit, warning, beyond: { restart } };
+}
+
 const bgpOptions = {
   holdTime: row({
     scopes: SESSION,
@@ -60,6 +79,19 @@ const bgpOptions = {
       return value === 0 || (value !== undefined && value >= 3 && Number.isInteger(value))
         ? value
         : undefined;
+    },
+  }),
+  idleHoldTime: row({
+    scopes: SESSION,
+    syntax: 'FIRST-MAXIMUM, durations from 1s to 1h, such as 1s-30s',
+    default: '1s-30s',
+    description:
+      'Time without a session after an error: the first after one error, doubling up to the maximum with each that ' +
+      'follows (RFC 4271 §8.1.1, IdleHoldTime with DampPeerOscillations).',
+    parse(text) {
+      const [initial, maximum, ...more] = text.split('-').map(seconds(1, 3600));
+      if (initial === undefined || maximum === undefined || more.length > 0) return undefined;
+      return initial <= maximum ? { initial, maximum } : undefined;
     },
   }),
   connectRetryTime: row({
@@ -93,6 +125,33 @@ const bgpOptions = {
       return { name, strict: mode === 'strict' };
     },
     reverse: ({ name, strict }) => ({ name: OPPOSITE_ROLES[name], strict }),
+  }),
+  maxPrefix: row({
+    scopes: SESSION,
+    syntax: 'LIMIT [PERCENT%] [idle | warn | restart DURATION], such as 1000, or 1000 90% restart 5m',
+    default: 'no limit; of the parts, 75% and idle',
+    description:
+      'How many prefixes of one address family the peer may tell. From the percentage on there is a warning. Beyond ' +
+      'the limit the session ends with Cease, Maximum Number of Prefixes Reached (RFC 4486 §4) and stays idle until ' +
+      'the limit changes or an operator starts it, or for the duration; with warn it stays up.',
+    parse: parseMaxPrefix,
+    reverse: () => undefined,
+  }),
+  shutdown: row({
+    scopes: ['BGPPeer'],
+    syntax: 'any text of at most 255 octets, also none',
+    default: 'not shut down',
+    description: 'Keeps the session down and tells the peer why (RFC 9003).',
+    parse: (text) => (Buffer.byteLength(text) <= 255 ? text : undefined),
+  }),
+  gracefulShutdown: row({
+    scopes: ['BGPPeer'],
+    syntax: 'true or false',
+    default: 'false',
+    description:
+      'Makes all routes of the session the last resort on both sides while others are found, before it is shut down: ' +
+      'ours carry GRACEFUL_SHUTDOWN and those of a peer in another AS get LOCAL_PREF 0 (RFC 8326 §4).',
+    parse: parseFlag,
   }),
   deferralTime: row({
     scopes: ['BGPConfiguration'],

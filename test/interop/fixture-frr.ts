@@ -44,15 +44,18 @@ export class Frr {
   }
 
   /** What vtysh prints for a command of bgpd. */
-  async ask(command: string): Promise<string> {
-    const { stdout, stderr } = await run('vtysh', [
-      '--vty_socket',
-      this.directory,
-      '-d',
-      'bgpd',
-      '-c',
-      command,
-    ]);
+  ask(command: string): Promise<string> {
+    return this.type(command);
+  }
+
+  /** Changes the running configuration: lines as they stand under `configure terminal`. */
+  configure(...lines: readonly string[]): Promise<string> {
+    return this.type('configure terminal', ...lines);
+  }
+
+  private async type(...commands: readonly string[]): Promise<string> {
+    const flags = commands.flatMap((command) => ['-c', command]);
+    const { stdout, stderr } = await run('vtysh', ['--vty_socket', this.directory, '-d', 'bgpd', ...flags]);
     return stdout + stderr;
   }
 

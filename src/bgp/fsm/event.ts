@@ -17,8 +17,15 @@ export type SessionEvent =
       /** Shutdown communication (RFC 9003). */
       readonly communication?: string | undefined;
     }
-  /** 8 AutomaticStop: the rim gives this session up, e.g. too many prefixes; it comes back after the idle hold time. */
-  | { readonly type: 'automatic-stop'; readonly cease: number; readonly communication?: string | undefined }
+  /** 8 AutomaticStop: the rim gives this session up, e.g. for too many prefixes. */
+  | {
+      readonly type: 'automatic-stop';
+      readonly cease: number;
+      /** The data of the Cease. */
+      readonly data?: Uint8Array | undefined;
+      /** Milliseconds until it may come back, or only by event 1; the idle hold time if left out. */
+      readonly idle?: number | 'until-started' | undefined;
+    }
   /** 9 ConnectRetryTimer_Expires. */
   | { readonly type: 'connect-retry-timer-expires' }
   /** 10 HoldTimer_Expires. */

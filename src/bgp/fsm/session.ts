@@ -83,7 +83,9 @@ export interface Session {
   readonly attempts: number;
   /** Connections opened so far; names the next. */
   readonly opened: number;
-  /** The last error or NOTIFICATION, sent or received, in words; empty if none. */
+  /** The last NOTIFICATION, sent or received, since the session was last up, in words; empty if none. */
+  readonly notified: string;
+  /** The last error, after the NOTIFICATION that led to it; empty if none. */
   readonly info: string;
 }
 
@@ -97,6 +99,7 @@ export function createSession(config: SessionConfig): Session {
     failures: 0,
     attempts: 0,
     opened: 0,
+    notified: '',
     info: '',
   };
 }

@@ -22,6 +22,7 @@
 import {
   CEASE_ADMINISTRATIVE_SHUTDOWN,
   CEASE_CONNECTION_COLLISION,
+  CEASE_MAXIMUM_PREFIXES,
   CEASE_PEER_DECONFIGURED,
   ERROR_CEASE,
   ERROR_FINITE_STATE_MACHINE,
@@ -83,7 +84,7 @@ const stop: NonNullable<Row['manual-stop']> = (turn, event) => {
     if (connection.state === 'Connect' || event.cease === undefined) {
       turn.drop(connection, { words: 'Stopped' });
     } else {
-      turn.drop(connection, { sent: farewell(connection, event.cease, event.communication) });
+      turn.drop(connection, { sent: farewell(connection, cease(event.cease, event.communication)) });
     }
   }
   turn.stop('connect-retry');
@@ -92,15 +93,17 @@ const stop: NonNullable<Row['manual-stop']> = (turn, event) => {
   turn.session = { ...turn.session, enabled: false, failures: 0 };
 };
 
-/** A shutdown for good tells a peer that knows RFC 8538 not to keep our routes (§3.1). */
-function farewell(
-  { negotiated }: SessionConnection,
-  subcode: number,
-  communication: string | undefined,
-): NotificationMessage {
-  const plain = cease(subcode, communication);
-  const forGood = subcode === CEASE_ADMINISTRATIVE_SHUTDOWN || subcode === CEASE_PEER_DECONFIGURED;
-  return forGood && negotiated?.gracefulRestart?.notification === true ? hardReset(plain) : plain;
+/** After these neither side is to keep the other's routes (RFC 8538 §3.1, §5). */
+const FOR_GOOD: ReadonlySet<number> = new Set([
+  CEASE_MAXIMUM_PREFIXES,
+  CEASE_ADMINISTRATIVE_SHUTDOWN,
+  CEASE_PEER_DECONFIGURED,
+]);
+
+/** A Cease, as a hard reset where the peer would keep routes otherwise. */
+function farewell({ negotiated }: SessionConnection, plain: NotificationMessage): NotificationMessage {
+  const keeps = negotiated?.gracefulRestart?.notification === true;
+  return keeps && FOR_GOOD.has(plain.subcode) ? hardReset(plain) : plain;
 }
 
 const giveUp: NonNullable<Row['automatic-stop']> = (turn, event) => {
@@ -109,10 +112,18 @@ const giveUp: NonNullable<Row['automatic-stop']> = (turn, event) => {
       connection,
       connection.state === 'Connect'
         ? { words: 'Stopped' }
-        : { sent: farewell(connection, event.cease, event.communication) },
+        : { sent: farewell(connection, notification(ERROR_CEASE, event.cease, event.data)) },
     );
   }
-  turn.damp();
+  if (event.idle === undefined) {
+    turn.damp();
+  } else if (event.idle === 'until-started') {
+    turn.stop('connect-retry');
+    turn.session = { ...turn.session, enabled: false };
+    turn.become([], 'Idle');
+  } else {
+    turn.rest(event.idle);
+  }
 };
 
 const start: NonNullable<Row['manual-start']> = (turn) => {
@@ -216,7 +227,7 @@ const establish: NonNullable<Row['keepalive-received']> = (turn, _event, connect
   }
   turn.stop('connect-retry');
   turn.put({ ...connection, state: 'Established' });
-  turn.session = { ...turn.session, attempts: 0, info: '' };
+  turn.session = { ...turn.session, attempts: 0, notified: '', info: '' };
   turn.heard(connection);
   const { negotiated } = connection;
   if (negotiated !== undefined) {

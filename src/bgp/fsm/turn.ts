@@ -123,7 +123,14 @@ export class Turn {
     }
     this.become(this.others(connection), 'Active');
     // An extra connection that goes says nothing about a session that is up.
-    if (this.session.state !== 'Established') this.session = { ...this.session, info: reason };
+    if (this.session.state === 'Established') return;
+    if (sent !== undefined || received !== undefined) {
+      this.session = { ...this.session, notified: reason, info: reason };
+    } else {
+      // That nobody answers now must not hide what the peer said when it left.
+      const { notified } = this.session;
+      this.session = { ...this.session, info: notified === '' ? reason : `${notified}; then: ${reason}` };
+    }
   }
 
   /** After a drop: opens another connection after the connect retry time, or awaits the peer's. */
@@ -144,13 +151,14 @@ export class Turn {
     const failures = this.session.failures + 1;
     const { initial, maximum } = config.idleHoldTime;
     this.session = { ...this.session, failures };
+    this.rest(Math.min(maximum, initial * 2 ** Math.min(failures - 1, 30)));
+  }
+
+  /** Idle for a time. */
+  rest(milliseconds: number): void {
     this.become([], 'Idle');
     this.stop('connect-retry');
-    this.actions.push({
-      type: 'start-timer',
-      timer: 'idle-hold',
-      milliseconds: this.jitter(Math.min(maximum, initial * 2 ** Math.min(failures - 1, 30))),
-    });
+    this.actions.push({ type: 'start-timer', timer: 'idle-hold', milliseconds: this.jitter(milliseconds) });
   }
 
   /** Sets the connections; without any, the session is in `empty`. */

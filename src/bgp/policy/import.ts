@@ -25,6 +25,8 @@ export interface ImportContext {
   readonly allowedOwnAs: number;
   /** Addresses of this node. */
   readonly ownAddresses: readonly Address[];
+  /** The session is about to be shut down (RFC 8326 §4). */
+  readonly leaving?: boolean | undefined;
   /** The peer's BGPFilters; undefined if it has none. */
   readonly filters: FilterChain | undefined;
 }
@@ -60,13 +62,14 @@ export function importRefusal(
 
 /**
  * The attributes as they enter the RIB: preference is not the neighbour AS's to set (RFC 4271 §5.1.5), but for what it
- * is about to withdraw (RFC 8326 §4.2).
+ * is about to withdraw, or that comes over a session which is about to end (RFC 8326 §4).
  */
 export function importedAttributes(attributes: PathAttributes, context: ImportContext): PathAttributes {
   if (!context.external) return attributes;
   const { localPref: _preference, originatorId: _originator, clusterList: _clusters, ...rest } = attributes;
   const marked = markedOnImport(rest, context.role, context.peerAs);
-  return marked.communities?.includes(GRACEFUL_SHUTDOWN) === true ? { ...marked, localPref: 0 } : marked;
+  const leaving = context.leaving === true || marked.communities?.includes(GRACEFUL_SHUTDOWN) === true;
+  return leaving ? { ...marked, localPref: 0 } : marked;
 }
 
 /**

@@ -1,8 +1,12 @@
 /** NOTIFICATION (RFC 4271 §4.5): its making, its words, shutdown communication (RFC 9003), hard reset (RFC 8538). */
+import type { Family } from '../../net/address.ts';
+import { ByteReader, ByteWriter } from '../../net/bytes.ts';
+import { afiSafi, familyOfAfiSafi } from './afi-safi.ts';
 import {
   CEASE_ADMINISTRATIVE_RESET,
   CEASE_ADMINISTRATIVE_SHUTDOWN,
   CEASE_HARD_RESET,
+  CEASE_MAXIMUM_PREFIXES,
   ERROR_CEASE,
   NOTIFICATION_NAMES,
 } from './iana.ts';
@@ -11,6 +15,8 @@ import type { DecodeError, NotificationMessage } from './message.ts';
 const NO_DATA = new Uint8Array(0);
 /** RFC 9003 §2: the length field has eight bits. */
 const COMMUNICATION_LENGTH = 255;
+/** AFI, SAFI and a number of four octets (RFC 4486 §4). */
+const PREFIX_LIMIT_DATA = 7;
 /** Octets of unexplained data shown to people. */
 const SHOWN_DATA = 32;
 
@@ -33,6 +39,24 @@ export function cease(subcode: number, communication?: string): NotificationMess
   data[0] = written;
   data.set(text.subarray(0, written), 1);
   return notification(ERROR_CEASE, subcode, data);
+}
+
+/** The data of a Cease for too many prefixes: the family and the limit (RFC 4486 §4). */
+export function prefixLimitData(family: Family, limit: number): Uint8Array {
+  const { afi, safi } = afiSafi(family);
+  const writer = new ByteWriter(PREFIX_LIMIT_DATA);
+  writer.u16(afi);
+  writer.u8(safi);
+  writer.u32(limit);
+  return writer.copy();
+}
+
+function prefixLimit({ code, subcode, data }: NotificationMessage): string | undefined {
+  if (code !== ERROR_CEASE || subcode !== CEASE_MAXIMUM_PREFIXES) return undefined;
+  if (data.length !== PREFIX_LIMIT_DATA) return undefined;
+  const reader = new ByteReader(data);
+  const family = familyOfAfiSafi({ afi: reader.u16(), safi: reader.u8() });
+  return family === undefined ? undefined : `more than ${reader.u32()} of IPv${family}`;
 }
 
 /** Wraps a NOTIFICATION so that the peer does not keep our routes (RFC 8538 §3.1). */
@@ -70,6 +94,8 @@ export function describeNotification(message: NotificationMessage): string {
   }
   const text = shutdownCommunication(message);
   if (text !== undefined) return `${words}: ${JSON.stringify(text)}`;
+  const limit = prefixLimit(message);
+  if (limit !== undefined) return `${words}: ${limit}`;
   return data.length === 0 ? words : `${words} (data ${hex(data)})`;
 }
 

@@ -46,6 +46,27 @@ const VALUES: Readonly<
     ],
     refused: ['', 'Provider', 'upstream', 'peer strictly', 'peer strict strict', ' peer'],
   },
+  idleHoldTime: {
+    read: [['1s-1m', { initial: 1, maximum: 60 }]],
+    refused: ['1s', '1m-1s', '0-1s', '1s-2s-3s', ''],
+  },
+  maxPrefix: {
+    read: [
+      ['1000', { limit: 1000, warning: 75, beyond: 'idle' }],
+      ['5 90%', { limit: 5, warning: 90, beyond: 'idle' }],
+      ['5 warn', { limit: 5, warning: 75, beyond: 'warn' }],
+      ['5 100% restart 1m30s', { limit: 5, warning: 100, beyond: { restart: 90 } }],
+    ],
+    refused: ['0', '4294967296', '5 0%', '5 101%', '5 restart', '5 restart 0', '5 drop', '5  warn', '75%'],
+  },
+  shutdown: {
+    read: [
+      ['', ''],
+      ['upgrade at noon', 'upgrade at noon'],
+    ],
+    refused: ['ü'.repeat(128)],
+  },
+  gracefulShutdown: { read: [['true', true]], refused: ['1'] },
   deferralTime: { read: [['10s', 10]], refused: ['0', '61m'] },
 };
 

@@ -78,5 +78,6 @@ describe('usability of received routes', () => {
     const leaving = attributes({ communities: [1, 0xffff0000] });
     expect(importedAttributes(leaving, context).localPref).toBe(0);
     expect(importedAttributes(leaving, internal)).toBe(leaving);
+    expect(importedAttributes(attributes(), { ...context, leaving: true }).localPref).toBe(0);
   });
 });

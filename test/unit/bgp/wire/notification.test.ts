@@ -6,6 +6,7 @@ import {
   hardReset,
   isHardReset,
   notification,
+  prefixLimitData,
   shutdownCommunication,
 } from '../../../../src/bgp/wire/notification.ts';
 import { hex } from './bytes.ts';
@@ -31,6 +32,15 @@ describe('a NOTIFICATION in words', () => {
   it('quotes the shutdown communication (RFC 9003)', () => {
     expect(describeNotification(cease(2, 'upgrade at "noon"'))).toBe(
       'Cease, Administrative Shutdown: "upgrade at \\"noon\\""',
+    );
+  });
+
+  it('says which limit was passed (RFC 4486 §4)', () => {
+    expect(describeNotification(notification(6, 1, prefixLimitData(4, 1000)))).toBe(
+      'Cease, Maximum Number of Prefixes Reached: more than 1000 of IPv4',
+    );
+    expect(describeNotification(notification(6, 1, hex('00 19 46 00 00 00 01')))).toMatch(
+      /\(data 00194600000001\)$/,
     );
   });
 
