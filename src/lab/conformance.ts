@@ -3,6 +3,7 @@
  * revision in force, then probes every pair at the same time, once, and compares. Nothing is repeated until it agrees.
  */
 import { ConfigError, MargayError, describeError } from '../base/errors.ts';
+import { withoutVersion } from '../datastore/stamp.ts';
 import { type Family, familyOf } from '../net/address.ts';
 import type { Prefix } from '../net/prefix.ts';
 import { isKindOf, isVersionOf, kinds } from '../model/registry.ts';
@@ -301,12 +302,6 @@ class SuiteRunner {
   }
 }
 
-/** A resource that is written whatever happened to it since it was read. */
-function unversioned(resource: Resource): Resource {
-  const { resourceVersion: version, ...metadata } = resource.metadata;
-  return version === undefined ? resource : { ...resource, metadata };
-}
-
 /** The items of a `List`; any other document is one. */
 function listed(document: unknown): unknown[] {
   const { kind, items } = document as Readonly<Record<string, unknown>>;
@@ -363,7 +358,7 @@ class Undo {
     const revisions: number[] = [];
     for (const { key, resource } of [...this.before.values()].toReversed()) {
       const revision =
-        resource === undefined ? await client.remove(key) : await client.write(unversioned(resource));
+        resource === undefined ? await client.remove(key) : await client.write(withoutVersion(resource));
       if (revision !== undefined) revisions.push(revision);
     }
     for (const { kind, name } of this.relabelled.values()) {

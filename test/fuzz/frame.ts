@@ -35,6 +35,11 @@ export function frameOf(
   return Buffer.concat([ethernet, networkOf(packet, payload.length), payload]);
 }
 
+/** Numbers a frame anew: the same packet once more. */
+export function renumber(frame: Buffer, number: number): void {
+  frame.writeUInt32BE(number, frame.length - 4);
+}
+
 /** What a received frame says, if it is one of ours. */
 export function probeOf(
   frame: Uint8Array,

@@ -66,15 +66,16 @@ export class ProbeLab {
   private readonly buffer = new Uint8Array(4096);
 
   private constructor(
-    private readonly node: string,
-    private readonly pods: string,
+    readonly node: string,
+    /** The namespace that the other ends of the node's wires are in. */
+    readonly pods: string,
     private readonly dataplane: Dataplane,
     private readonly socket: number,
     /** Index of each wire's end among the pods. */
     private readonly ends: ReadonlyMap<string, number>,
   ) {}
 
-  static async open(): Promise<ProbeLab> {
+  static async open({ tableOwnership = true } = {}): Promise<ProbeLab> {
     const names = { node: `mgf-${process.pid}-${counter}-n`, pods: `mgf-${process.pid}-${counter++}-p` };
     createNamespace(names.node);
     createNamespace(names.pods);
@@ -91,7 +92,7 @@ export class ProbeLab {
       await runChecked('nft', ['add', 'rule', 'inet', 'probes', 'untracked', 'notrack'], {
         namespace: names.node,
       });
-      dataplane = await Dataplane.open({ namespace: names.node, tableOwnership: true, log: silentLogger() });
+      dataplane = await Dataplane.open({ namespace: names.node, tableOwnership, log: silentLogger() });
       return new ProbeLab(names.node, names.pods, dataplane, openSocket(names.pods), ends);
     } catch (error) {
       dataplane?.close();
@@ -166,14 +167,19 @@ export class ProbeLab {
     deleteNamespace(this.pods);
   }
 
-  private send(number: number, packet: Packet): void {
+  /** A packet as a frame, the wire's end that it is sent from, and the hardware address at which it arrives. */
+  framed(
+    packet: Packet,
+    number: number,
+  ): { readonly frame: Buffer; readonly end: number; readonly receiver: string } {
     const wire = wireOf(packet.source);
     const frame = frameOf(packet, number, { source: wire.mac, destination: NODE_MAC });
-    // struct sockaddr_ll: u16 family, be16 protocol, s32 interface, u16 hardware type, u8 packet type, u8 length, u8 address[8]
-    const link = Buffer.alloc(20);
-    link.writeUInt16LE(AF_PACKET, 0);
-    link.writeInt32LE(this.ends.get(wire.name)!, 4);
-    sendto(this.socket, frame, link);
+    return { frame, end: this.ends.get(wire.name)!, receiver: wireOf(packet.destination).mac };
+  }
+
+  private send(number: number, packet: Packet): void {
+    const { frame, end } = this.framed(packet, number);
+    sendFrame(this.socket, frame, end);
   }
 
   /** Numbers of the probes that arrived at the right wire. */
@@ -202,7 +208,17 @@ function wireOf(place: string): Wire {
   return wire;
 }
 
-function openSocket(namespace: string): number {
+/** Sends a frame by one interface of the namespace of a socket. */
+export function sendFrame(fd: number, frame: Buffer, end: number): void {
+  // struct sockaddr_ll: u16 family, be16 protocol, s32 interface, u16 hardware type, u8 packet type, u8 length, u8 address[8]
+  const link = Buffer.alloc(20);
+  link.writeUInt16LE(AF_PACKET, 0);
+  link.writeInt32LE(end, 4);
+  sendto(fd, frame, link);
+}
+
+/** A packet socket that hears every interface of a namespace, but not what it sends itself. */
+export function openSocket(namespace: string): number {
   const fd = inNamespace(namespace, () => socket(AF_PACKET, SOCK_RAW, ALL_PROTOCOLS));
   setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, 1);
   setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER);
