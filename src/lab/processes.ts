@@ -88,6 +88,9 @@ export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals)
   }
 }
 
+/** Milliseconds that the kernel may take to tear down a killed process: of a busy machine, much longer than one would like. */
+const REAPING = 60_000;
+
 /** Ends processes and waits until they are gone: SIGTERM, then SIGKILL after `grace` milliseconds. */
 export async function endProcesses(identities: readonly ProcessIdentity[], grace = 3_000): Promise<void> {
   const left = identities.filter((identity) => signalProcess(identity, 'SIGTERM'));
@@ -95,7 +98,7 @@ export async function endProcesses(identities: readonly ProcessIdentity[], grace
   const gone = (): boolean => left.every((identity) => !isRunning(identity));
   if (await waitUntil(gone, grace)) return;
   for (const identity of left) signalProcess(identity, 'SIGKILL');
-  if (await waitUntil(gone, grace)) return;
+  if (await waitUntil(gone, REAPING)) return;
   const pids = left.filter(isRunning).map(({ pid }) => pid);
   throw new DaemonError('lab.unkillable', `processes ${pids.join(', ')} survive SIGKILL`);
 }

@@ -20,6 +20,9 @@ import { OWN_FOLDER, isResourceFile, isResourceFolder, keyOfPath, pathOf } from 
  */
 const SETTLING = 25;
 
+/** The same for an empty one: an editor that writes in place empties a file before it fills it. */
+const SETTLING_EMPTY = 500;
+
 /** Files looked at between two turns of the event loop. */
 const SLICE = 256;
 
@@ -92,10 +95,7 @@ export class ResourceFiles {
   /** Reads a file once it has settled; undefined if there is none. `knownKey`: of the resource it held before. */
   async read(path: string, knownKey?: ResourceKey): Promise<ReadFile | undefined> {
     const absolute = join(this.root, path);
-    const before = statSync(absolute, { throwIfNoEntry: false });
-    if (before === undefined) return undefined;
-    const age = Date.now() - before.mtimeMs;
-    if (age >= 0 && age < SETTLING) await sleep(SETTLING);
+    for (let wait = unsettled(absolute); wait > 0; wait = unsettled(absolute)) await sleep(wait);
     let bytes: Buffer;
     let signature: string | undefined;
     try {
@@ -144,6 +144,14 @@ export class ResourceFiles {
     }
     await syncFolder(dirname(target));
   }
+}
+
+/** Milliseconds until the next look at a file that may be in the middle of an edit; 0 for one that is not. */
+function unsettled(path: string): number {
+  const stats = statSync(path, { throwIfNoEntry: false });
+  if (stats === undefined) return 0;
+  const age = Date.now() - stats.mtimeMs;
+  return age >= 0 && age < (stats.size === 0 ? SETTLING_EMPTY : SETTLING) ? SETTLING : 0;
 }
 
 async function syncFolder(path: string): Promise<void> {

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { appendFile, mkdir, mkdtemp, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { CompactedError, InvalidValueError } from '../../../src/datastore/datastore.ts';
 import { DirectoryDatastore } from '../../../src/datastore/directory/directory.ts';
@@ -206,6 +207,21 @@ spec:
     await writeFile(path, await readFile(path));
     expect((await datastore.list()).revision).toBe(revision);
     expect(await readFile(path, 'utf8')).toContain('# why this is here');
+  });
+
+  it('waits for an editor that empties a file before it fills it', async () => {
+    const datastore = await open();
+    await datastore.create(networkSet('a'));
+    const { revision } = await datastore.list();
+    const path = file('networksets', 'blue', 'a.yaml');
+    await writeFile(path, '');
+    const listed = datastore.list();
+    // Longer than a file with content is given to settle.
+    await sleep(100);
+    await writeFile(path, setText('a', '10.5.0.0/16'));
+    await listed;
+    expect(await datastore.get(networkSetKey('a'))).toMatchObject({ spec: { nets: ['10.5.0.0/16'] } });
+    expect((await datastore.list()).revision).toBe(revision + 1);
   });
 
   it('keeps the last good state of a file that breaks, and says where it is broken', async () => {
