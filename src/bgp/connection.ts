@@ -3,18 +3,12 @@ import type { Socket } from 'node:net';
 import type { Clock, TimerHandle } from '../base/clock.ts';
 import type { ConnectionId } from './fsm/event.ts';
 import type { ConnectionTimer } from './fsm/action.ts';
-import { decodeMessage, encodeMessage } from './wire/codec.ts';
+import { type IncomingMessage, encodeMessage, readMessage } from './wire/codec.ts';
 import { MessageFramer } from './wire/framer.ts';
-import {
-  BASIC_WIRE,
-  type DecodeError,
-  type Message,
-  type ReceivedMessage,
-  type WireOptions,
-} from './wire/message.ts';
+import { BASIC_WIRE, type DecodeError, type Message, type WireOptions } from './wire/message.ts';
 
 export interface ConnectionEvents {
-  received(connection: Connection, message: ReceivedMessage | DecodeError): void;
+  received(connection: Connection, message: IncomingMessage | DecodeError): void;
   /** It could not be opened, was reset, or the other side closed it. Never after {@link Connection.close}. */
   failed(connection: Connection, reason: string): void;
   timer(connection: Connection, timer: ConnectionTimer): void;
@@ -28,6 +22,11 @@ export interface ConnectionEvents {
 const LINGER = 2000;
 /** Milliseconds of reading before others are served. */
 const SLICE = 4;
+/**
+ * Octets that may wait for a peer that does not read. Peers of a group wait for the same bytes, so that many slow ones
+ * cost little more than one.
+ */
+const UNREAD_LIMIT = 256 * 1024;
 /** RFC 9687 §5: eight minutes, or twice the hold time if that is longer. */
 const SEND_HOLD_TIME = 480_000;
 
@@ -84,7 +83,7 @@ export class Connection {
 
   /** Whether the other side is so far behind that nothing more should be written. */
   get congested(): boolean {
-    return this.socket.writableNeedDrain;
+    return this.socket.writableLength > UNREAD_LIMIT;
   }
 
   /** Reads and writes from the next message on as the two sides have agreed. `holdTime` in seconds. */
@@ -163,7 +162,7 @@ export class Connection {
         this.socket.resume();
         return;
       }
-      const received = message instanceof Uint8Array ? decodeMessage(message, this.wire) : message;
+      const received = message instanceof Uint8Array ? readMessage(message, this.wire) : message;
       this.events.received(this, received);
       // A stream that cannot be read has no next message.
       if (received.type === 'error') return;

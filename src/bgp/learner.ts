@@ -7,22 +7,23 @@ import type { Clock, TimerHandle } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import type { Family } from '../net/address.ts';
 import type { Negotiated } from './fsm/negotiate.ts';
-import type { Prefix } from '../net/prefix.ts';
+import type { PrefixBits } from '../net/prefix-bits.ts';
 import type { FilterChain } from './policy/bgp-filter.ts';
 import { type ImportContext, importEdit, importRefusal, importedAttributes } from './policy/import.ts';
 import { type RouteEdit, editAttributes } from './policy/route-edit.ts';
-import type { Rib } from './rib/rib.ts';
-import type { Route, RouteTable, Source } from './rib/route.ts';
-import type { NextHop, PathAttributes, ReceivedUpdate } from './wire/message.ts';
+import type { AttributeId } from './rib/attribute-store.ts';
+import { FAMILIES, type Rib } from './rib/rib.ts';
+import type { Source } from './rib/route.ts';
+import type { SourceId } from './rib/sources.ts';
+import type { RouteValues } from './wire/attribute-record.ts';
+import { type NlriBytes, visitNlriBits } from './wire/nlri.ts';
+import type { AnnouncedBytes, ParsedUpdate } from './wire/update.ts';
 
 /** Seconds that stale routes wait at most for the end-of-RIB of a peer that is back (RFC 4724 §4.2). */
 const STALE_TIME = 360;
 
-const FAMILIES: readonly Family[] = [4, 6];
-
 export interface LearnerOptions {
   readonly rib: Rib;
-  readonly routes: RouteTable;
   readonly clock: Clock;
   /** Names the peer, whose name may change. */
   readonly log: () => Logger;
@@ -33,6 +34,8 @@ export interface LearnerOptions {
 
 export class Learner {
   private source: Source | undefined;
+  /** What the RIB knows the source by. */
+  private id: SourceId | undefined;
   private context: ImportContext | undefined;
   private timer: TimerHandle | undefined;
   /** Families whose end-of-RIB is awaited in this session. */
@@ -50,15 +53,17 @@ export class Learner {
 
   /** Prefixes of one family held from the peer. */
   count(family: Family): number {
-    return this.source === undefined ? 0 : this.options.rib.count(this.source, family).received;
+    return this.id === undefined ? 0 : this.options.rib.count(this.id, family).received;
   }
 
-  established(source: Source, negotiated: Negotiated, context: ImportContext): void {
+  /** The session is up. Returns what the RIB knows the peer by. */
+  established(source: Source, negotiated: Negotiated, context: ImportContext): SourceId {
     this.context = context;
     this.timer?.cancel();
     this.timer = undefined;
-    if (this.source === undefined) this.source = source;
-    else if (!sameSource(this.source, source)) this.renew(source);
+    this.id ??= this.options.rib.addSource(source);
+    if (this.source !== undefined && !sameSource(this.source, source)) this.renew(source);
+    this.source = source;
     const restart = negotiated.gracefulRestart?.families ?? [];
     this.awaited.clear();
     for (const family of FAMILIES) {
@@ -73,17 +78,19 @@ export class Learner {
       });
     }
     this.options.changed();
+    return this.id;
   }
 
   /** The session is down. Routes of `retain` stay for `restartTime` seconds, the rest goes. */
   lost(retain: readonly Family[], restartTime: number): void {
-    const { source } = this;
-    if (source === undefined) return;
+    const { id } = this;
+    if (id === undefined) return;
     this.timer?.cancel();
     this.timer = undefined;
     for (const family of FAMILIES) {
-      if (retain.includes(family) && restartTime > 0) this.options.rib.markStale(source, family);
-      else this.options.rib.drop(source, family);
+      const rib = this.options.rib.families[family];
+      if (retain.includes(family) && restartTime > 0) rib.markStale(id);
+      else rib.drop(id);
     }
     if (this.stale > 0) {
       this.timer = this.options.clock.after(restartTime * 1000, () => {
@@ -93,58 +100,64 @@ export class Learner {
     this.options.changed();
   }
 
-  update(message: ReceivedUpdate): void {
-    const { source, context } = this;
-    if (source === undefined || context === undefined) return;
-    const { rib, changed } = this.options;
-    const log = this.options.log();
+  update(message: ParsedUpdate): void {
+    const { id, context } = this;
+    if (id === undefined || context === undefined) return;
     for (const { attribute, action, reason } of message.faults) {
-      log.debug({ attribute, action, reason }, 'bgp update with a malformed attribute');
+      this.options.log().debug({ attribute, action, reason }, 'bgp update with a malformed attribute');
     }
-    for (const { prefixes } of [...message.withdrawn, ...message.treatAsWithdraw]) {
-      for (const prefix of prefixes) rib.withdraw(source, prefix);
-    }
-    for (const { prefixes, nextHop } of message.announced) {
-      const { attributes } = message;
-      if (attributes === undefined) continue;
-      const refusal = importRefusal(attributes, nextHop, context);
-      if (refusal === undefined) {
-        this.learn(source, prefixes, importedAttributes(attributes, context), nextHop, context.filters);
-      } else {
-        log.debug({ prefixes: prefixes.length, reason: refusal }, 'bgp routes not usable');
-        for (const prefix of prefixes) rib.withdraw(source, prefix);
-      }
-    }
+    for (const nlri of message.withdrawn) this.unlearn(id, nlri);
+    for (const nlri of message.treatAsWithdraw) this.unlearn(id, nlri);
+    for (const { nlri, route } of message.announced) this.learn(id, nlri, route, context);
     if (message.endOfRib !== undefined) this.endOfRib(message.endOfRib);
-    changed();
+    this.options.changed();
+  }
+
+  private unlearn(id: SourceId, nlri: NlriBytes): void {
+    this.options.rib.families[nlri.family].unlearn(id, nlri);
   }
 
   private learn(
-    source: Source,
-    prefixes: readonly Prefix[],
-    attributes: PathAttributes,
-    nextHop: NextHop,
-    filters: FilterChain | undefined,
+    id: SourceId,
+    nlri: NlriBytes,
+    { attributes, nextHop }: AnnouncedBytes['route'],
+    context: ImportContext,
   ): void {
-    const { rib, routes } = this.options;
-    if (filters === undefined) {
-      const route = routes.intern(attributes, nextHop);
-      for (const prefix of prefixes) rib.announce(source, prefix, route);
+    const { rib } = this.options;
+    const refusal = importRefusal(attributes, nextHop, context);
+    if (refusal !== undefined) {
+      this.options.log().debug({ reason: refusal }, 'bgp routes not usable');
+      this.unlearn(id, nlri);
       return;
     }
-    const edited = new Map<RouteEdit, Route>();
-    for (const prefix of prefixes) {
-      const edit = importEdit(prefix, attributes, filters);
-      if (edit === undefined) {
-        rib.withdraw(source, prefix);
-        continue;
-      }
-      let route = edited.get(edit);
-      if (route === undefined) {
-        edited.set(edit, (route = routes.intern(editAttributes(attributes, edit), nextHop)));
-      }
-      rib.announce(source, prefix, route);
+    const imported = { attributes: importedAttributes(attributes, context), nextHop };
+    if (context.filters !== undefined) {
+      this.learnFiltered(id, nlri, imported, context.filters);
+      return;
     }
+    const attribute = rib.attributes.internRoute(imported);
+    rib.families[nlri.family].learn(id, nlri, attribute);
+    rib.attributes.release(attribute);
+  }
+
+  private learnFiltered(id: SourceId, nlri: NlriBytes, route: RouteValues, filters: FilterChain): void {
+    const { attributes } = this.options.rib;
+    const rib = this.options.rib.families[nlri.family];
+    const edited = new Map<RouteEdit, AttributeId>();
+    visitNlriBits(nlri, (prefix: PrefixBits, identifier) => {
+      const edit = importEdit(prefix, route.attributes, filters);
+      if (edit === undefined) {
+        rib.withdraw(id, prefix, identifier);
+        return;
+      }
+      let attribute = edited.get(edit);
+      if (attribute === undefined) {
+        attribute = attributes.internRoute({ ...route, attributes: editAttributes(route.attributes, edit) });
+        edited.set(edit, attribute);
+      }
+      rib.announce(id, prefix, attribute, identifier);
+    });
+    for (const attribute of edited.values()) attributes.release(attribute);
   }
 
   /** Judges what comes from now on by another context; the peer is asked to tell all again. */
@@ -154,16 +167,16 @@ export class Learner {
 
   /** RFC 7313 §4: what is not told again between the markers is gone. */
   refreshMarker(family: Family, marker: 'begin' | 'end'): void {
-    const { source } = this;
+    const { id } = this;
     // While a restarted peer's end-of-RIB is awaited, stale already has a meaning (§4).
-    if (source === undefined || this.awaited.has(family)) return;
-    if (marker === 'begin') this.options.rib.markStale(source, family);
+    if (id === undefined || this.awaited.has(family)) return;
+    if (marker === 'begin') this.options.rib.families[family].markStale(id);
     else this.sweep(family, 'not refreshed');
   }
 
   /** Another reflection or another identifier: a new source to the decision process. */
   renew(source: Source): void {
-    if (this.source !== undefined) this.options.rib.renewSource(this.source, source);
+    if (this.id !== undefined) this.options.rib.renewSource(this.id, source);
     this.source = source;
     this.options.changed();
   }
@@ -171,6 +184,8 @@ export class Learner {
   /** The peer is no longer configured. */
   forget(): void {
     this.lost([], 0);
+    if (this.id !== undefined) this.options.rib.removeSource(this.id);
+    this.id = undefined;
     this.source = undefined;
   }
 
@@ -185,17 +200,17 @@ export class Learner {
   }
 
   private sweep(family: Family, reason: string): void {
-    if (this.source === undefined) return;
-    const swept = this.options.rib.sweepStale(this.source, family);
+    if (this.id === undefined) return;
+    const swept = this.options.rib.families[family].sweepStale(this.id);
     if (swept === 0) return;
     this.options.log().info({ family, routes: swept, reason }, 'bgp stale routes swept');
     this.options.changed();
   }
 
   private sum(field: 'received' | 'stale'): number {
-    const { source } = this;
-    if (source === undefined) return 0;
-    return FAMILIES.reduce((sum, family) => sum + this.options.rib.count(source, family)[field], 0);
+    const { id } = this;
+    if (id === undefined) return 0;
+    return FAMILIES.reduce((sum, family) => sum + this.options.rib.count(id, family)[field], 0);
   }
 }
 

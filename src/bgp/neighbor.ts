@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import { type Address, type Family, familyOf, parseAddress } from '../net/address.ts';
-import { Advertiser } from './advertiser.ts';
+import type { Advertiser } from './advertiser.ts';
 import { DEFAULT_HOLD_TIME, type PeerConfig, type SpeakerConfig } from './config.ts';
 import type { Fib } from './fib.ts';
 import type { Negotiated } from './fsm/negotiate.ts';
@@ -81,7 +81,6 @@ export class Neighbor {
     this.log = environment.log.child({ peer: config.name });
     this.learner = new Learner({
       rib: routing.rib,
-      routes: routing.routes,
       clock,
       log: () => this.log,
       changed: () => routing.schedule(),
@@ -101,9 +100,7 @@ export class Neighbor {
           this.watchPrefixes();
         },
         refresh: (_, message) => this.refresh(message),
-        drained: () => {
-          if (this.up !== undefined) routing.wake(this.up.advertiser);
-        },
+        drained: () => routing.schedule(),
       },
     });
   }
@@ -194,7 +191,7 @@ export class Neighbor {
       this.learner.renew(up.source);
     }
     up.advertiser.changePolicy(this.exportContext(up.source, up.negotiated));
-    this.environment.routing.wake(up.advertiser);
+    this.environment.routing.schedule();
   }
 
   /**
@@ -247,23 +244,22 @@ export class Neighbor {
       reflectorClient: config.reflectorClient,
     };
     this.prefixWatch.reset();
-    this.learner.established(source, negotiated, this.importContext(source));
+    const id = this.learner.established(source, negotiated, this.importContext(source));
     environment.established(this, negotiated);
-    const advertiser = new Advertiser({
-      rib: routing.rib,
-      routes: routing.routes,
-      families: negotiated.families,
-      wire: negotiated.wire,
-      enhancedRouteRefresh: negotiated.enhancedRouteRefresh,
-      context: this.exportContext(source, negotiated),
-      congested: () => peer.congested,
-      write: (bytes) => peer.write(bytes),
-      send: (message) => peer.send(message),
-      oversized: (prefix) => this.log.warn({ prefix }, 'bgp route not sent: attributes too long'),
-    });
+    const advertiser = routing.advertise(
+      {
+        source: id,
+        families: negotiated.families,
+        wire: negotiated.wire,
+        enhancedRouteRefresh: negotiated.enhancedRouteRefresh,
+        congested: () => peer.congested,
+        write: (bytes) => peer.write(bytes),
+        send: (message) => peer.send(message),
+      },
+      this.exportContext(source, negotiated),
+    );
     this.up = { negotiated, source, advertiser };
     this.known = true;
-    routing.attach(advertiser);
   }
 
   private lost(retain: readonly Family[], restartTime: number): void {
@@ -283,7 +279,7 @@ export class Neighbor {
     if (up === undefined || family === undefined) return;
     if (message.subtype === 'request') {
       up.advertiser.refresh(family);
-      this.environment.routing.wake(up.advertiser);
+      this.environment.routing.schedule();
     } else if (message.subtype !== 'unknown') {
       this.learner.refreshMarker(family, message.subtype);
     }
@@ -341,7 +337,7 @@ export class Neighbor {
     const { config, environment } = this;
     const { clusterId, kernel } = environment.config();
     return {
-      peer: source,
+      peer: { external: source.external, reflectorClient: source.reflectorClient },
       localAs: config.localAsNumber,
       role: source.external ? config.role?.name : undefined,
       clusterId,

@@ -23,14 +23,15 @@ import {
 } from './fsm/session.ts';
 import { step } from './fsm/step.ts';
 import { GTSM_TIME_TO_LIVE, TRAFFIC_CLASS } from './listener.ts';
-import type { Message, ReceivedUpdate, RouteRefreshMessage } from './wire/message.ts';
+import type { Message, RouteRefreshMessage } from './wire/message.ts';
+import type { ParsedUpdate } from './wire/update.ts';
 
 /** What the speaker does about a session. */
 export interface PeerEvents {
   established(peer: Peer, negotiated: Negotiated): void;
   /** Routes of the families in `retain` are kept as stale for `restartTime` seconds (RFC 4724 §4.2). */
   lost(peer: Peer, retain: readonly Family[], restartTime: number): void;
-  update(peer: Peer, message: ReceivedUpdate): void;
+  update(peer: Peer, message: ParsedUpdate): void;
   refresh(peer: Peer, message: RouteRefreshMessage): void;
   /** More may be written. */
   drained(peer: Peer): void;

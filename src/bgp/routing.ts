@@ -4,19 +4,24 @@
  */
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
-import { type Address, type Family, familyOf } from '../net/address.ts';
+import type { Address, Family } from '../net/address.ts';
+import type { PrefixBits } from '../net/prefix-bits.ts';
 import type { Prefix } from '../net/prefix.ts';
-import type { Advertiser } from './advertiser.ts';
+import { Advertiser, type AdvertiserOptions } from './advertiser.ts';
 import type { Fib } from './fib.ts';
-import type { Selection } from './rib/decision.ts';
-import { MapRib } from './rib/map-rib.ts';
-import type { Rib } from './rib/rib.ts';
-import { RouteTable } from './rib/route.ts';
+import type { ExportContext } from './policy/export.ts';
+import type { PrefixId } from './rib/prefix-table.ts';
+import { FAMILIES, Rib } from './rib/rib.ts';
+import { OWN } from './rib/sources.ts';
+import type { UpdateGroup } from './update-group.ts';
+import { UpdateGroups } from './update-groups.ts';
 
 /** Milliseconds of work before others are served. */
 const SLICE = 4;
-/** Prefixes per step within a slice. */
-const STEP = 256;
+/** Prefixes decided, paths swept, and prefixes told to a group, before the clock is asked. */
+const SELECT_STEP = 1024;
+const SWEEP_STEP = 16_384;
+const TELL_STEP = 4096;
 /** The kernel takes more, but nobody has more equal uplinks. */
 const MULTIPATH_LIMIT = 16;
 
@@ -25,25 +30,29 @@ export interface RoutingOptions {
   readonly clock: Clock;
   readonly log: Logger;
   /** Whether a learned route to the prefix is for the kernel. */
-  readonly programmed: (prefix: Prefix) => boolean;
-  /** Nobody has a route to the prefix any more. */
-  readonly gone: (prefix: Prefix) => void;
+  readonly programmed: (prefix: PrefixBits) => boolean;
 }
 
 export class Routing {
-  readonly rib: Rib = new MapRib();
-  readonly routes = new RouteTable();
+  readonly rib = new Rib();
+  private readonly groups: UpdateGroups;
   private readonly advertisers = new Set<Advertiser>();
-  /** Advertisers that may have something to send. */
-  private readonly busy = new Set<Advertiser>();
   private readonly own = new Set<Prefix>();
-  private readonly ownRoute = this.routes.intern({ origin: 'igp', asPath: [] }, undefined);
+  /** Held for the life of the object. */
+  private readonly ownRoute = this.rib.attributes.internRoute({
+    attributes: { origin: 'igp', asPath: [] },
+    nextHop: undefined,
+  });
   /** Families whose selection is deferred (RFC 4724 §4.1), or was until now and is not complete. */
   private readonly held = new Set<Family>();
   private readonly opening = new Set<Family>();
   private scheduled: NodeJS.Immediate | undefined;
 
-  constructor(private readonly options: RoutingOptions) {}
+  constructor(private readonly options: RoutingOptions) {
+    this.groups = new UpdateGroups(this.rib, (prefix) =>
+      options.log.warn({ prefix }, 'bgp route not sent: attributes too long'),
+    );
+  }
 
   /** Originates exactly these prefixes. */
   originate(prefixes: Iterable<Prefix>): void {
@@ -51,44 +60,46 @@ export class Routing {
     for (const prefix of this.own) {
       if (wanted.has(prefix)) continue;
       this.own.delete(prefix);
-      this.rib.withdraw(undefined, prefix);
+      this.rib.withdraw(OWN, prefix);
     }
     for (const prefix of wanted) {
       if (this.own.has(prefix)) continue;
       this.own.add(prefix);
-      this.rib.announce(undefined, prefix, this.ownRoute);
+      this.rib.announce(OWN, prefix, this.ownRoute);
     }
     this.schedule();
   }
 
   /** Asks again of every learned prefix whether it is for the kernel. */
   reprogram(): void {
-    for (const family of [4, 6] as const) {
-      for (const [prefix, selection] of this.rib.selected(family)) this.program(prefix, selection);
+    for (const family of FAMILIES) {
+      for (const prefix of this.rib.families[family].known()) this.program(family, prefix);
     }
   }
 
-  attach(advertiser: Advertiser): void {
+  /** Begins to tell a peer what its context lets it know. */
+  advertise(options: AdvertiserOptions, context: ExportContext): Advertiser {
+    const advertiser = new Advertiser(
+      options,
+      (family, wire, wanted) => this.groups.find(family, wire, wanted),
+      context,
+    );
     this.advertisers.add(advertiser);
-    this.wake(advertiser);
-  }
-
-  detach(advertiser: Advertiser): void {
-    this.advertisers.delete(advertiser);
-    this.busy.delete(advertiser);
-  }
-
-  /** Something was marked, or more may be written. */
-  wake(advertiser: Advertiser): void {
-    if (!this.advertisers.has(advertiser)) return;
-    this.busy.add(advertiser);
     this.schedule();
+    return advertiser;
+  }
+
+  /** The session is over. */
+  detach(advertiser: Advertiser): void {
+    if (!this.advertisers.delete(advertiser)) return;
+    advertiser.close();
+    this.keepGroups();
   }
 
   /** Defers a family: nothing of it is selected, advertised or swept from the kernel. */
   hold(family: Family): void {
     this.held.add(family);
-    this.rib.setHeld(family, true);
+    this.rib.families[family].held = true;
     this.options.fib.hold(family);
   }
 
@@ -96,10 +107,11 @@ export class Routing {
   open(family: Family): void {
     this.held.delete(family);
     this.opening.add(family);
-    this.rib.setHeld(family, false);
+    this.rib.families[family].held = false;
     this.schedule();
   }
 
+  /** Something has changed, or more may be written. */
   schedule(): void {
     this.scheduled ??= setImmediate(() => {
       this.scheduled = undefined;
@@ -110,53 +122,94 @@ export class Routing {
   stop(): void {
     clearImmediate(this.scheduled);
     this.advertisers.clear();
-    this.busy.clear();
   }
 
   /** One slice; returns whether there is more to do now. */
   private work(): boolean {
-    const { clock, fib } = this.options;
+    const { clock } = this.options;
     const end = clock.now() + SLICE;
-    let left: number;
-    do left = this.rib.select(STEP, (prefix, selection) => this.changed(prefix, selection));
-    while (left > 0 && clock.now() < end);
-    if (left === 0) {
-      for (const family of this.opening) fib.release(family);
-      this.opening.clear();
-      for (const advertiser of this.advertisers) if (advertiser.markersDue) this.busy.add(advertiser);
-    }
-    const settled = (family: Family): boolean => left === 0 && !this.held.has(family);
-    for (const advertiser of this.busy) {
-      this.busy.delete(advertiser);
-      // To the end of the queue, so that no peer waits for another's whole table.
-      if (advertiser.flush(STEP, settled)) this.busy.add(advertiser);
-      if (clock.now() >= end) break;
-    }
-    return left > 0 || this.busy.size > 0;
+    const late = (): boolean => clock.now() >= end;
+    const sweeping = this.rib.sweep(SWEEP_STEP);
+    const selecting = this.select(late);
+    if (!selecting && !sweeping) this.complete();
+    const telling = this.tell(late);
+    const settled = (family: Family): boolean => !selecting && !sweeping && !this.held.has(family);
+    let moved = false;
+    for (const advertiser of this.advertisers) moved = advertiser.advance(settled) || moved;
+    if (moved) this.keepGroups();
+    return sweeping || selecting || telling || this.canTell();
   }
 
-  private program(prefix: Prefix, selection: Selection | undefined): void {
+  private select(late: () => boolean): boolean {
+    do {
+      for (const family of FAMILIES) {
+        this.rib.families[family].select(SELECT_STEP, (prefix) => this.changed(family, prefix));
+      }
+    } while (this.selecting && !late());
+    return this.selecting;
+  }
+
+  private get selecting(): boolean {
+    return FAMILIES.some((family) => this.rib.families[family].pending > 0);
+  }
+
+  /** Everything that may be selected is. */
+  private complete(): void {
+    for (const family of this.opening) this.options.fib.release(family);
+    this.opening.clear();
+  }
+
+  /** Each group and each straggler in turn, so that no peer waits for another's whole table. */
+  private tell(late: () => boolean): boolean {
+    for (const group of this.groups.round()) {
+      if (group.canFlush) group.flush(TELL_STEP);
+      for (const member of group.lagging) {
+        group.catchUp(member, TELL_STEP);
+        if (late()) return true;
+      }
+      if (late()) return true;
+    }
+    return false;
+  }
+
+  private canTell(): boolean {
+    for (const group of this.groups) {
+      if (group.canFlush || group.lagging.length > 0) return true;
+    }
+    return false;
+  }
+
+  private keepGroups(): void {
+    const used = new Set<UpdateGroup>();
+    for (const advertiser of this.advertisers) for (const group of advertiser.inUse()) used.add(group);
+    this.groups.keep(used);
+  }
+
+  private changed(family: Family, prefix: PrefixId): void {
+    this.program(family, prefix);
+    this.groups.mark(family, prefix);
+  }
+
+  private program(family: Family, prefix: PrefixId): void {
     const { fib, programmed } = this.options;
+    const rib = this.rib.families[family];
+    const best = rib.best(prefix);
+    const text = rib.prefixes.text(prefix);
     // What is ours is routed here by whoever made it ours.
-    if (selection === undefined || selection.best.source === undefined || !programmed(prefix)) {
-      fib.delete(prefix);
+    if (best === 0 || rib.paths.source(best) === OWN || !programmed(rib.prefixes.bits(prefix))) {
+      fib.delete(text);
     } else {
-      fib.set(prefix, nextHopsOf(selection));
+      fib.set(text, this.nextHopsOf(family, prefix));
     }
   }
 
-  private changed(prefix: Prefix, selection: Selection | undefined): void {
-    if (selection === undefined) this.options.gone(prefix);
-    this.program(prefix, selection);
-    const family = familyOf(prefix);
-    for (const advertiser of this.advertisers) {
-      if (advertiser.mark(family, prefix)) this.busy.add(advertiser);
+  private nextHopsOf(family: Family, prefix: PrefixId): Address[] {
+    const rib = this.rib.families[family];
+    const nextHops = new Set<Address>();
+    for (const path of rib.selection(prefix)?.equal ?? []) {
+      const { nextHop } = this.rib.path(family, path).route;
+      if (nextHop !== undefined) nextHops.add(nextHop.address);
     }
+    return [...nextHops].slice(0, MULTIPATH_LIMIT);
   }
-}
-
-function nextHopsOf({ equal }: Selection): Address[] {
-  const nextHops = new Set<Address>();
-  for (const { route } of equal) if (route.nextHop !== undefined) nextHops.add(route.nextHop.address);
-  return [...nextHops].slice(0, MULTIPATH_LIMIT);
 }

@@ -17,6 +17,8 @@ import { Listener } from './listener.ts';
 import { Neighbor, type NeighborEnvironment } from './neighbor.ts';
 import { POLICY_FIELDS, Policies } from './policies.ts';
 import { RestartGate } from './restart-gate.ts';
+import { FAMILIES } from './rib/rib.ts';
+import { routeStatus } from './route-status.ts';
 import { Routing } from './routing.ts';
 import type { DrainState, RouteStatus, SpeakerStatus } from './status.ts';
 import {
@@ -27,7 +29,6 @@ import {
 
 /** Seconds that the routes of a peer which left during a handover are kept: longer than any handover. */
 const HANDOVER_STALE_TIME = 120;
-const FAMILIES: readonly Family[] = [4, 6];
 
 export interface SpeakerOptions {
   readonly kernel: RouteKernel;
@@ -66,7 +67,6 @@ export class Speaker {
       clock,
       log,
       programmed: (prefix) => !this.policies.prefixes.isService(prefix),
-      gone: (prefix) => this.policies.prefixes.forget(prefix),
     });
     const inNamespace = namespace === undefined ? {} : { namespace };
     this.listener = new Listener({
@@ -261,18 +261,7 @@ export class Speaker {
 
   /** Every path of every prefix. */
   routes(): RouteStatus[] {
-    return FAMILIES.flatMap((family) =>
-      [...this.routing.rib.paths(family)].map(([prefix, { source, route, stale }, best]) => ({
-        prefix,
-        family,
-        peer: source?.name,
-        nextHop: route.nextHop?.address,
-        asPath: route.attributes.asPath.flatMap(({ asNumbers }) => asNumbers).join(' '),
-        localPreference: route.rank.localPref,
-        best,
-        stale,
-      })),
-    );
+    return FAMILIES.flatMap((family) => routeStatus(this.routing.rib, family));
   }
 
   private get restarting(): boolean {

@@ -17,7 +17,7 @@ import { encodeRouteAttributes, fits } from '../../src/bgp/wire/update-writer.ts
 import { addressBytes } from '../../src/net/address.ts';
 import { prefixAddress, prefixLength } from '../../src/net/prefix.ts';
 import { type Meaning, type UpdateMeaning, hex, judge, prefixText } from '../oracle/bgp-oracle.ts';
-import { at } from '../unit/bgp/fsm/sessions.ts';
+import { UPDATE, at } from '../unit/bgp/fsm/sessions.ts';
 import { SESSIONS } from './bgp-corpus.ts';
 import type { Case } from './bgp-mutator.ts';
 
@@ -230,7 +230,8 @@ let established: Session | undefined;
 /** A message that cannot be read ends the session with a NOTIFICATION, any other leaves the machine in a known state. */
 function stateProblem(result: ReceivedMessage | DecodeError): string | undefined {
   established ??= at('Established');
-  const { session, actions } = step(established, messageEvent('out-1', result), () => 0);
+  const event = messageEvent('out-1', result.type === 'update' ? UPDATE : result);
+  const { session, actions } = step(established, event, () => 0);
   const up = session.state === 'Established';
   if (result.type === 'update' && !up) return 'an UPDATE that could be read ended the session';
   if (result.type !== 'error') return undefined;

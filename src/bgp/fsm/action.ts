@@ -1,6 +1,7 @@
 /** What a session wants done; the rim does it in this order. */
 import type { Family } from '../../net/address.ts';
-import type { Message, ReceivedUpdate, RouteRefreshMessage } from '../wire/message.ts';
+import type { Message, RouteRefreshMessage } from '../wire/message.ts';
+import type { ParsedUpdate } from '../wire/update.ts';
 import type { ConnectionId } from './event.ts';
 import type { Negotiated } from './negotiate.ts';
 
@@ -44,7 +45,7 @@ export type SessionAction =
   | {
       readonly type: 'deliver-update';
       readonly connection: ConnectionId;
-      readonly message: ReceivedUpdate;
+      readonly message: ParsedUpdate;
     }
   | {
       readonly type: 'deliver-route-refresh';

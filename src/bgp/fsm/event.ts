@@ -2,7 +2,8 @@
  * What can happen to a session: the events of RFC 4271 §8.1 that apply, with their numbers. An event of a connection
  * names it: the session names those it opens (`out-1`), the rim names those it accepts (any text unique in the peer).
  */
-import type { DecodeError, NotificationMessage, OpenMessage, ReceivedUpdate } from '../wire/message.ts';
+import type { DecodeError, NotificationMessage, OpenMessage } from '../wire/message.ts';
+import type { ParsedUpdate } from '../wire/update.ts';
 import type { RouteRefreshMessage } from '../wire/message.ts';
 
 export type ConnectionId = string;
@@ -55,7 +56,7 @@ export type SessionEvent =
   /** 26 KeepAliveMsg. */
   | { readonly type: 'keepalive-received'; readonly connection: ConnectionId }
   /** 27 UpdateMsg. */
-  | { readonly type: 'update-received'; readonly connection: ConnectionId; readonly message: ReceivedUpdate }
+  | { readonly type: 'update-received'; readonly connection: ConnectionId; readonly message: ParsedUpdate }
   /** ROUTE-REFRESH (RFC 2918), after RFC 4271's numbering. */
   | {
       readonly type: 'route-refresh-received';

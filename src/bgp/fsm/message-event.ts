@@ -1,8 +1,9 @@
 /** Turns what the codec read into the event it is. */
-import type { DecodeError, ReceivedMessage } from '../wire/message.ts';
+import type { IncomingMessage } from '../wire/codec.ts';
+import type { DecodeError } from '../wire/message.ts';
 import type { ConnectionId, SessionEvent } from './event.ts';
 
-export function messageEvent(connection: ConnectionId, message: ReceivedMessage | DecodeError): SessionEvent {
+export function messageEvent(connection: ConnectionId, message: IncomingMessage | DecodeError): SessionEvent {
   switch (message.type) {
     case 'open':
       return { type: 'open-received', connection, message };

@@ -4,8 +4,9 @@
  * that a peer names and nobody defined rejects everything: a typing error must not open what a filter was to close
  * (Calico renders nothing there, which leaves the peer unfiltered).
  */
-import { type Family, familyOf } from '../../net/address.ts';
-import { type Prefix, prefixContains, prefixLength } from '../../net/prefix.ts';
+import type { Family } from '../../net/address.ts';
+import { type PrefixBits, prefixBits, prefixBitsContain, samePrefixBits } from '../../net/prefix-bits.ts';
+import type { Prefix } from '../../net/prefix.ts';
 import type { LargeCommunity, PathAttributes } from '../wire/message.ts';
 import { type RouteEdit, UNCHANGED, sameLarge } from './route-edit.ts';
 
@@ -46,7 +47,7 @@ export type BgpFilter = Readonly<Record<FilterDirection, readonly FilterRule[]>>
 
 /** What rules look at. */
 export interface FilterSubject {
-  readonly prefix: Prefix;
+  readonly prefix: PrefixBits;
   readonly attributes: PathAttributes;
   /** Told by a peer, not our own. */
   readonly learned: boolean;
@@ -104,7 +105,7 @@ export function compileFilters(
     }
   }
   return (subject) => {
-    for (const rule of byFamily[familyOf(subject.prefix)]) {
+    for (const rule of byFamily[subject.prefix.family]) {
       const verdict = rule(subject);
       if (verdict !== undefined) return verdict;
     }
@@ -125,17 +126,18 @@ function conditionsOf(rule: FilterRule): readonly Condition[] {
 
 function matchesCidr({ prefix: cidr, operator, lengths }: CidrMatch): Condition {
   const wanted = operator === 'Equal' || operator === 'In';
+  const network = prefixBits(cidr);
   if (lengths !== undefined) {
     const { min, max } = lengths;
     return ({ prefix }) => {
-      const length = prefixLength(prefix);
-      return (length >= min && length <= max && prefixContains(cidr, prefix)) === wanted;
+      const { length } = prefix;
+      return (length >= min && length <= max && prefixBitsContain(network, prefix)) === wanted;
     };
   }
   if (operator === 'In' || operator === 'NotIn') {
-    return ({ prefix }) => prefixContains(cidr, prefix) === wanted;
+    return ({ prefix }) => prefixBitsContain(network, prefix) === wanted;
   }
-  return ({ prefix }) => (prefix === cidr) === wanted;
+  return ({ prefix }) => samePrefixBits(network, prefix) === wanted;
 }
 
 function hasCommunity(community: Community): Condition {

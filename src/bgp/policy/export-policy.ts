@@ -3,8 +3,8 @@
  * (prefix-filter.ts). One object serves all peers with the same filters and session type, and depends on nothing else
  * of theirs: peers that share it, their addresses and their mode of next hops can share what is sent.
  */
-import { type Family, familyOf } from '../../net/address.ts';
-import type { Prefix } from '../../net/prefix.ts';
+import type { Family } from '../../net/address.ts';
+import type { PrefixBits } from '../../net/prefix-bits.ts';
 import { DEFAULT_LOCAL_PREF, type Path } from '../rib/route.ts';
 import type { FilterChain, Verdict } from './bgp-filter.ts';
 import { metricOfLocalPref } from './preference.ts';
@@ -22,7 +22,7 @@ export class ExportPolicy {
   constructor(private readonly options: ExportPolicyOptions) {}
 
   /** Whether a path may be told, by which rule, and what is changed in it. The same object for the same rule and edit. */
-  judge(prefix: Prefix, path: Path): Verdict {
+  judge(prefix: PrefixBits, path: Path): Verdict {
     const { filters, prefixes } = this.options;
     const decided = filters?.({
       prefix,
@@ -35,12 +35,12 @@ export class ExportPolicy {
     return { accept: accept === 'elevated' ? this.isElevated(prefix, path) : accept, rule, edit };
   }
 
-  private isElevated(prefix: Prefix, path: Path): boolean {
-    return this.metricOf(prefix, path) < this.options.normalMetric[familyOf(prefix)];
+  private isElevated(prefix: PrefixBits, path: Path): boolean {
+    return this.metricOf(prefix, path) < this.options.normalMetric[prefix.family];
   }
 
-  private metricOf(prefix: Prefix, { source, route }: Path): number {
-    if (source === undefined) return this.options.normalMetric[familyOf(prefix)];
+  private metricOf(prefix: PrefixBits, { source, route }: Path): number {
+    if (source === undefined) return this.options.normalMetric[prefix.family];
     return metricOfLocalPref(route.attributes.localPref ?? DEFAULT_LOCAL_PREF);
   }
 }

@@ -4,7 +4,7 @@
  */
 import { type Address, type Family, familyOf } from '../../net/address.ts';
 import { type Prefix, prefixContains } from '../../net/prefix.ts';
-import { DEFAULT_LOCAL_PREF, type Path, type Route, type RouteTable, type Source } from '../rib/route.ts';
+import { DEFAULT_LOCAL_PREF, type Path, type Source } from '../rib/route.ts';
 import type { NextHop, PathAttributes } from '../wire/message.ts';
 import type { Role } from '../wire/role.ts';
 import type { ExportPolicy } from './export-policy.ts';
@@ -20,9 +20,12 @@ const LEAVING: RouteEdit = {
   localPref: 0,
 };
 
-/** What of a session and of this node decides. */
+/**
+ * What of a session and of this node decides. Peers for which all of it is the same are told the same, by one update
+ * group; so it says nothing that is a peer's own.
+ */
 export interface ExportContext {
-  readonly peer: Source;
+  readonly peer: Pick<Source, 'external' | 'reflectorClient'>;
   /** The AS we present to the peer. */
   readonly localAs: number;
   /** Our role towards a peer in another AS (RFC 9234). */
@@ -44,15 +47,19 @@ export interface ExportContext {
   readonly leaving: boolean;
 }
 
+/** A route as it is told. */
+export interface ExportedRoute {
+  readonly attributes: PathAttributes;
+  readonly nextHop: NextHop;
+}
+
 /** The bit that makes an extended community non-transitive across AS borders (RFC 4360 §2). */
 const NON_TRANSITIVE = 1n << 62n;
 
-/** Whether a path may be told to the peer at all, whatever its prefix. */
+/** Whether a path may be told to a peer that is not its source, whatever its prefix. */
 export function mayAdvertise(path: Path, context: ExportContext): boolean {
   const { source, route } = path;
   const { peer, clusterId } = context;
-  // Never back to where it came from.
-  if (source !== undefined && source.name === peer.name) return false;
   const { communities = [] } = route.attributes;
   if (communities.includes(NO_ADVERTISE)) return false;
   if (peer.external) {
@@ -73,8 +80,7 @@ export function exportRoute(
   edit: RouteEdit,
   family: Family,
   context: ExportContext,
-  table: RouteTable,
-): Route | undefined {
+): ExportedRoute | undefined {
   const nextHop = exportedNextHop(path, family, context);
   if (nextHop === undefined) return undefined;
   const wanted = editAttributes(path.route.attributes, edit);
@@ -82,7 +88,7 @@ export function exportRoute(
   const attributes = context.peer.external
     ? toExternal(path, edited, context)
     : toInternal(path, edited, family, context);
-  return table.intern(attributes, nextHop);
+  return { attributes, nextHop };
 }
 
 function exportedNextHop(path: Path, family: Family, context: ExportContext): NextHop | undefined {

@@ -3,7 +3,7 @@
  * and what is set on entry. A route that is not usable counts as withdrawn (§9.1: excluded from the decision).
  */
 import type { Address } from '../../net/address.ts';
-import type { Prefix } from '../../net/prefix.ts';
+import type { PrefixBits } from '../../net/prefix-bits.ts';
 import { DEFAULT_LOCAL_PREF } from '../rib/route.ts';
 import type { NextHop, PathAttributes } from '../wire/message.ts';
 import type { Role } from '../wire/role.ts';
@@ -77,7 +77,7 @@ export function importedAttributes(attributes: PathAttributes, context: ImportCo
  * it is changed, or undefined if it is refused. What no filter decides is taken as it is.
  */
 export function importEdit(
-  prefix: Prefix,
+  prefix: PrefixBits,
   attributes: PathAttributes,
   filters: FilterChain,
 ): RouteEdit | undefined {

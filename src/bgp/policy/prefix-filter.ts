@@ -4,8 +4,8 @@
  * a node is no transit for what its upstream routers tell it. What leaves carries the communities of every
  * prefixAdvertisement that it lies in.
  */
-import { familyOf } from '../../net/address.ts';
-import { type Prefix, prefixRange } from '../../net/prefix.ts';
+import { type PrefixBits, PrefixSet, prefixBits, prefixBitsContain } from '../../net/prefix-bits.ts';
+import type { Prefix } from '../../net/prefix.ts';
 import type { LargeCommunity } from '../wire/message.ts';
 import { type RouteEdit, UNCHANGED } from './route-edit.ts';
 
@@ -99,71 +99,51 @@ const STEPS: readonly Step[] = [
   },
 ];
 
-interface Range {
-  readonly family: 4 | 6;
-  readonly first: bigint;
-  readonly last: bigint;
-}
+const NOT_IN_A_POOL: PrefixVerdict = { accept: false, rule: 'not-in-a-pool', edit: UNCHANGED };
 
-/** The chain, compiled for one set of facts. Verdicts are kept: prefixes are judged once, not once per peer. */
+/** The chain, compiled for one set of facts. */
 export class PrefixFilter {
   private readonly steps: readonly {
-    readonly accept: PrefixVerdict['accept'];
-    readonly rule: ExportRule;
-    readonly matches: (prefix: Prefix, range: Range) => boolean;
+    readonly relation: Step['relation'];
+    readonly nets: PrefixSet;
+    /** Without communities. */
+    readonly verdict: PrefixVerdict;
   }[];
-  private readonly advertisements: readonly (PrefixAdvertisement & { readonly range: Range })[];
-  private readonly services: readonly Range[];
+  private readonly advertisements: readonly (PrefixAdvertisement & { readonly network: PrefixBits })[];
+  private readonly services: PrefixSet;
+  /** By the ranges whose communities they add. */
   private readonly edits = new Map<string, RouteEdit>();
-  private readonly verdicts = new Map<Prefix, PrefixVerdict>();
 
   constructor(facts: ExportFacts) {
-    this.steps = STEPS.map(({ accept, rule, relation, nets }) => {
-      const prefixes = nets(facts);
-      const equal = new Set(prefixes);
-      const ranges = prefixes.map(rangeOf);
-      return {
-        accept,
-        rule,
-        matches:
-          relation === 'equal'
-            ? (prefix: Prefix) => equal.has(prefix)
-            : (_: Prefix, range: Range) => ranges.some((outer) => covers(outer, range)),
-      };
-    });
-    this.services = facts.services.map(({ cidr }) => rangeOf(cidr));
-    this.advertisements = facts.advertisements.map((entry) => ({ ...entry, range: rangeOf(entry.cidr) }));
+    this.steps = STEPS.map(({ accept, rule, relation, nets }) => ({
+      relation,
+      nets: new PrefixSet(nets(facts)),
+      verdict: { accept, rule, edit: UNCHANGED },
+    }));
+    this.services = new PrefixSet(facts.services.map(({ cidr }) => cidr));
+    this.advertisements = facts.advertisements.map((entry) => ({
+      ...entry,
+      network: prefixBits(entry.cidr),
+    }));
   }
 
   /** Whether a prefix may be advertised, by which rule, and with what communities. */
-  verdict(prefix: Prefix): PrefixVerdict {
-    let verdict = this.verdicts.get(prefix);
-    if (verdict === undefined) this.verdicts.set(prefix, (verdict = this.judge(prefix)));
-    return verdict;
+  verdict(prefix: PrefixBits): PrefixVerdict {
+    for (const { relation, nets, verdict } of this.steps) {
+      if (!(relation === 'equal' ? nets.has(prefix) : nets.covers(prefix))) continue;
+      if (verdict.accept === false || this.advertisements.length === 0) return verdict;
+      return { ...verdict, edit: this.editFor(prefix) };
+    }
+    return NOT_IN_A_POOL;
   }
 
   /** Service addresses are answered on every node, so what others say of them is not for the kernel. */
-  isService(prefix: Prefix): boolean {
-    if (this.services.length === 0) return false;
-    const range = rangeOf(prefix);
-    return this.services.some((service) => covers(service, range));
+  isService(prefix: PrefixBits): boolean {
+    return this.services.covers(prefix);
   }
 
-  /** The prefix is gone: its verdict need not be kept. */
-  forget(prefix: Prefix): void {
-    this.verdicts.delete(prefix);
-  }
-
-  private judge(prefix: Prefix): PrefixVerdict {
-    const range = rangeOf(prefix);
-    const step = this.steps.find((candidate) => candidate.matches(prefix, range));
-    if (step === undefined) return { accept: false, rule: 'not-in-a-pool', edit: UNCHANGED };
-    const { accept, rule } = step;
-    return { accept, rule, edit: accept === false ? UNCHANGED : this.editFor(range) };
-  }
-
-  private editFor(range: Range): RouteEdit {
-    const matching = this.advertisements.filter((entry) => covers(entry.range, range));
+  private editFor(prefix: PrefixBits): RouteEdit {
+    const matching = this.advertisements.filter(({ network }) => prefixBitsContain(network, prefix));
     if (matching.length === 0) return UNCHANGED;
     const key = matching.map(({ cidr }) => cidr).join(' ');
     let edit = this.edits.get(key);
@@ -177,12 +157,4 @@ export class PrefixFilter {
     }
     return edit;
   }
-}
-
-function rangeOf(prefix: Prefix): Range {
-  return { family: familyOf(prefix), ...prefixRange(prefix) };
-}
-
-function covers(outer: Range, inner: Range): boolean {
-  return outer.family === inner.family && inner.first >= outer.first && inner.last <= outer.last;
 }

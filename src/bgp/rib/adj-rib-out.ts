@@ -1,72 +1,92 @@
 /**
- * What a peer has been sent and what it must yet be told, in one family. A change only marks a prefix: a slow reader
- * keeps a set of marks, not a queue, and is told the newest state of each when it reads again.
+ * What a group of peers has been told in one family: for each prefix the attributes as exported, and who told us the
+ * route, because that one is not told. A change only marks a prefix; what was marked is worked off in order.
  */
-import type { Prefix } from '../../net/prefix.ts';
-import type { Route } from './route.ts';
-
-/** Updates to send: one announcement per route, withdrawals together. */
-export interface PendingUpdates {
-  readonly withdrawn: readonly Prefix[];
-  readonly announced: ReadonlyMap<Route, readonly Prefix[]>;
-}
+import type { AttributeId, AttributeStore } from './attribute-store.ts';
+import { FIRST_ROWS, grown } from './columns.ts';
+import { PrefixQueue } from './prefix-queue.ts';
+import type { PrefixId, PrefixTable } from './prefix-table.ts';
+import type { SourceId } from './sources.ts';
 
 export class AdjRibOut {
-  private readonly sent = new Map<Prefix, Route>();
-  private readonly marked = new Set<Prefix>();
-  /** To be sent even if nothing changed. */
-  private readonly forced = new Set<Prefix>();
+  private attributeColumn = new Uint32Array(FIRST_ROWS);
+  private sourceColumn = new Uint16Array(FIRST_ROWS);
+  private readonly marked = new PrefixQueue();
+  private readonly countBySource: number[] = [];
+  private total = 0;
 
-  /** Prefixes the peer holds from us. */
-  get size(): number {
-    return this.sent.size;
-  }
+  constructor(
+    private readonly prefixes: PrefixTable,
+    private readonly attributes: AttributeStore,
+  ) {}
 
   /** Prefixes marked and not yet taken. */
   get pending(): number {
     return this.marked.size;
   }
 
-  mark(prefix: Prefix): void {
-    this.marked.add(prefix);
+  /** Prefixes that a member holds which is this source. */
+  heldBy(source: SourceId): number {
+    return this.total - (this.countBySource[source] ?? 0);
   }
 
-  /** Marks all that was sent, for a policy that changed. */
-  markSent(): void {
-    for (const prefix of this.sent.keys()) this.marked.add(prefix);
+  /** A prefix is held here while it is marked or told. */
+  mark(prefix: PrefixId): void {
+    if (this.marked.add(prefix) && this.attribute(prefix) === 0) this.prefixes.hold(prefix);
   }
 
-  /** Has all that was sent be sent again (ROUTE-REFRESH, RFC 2918 §4). */
-  resend(): void {
-    this.markSent();
-    for (const prefix of this.sent.keys()) this.forced.add(prefix);
+  /** The next marked prefix, or -1. {@link settle} must follow. */
+  take(): PrefixId {
+    return this.marked.take();
   }
 
-  /**
-   * Takes up to `limit` marked prefixes and says what the peer must be told, given what is exported to it now. The
-   * caller sends it: from here on the peer counts as told.
-   */
-  take(limit: number, exported: (prefix: Prefix) => Route | undefined): PendingUpdates {
-    const withdrawn: Prefix[] = [];
-    const announced = new Map<Route, Prefix[]>();
-    let budget = limit;
-    for (const prefix of this.marked) {
-      if (budget-- <= 0) break;
-      this.marked.delete(prefix);
-      const before = this.sent.get(prefix);
-      const route = exported(prefix);
-      const force = this.forced.delete(prefix);
-      if (route === before && !(force && route !== undefined)) continue;
-      if (route === undefined) {
-        this.sent.delete(prefix);
-        withdrawn.push(prefix);
-      } else {
-        this.sent.set(prefix, route);
-        const group = announced.get(route);
-        if (group === undefined) announced.set(route, [prefix]);
-        else group.push(prefix);
-      }
+  /** The last word about a prefix that was taken, once nobody needs it any more. */
+  settle(prefix: PrefixId): void {
+    if (this.attribute(prefix) === 0) this.prefixes.release(prefix);
+  }
+
+  /** What the group holds, or 0. */
+  attribute(prefix: PrefixId): AttributeId {
+    return prefix < this.attributeColumn.length ? this.attributeColumn[prefix]! : 0;
+  }
+
+  /** Who told the route that the group holds. */
+  source(prefix: PrefixId): SourceId {
+    return this.sourceColumn[prefix]!;
+  }
+
+  /** What one member holds, or 0: nobody is told its own routes. */
+  attributeFor(prefix: PrefixId, member: SourceId): AttributeId {
+    const attribute = this.attribute(prefix);
+    return attribute !== 0 && this.sourceColumn[prefix] === member ? 0 : attribute;
+  }
+
+  set(prefix: PrefixId, attribute: AttributeId, source: SourceId): void {
+    const before = this.attribute(prefix);
+    if (attribute !== 0) this.attributes.hold(attribute);
+    if (before !== 0) {
+      this.attributes.release(before);
+      this.count(this.sourceColumn[prefix]!, -1);
     }
-    return { withdrawn, announced };
+    if (attribute !== 0) this.count(source, 1);
+    this.attributeColumn = grown(this.attributeColumn, prefix + 1);
+    this.sourceColumn = grown(this.sourceColumn, prefix + 1);
+    this.attributeColumn[prefix] = attribute;
+    this.sourceColumn[prefix] = source;
+  }
+
+  /** Lets go of everything: the group is no more. */
+  clear(): void {
+    for (let prefix = this.take(); prefix >= 0; prefix = this.take()) this.settle(prefix);
+    for (let prefix = 0; prefix < this.prefixes.limit; prefix++) {
+      if (this.attribute(prefix) === 0) continue;
+      this.set(prefix, 0, 0);
+      this.settle(prefix);
+    }
+  }
+
+  private count(source: SourceId, change: 1 | -1): void {
+    this.total += change;
+    this.countBySource[source] = (this.countBySource[source] ?? 0) + change;
   }
 }

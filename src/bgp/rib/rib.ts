@@ -1,15 +1,15 @@
-/**
- * The routing information base as the speaker sees it:
- *
- *     peer ──announce/withdraw──►  adj-RIB-in ──select──►  loc-RIB ──change──►  kernel, adj-RIB-out of each peer
- *
- * Changes to the input only mark prefixes; `select` works the marked ones off in slices, so that a burst never holds
- * the thread, and a prefix that changes twice is decided once.
- */
-import type { Family } from '../../net/address.ts';
+/** The routing information base of a speaker: both families, and the attributes and sources that they share. */
+import { type Family, familyOf } from '../../net/address.ts';
+import { prefixBits } from '../../net/prefix-bits.ts';
 import type { Prefix } from '../../net/prefix.ts';
-import type { Selection } from './decision.ts';
+import { type AttributeId, AttributeStore } from './attribute-store.ts';
+import { FamilyRib } from './family-rib.ts';
+import type { PathId } from './path-table.ts';
+import { Ranks } from './ranks.ts';
 import type { Path, Route, Source } from './route.ts';
+import { type SourceId, Sources } from './sources.ts';
+
+export const FAMILIES: readonly Family[] = [4, 6];
 
 export interface SourceCount {
   readonly received: number;
@@ -17,33 +17,97 @@ export interface SourceCount {
   readonly stale: number;
 }
 
-export interface Rib {
-  /** Puts a route of a peer, or of ours (`source` undefined), in place of the one it told before. */
-  announce(source: Source | undefined, prefix: Prefix, route: Route): void;
-  withdraw(source: Source | undefined, prefix: Prefix): void;
-  /** Forgets all routes of a peer in a family. */
-  drop(source: Source, family: Family): void;
-  /**
-   * Keeps what a lost peer told as stale (RFC 4724 §4.2). What was stale already is forgotten: it was not confirmed
-   * in a whole session.
-   */
-  markStale(source: Source, family: Family): void;
-  /** Forgets what is still stale; returns how many that were. */
-  sweepStale(source: Source, family: Family): number;
-  /** After a restart the peer is a new source: its OPEN may say otherwise. Moves the stale routes over. */
-  renewSource(before: Source, after: Source): void;
-  count(source: Source, family: Family): SourceCount;
+export class Rib {
+  readonly attributes: AttributeStore;
+  readonly sources = new Sources();
+  readonly families: Readonly<Record<Family, FamilyRib>>;
+  /** Sources that are no more, and whose routes are still being removed. */
+  private readonly leaving = new Set<SourceId>();
+  private version = 0;
 
-  /** Defers selection for a family (RFC 4724 §4.1), or ends that. */
-  setHeld(family: Family, held: boolean): void;
-  /**
-   * Decides for at most `limit` marked prefixes and reports those whose selection changed. Returns how many marked
-   * prefixes are left that are not held.
-   */
-  select(limit: number, changed: (prefix: Prefix, selection: Selection | undefined) => void): number;
-  selection(prefix: Prefix): Selection | undefined;
-  /** Every prefix with a selection. */
-  selected(family: Family): Iterable<readonly [Prefix, Selection]>;
-  /** Every path of every prefix, for people. */
-  paths(family: Family): Iterable<readonly [Prefix, Path, best: boolean]>;
+  /** `seed` is any number that peers cannot guess. */
+  constructor(seed = Math.floor(Math.random() * 2 ** 32)) {
+    this.attributes = new AttributeStore(seed, (id) => ranks.forget(id));
+    const ranks = new Ranks(this.attributes);
+    const family = (which: Family): FamilyRib =>
+      new FamilyRib(which, seed, this.attributes, ranks, this.sources);
+    this.families = { 4: family(4), 6: family(6) };
+  }
+
+  /** Changes whenever the number of a source comes to mean another. */
+  get sourceVersion(): number {
+    return this.version;
+  }
+
+  addSource(source: Source): SourceId {
+    this.version++;
+    return this.sources.add(source);
+  }
+
+  /** The source has become another to the decision process: after a restart its OPEN may say otherwise. */
+  renewSource(id: SourceId, source: Source): void {
+    this.version++;
+    this.sources.set(id, source);
+    for (const family of FAMILIES) this.families[family].redecide(id);
+  }
+
+  /** Forgets a source and all that it has told. */
+  removeSource(id: SourceId): void {
+    for (const family of FAMILIES) this.families[family].drop(id);
+    this.leaving.add(id);
+  }
+
+  count(source: SourceId, family: Family): SourceCount {
+    return this.families[family].books.count(source);
+  }
+
+  /** Puts a route of a source to one prefix in place of the one it told before. */
+  announce(source: SourceId, prefix: Prefix, attribute: AttributeId): void {
+    this.families[familyOf(prefix)].announce(source, prefixBits(prefix), attribute);
+  }
+
+  withdraw(source: SourceId, prefix: Prefix): void {
+    this.families[familyOf(prefix)].withdraw(source, prefixBits(prefix));
+  }
+
+  /** Looks at so many paths a family for those that are gone. Returns whether there is more to do. */
+  sweep(limit: number): boolean {
+    let more = false;
+    for (const family of FAMILIES) {
+      const rib = this.families[family];
+      if (rib.sweeping) rib.sweep(limit);
+      more ||= rib.sweeping;
+    }
+    if (!more) {
+      for (const source of this.leaving) this.sources.remove(source);
+      this.leaving.clear();
+    }
+    return more;
+  }
+
+  /** A path for policies and people, who look at it at once: it may come to be another. */
+  path(family: Family, path: PathId): Path {
+    return new PathView(this, this.families[family], path);
+  }
+}
+
+/** Values made only when somebody asks. */
+class PathView implements Path {
+  constructor(
+    private readonly rib: Rib,
+    private readonly family: FamilyRib,
+    private readonly path: PathId,
+  ) {}
+
+  get source(): Source | undefined {
+    return this.rib.sources.get(this.family.paths.source(this.path));
+  }
+
+  get route(): Route {
+    return this.rib.attributes.route(this.family.paths.attribute(this.path));
+  }
+
+  get stale(): boolean {
+    return this.family.isStale(this.path);
+  }
 }

@@ -1,10 +1,8 @@
-/**
- * Routes as the RIB holds them. Attributes and next hop together are one {@link Route}, interned: equal means same
- * object, so that tables compare by identity and updates pack by it. What the decision process ranks by is worked out
- * once per route, not once per prefix.
- */
+/** Routes as policies and people see them: values, made on demand from the bytes and numbers that the RIB keeps. */
 import { type Address, addressToInteger } from '../../net/address.ts';
-import type { AsPathSegment, NextHop, Origin, PathAttributes } from '../wire/message.ts';
+import { asPathLength } from '../wire/as-path.ts';
+import type { RouteValues } from '../wire/attribute-record.ts';
+import type { AsPathSegment, Origin, PathAttributes } from '../wire/message.ts';
 
 /** Who told us. Own routes have none. */
 export interface Source {
@@ -19,10 +17,8 @@ export interface Source {
   readonly reflectorClient: boolean;
 }
 
-/** One attribute set with its next hop. Made only by {@link RouteTable.intern}. */
-export interface Route {
-  readonly attributes: PathAttributes;
-  readonly nextHop: NextHop | undefined;
+/** One attribute set with its next hop. */
+export interface Route extends RouteValues {
   readonly rank: RouteRank;
 }
 
@@ -34,7 +30,8 @@ export interface RouteRank {
   readonly multiExitDisc: number;
   /** The AS that MEDs are comparable within; 0 for a path that began in our own AS. */
   readonly neighborAs: number;
-  readonly originatorId: bigint | undefined;
+  /** ORIGINATOR_ID as a number of 32 bits. */
+  readonly originatorId: number | undefined;
   readonly clusterListLength: number;
 }
 
@@ -51,23 +48,14 @@ export const DEFAULT_LOCAL_PREF = 100;
 
 const ORIGIN_RANK: Readonly<Record<Origin, number>> = { igp: 0, egp: 1, incomplete: 2 };
 
-/** Length as the decision process counts it: a set is one, confederation segments none (RFC 5065 §5.3). */
-export function asPathLength(asPath: readonly AsPathSegment[]): number {
-  let length = 0;
-  for (const { type, asNumbers } of asPath) {
-    if (type === 'sequence') length += asNumbers.length;
-    else if (type === 'set') length += 1;
-  }
-  return length;
-}
-
 /** The AS that told the one we are in: the first of the path, 0 if there is none or it is a set. */
 function neighborAs(asPath: readonly AsPathSegment[]): number {
   const first = asPath.find(({ type }) => type === 'sequence' || type === 'set');
   return first?.type === 'sequence' ? (first.asNumbers[0] ?? 0) : 0;
 }
 
-function rank(attributes: PathAttributes): RouteRank {
+/** What the decision process compares of a route. */
+export function rankOf(attributes: PathAttributes): RouteRank {
   const { asPath, origin, localPref, multiExitDisc, originatorId, clusterList } = attributes;
   return {
     localPref: localPref ?? DEFAULT_LOCAL_PREF,
@@ -76,36 +64,7 @@ function rank(attributes: PathAttributes): RouteRank {
     // Absent is the best possible value (RFC 4271 §9.1.2.2 c).
     multiExitDisc: multiExitDisc ?? 0,
     neighborAs: neighborAs(asPath),
-    originatorId: originatorId === undefined ? undefined : addressToInteger(originatorId),
+    originatorId: originatorId === undefined ? undefined : Number(addressToInteger(originatorId)),
     clusterListLength: clusterList?.length ?? 0,
   };
-}
-
-/** Interns routes. A route that nobody holds any more is forgotten. */
-export class RouteTable {
-  private readonly routes = new Map<string, WeakRef<Route>>();
-  private readonly forgotten = new FinalizationRegistry<string>((key) => {
-    if (this.routes.get(key)?.deref() === undefined) this.routes.delete(key);
-  });
-
-  intern(attributes: PathAttributes, nextHop: NextHop | undefined): Route {
-    const key = canonicalText(attributes, nextHop);
-    const known = this.routes.get(key)?.deref();
-    if (known !== undefined) return known;
-    const route: Route = { attributes, nextHop, rank: rank(attributes) };
-    this.routes.set(key, new WeakRef(route));
-    this.forgotten.register(route, key);
-    return route;
-  }
-}
-
-/** Equal for equal attributes, whatever the order of their fields and whether the absent ones are there. */
-function canonicalText(attributes: PathAttributes, nextHop: NextHop | undefined): string {
-  const entries = Object.entries(attributes)
-    .filter(([, value]) => value !== undefined)
-    .toSorted(([a], [b]) => (a < b ? -1 : 1));
-  return JSON.stringify([entries, nextHop?.address, nextHop?.linkLocal], (_, value: unknown) => {
-    if (typeof value === 'bigint') return value.toString();
-    return value instanceof Uint8Array ? [...value] : value;
-  });
 }

@@ -3,17 +3,27 @@ import { ByteReader, ByteWriter } from '../../net/bytes.ts';
 import { decodeError } from './decode-error.ts';
 import { HEADER_LENGTH, beginMessage, endMessage, messageType } from './header.ts';
 import * as iana from './iana.ts';
-import type { DecodeError, Message, ReceivedMessage, RouteRefreshMessage, WireOptions } from './message.ts';
+import type {
+  DecodeError,
+  Message,
+  ReceivedMessage,
+  ReceivedUpdate,
+  RouteRefreshMessage,
+  WireOptions,
+} from './message.ts';
 import { notification } from './notification.ts';
 import { decodeOpen, writeOpen } from './open.ts';
-import { decodeUpdate } from './update.ts';
+import { type ParsedUpdate, parseUpdate, updateValues } from './update.ts';
 import { writeUpdate } from './update-writer.ts';
 
-type Decoder = (message: Uint8Array, wire: WireOptions) => ReceivedMessage | DecodeError;
+/** A message as it comes in: the prefixes of an UPDATE stay bytes. */
+export type IncomingMessage = Exclude<ReceivedMessage, ReceivedUpdate> | ParsedUpdate;
+
+type Decoder = (message: Uint8Array, wire: WireOptions) => IncomingMessage | DecodeError;
 
 const DECODERS: Readonly<Record<number, Decoder>> = {
   [iana.MESSAGE_OPEN]: decodeOpen,
-  [iana.MESSAGE_UPDATE]: decodeUpdate,
+  [iana.MESSAGE_UPDATE]: parseUpdate,
   [iana.MESSAGE_NOTIFICATION]: (message) =>
     notification(message[HEADER_LENGTH]!, message[HEADER_LENGTH + 1]!, message.slice(HEADER_LENGTH + 2)),
   [iana.MESSAGE_KEEPALIVE]: () => ({ type: 'keepalive' }),
@@ -25,8 +35,11 @@ const scratch = new ByteWriter(4096);
 
 const REFRESH_SUBTYPES = { request: iana.REFRESH_REQUEST, begin: iana.REFRESH_BEGIN, end: iana.REFRESH_END };
 
-/** Reads a whole message, header included, as {@link MessageFramer} yields it. Never throws. */
-export function decodeMessage(message: Uint8Array, wire: WireOptions): ReceivedMessage | DecodeError {
+/**
+ * Reads a whole message, header included, as {@link MessageFramer} yields it. Never throws. What it gives of an UPDATE
+ * are views into the message.
+ */
+export function readMessage(message: Uint8Array, wire: WireOptions): IncomingMessage | DecodeError {
   const type = messageType(message);
   const decode = DECODERS[type];
   if (decode !== undefined) return decode(message, wire);
@@ -36,6 +49,12 @@ export function decodeMessage(message: Uint8Array, wire: WireOptions): ReceivedM
     `no message has type ${type}`,
     Uint8Array.of(type),
   );
+}
+
+/** {@link readMessage} with an UPDATE as values. */
+export function decodeMessage(message: Uint8Array, wire: WireOptions): ReceivedMessage | DecodeError {
+  const read = readMessage(message, wire);
+  return read.type === 'update' ? updateValues(read) : read;
 }
 
 /** A message as bytes; an UPDATE may become several messages, one after the other. */

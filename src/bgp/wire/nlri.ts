@@ -6,6 +6,7 @@
  * Reading hands out offsets and lengths, not objects, so that a table may take the bytes as they stand.
  */
 import { type Address, type Family, addressBytes, formatAddress } from '../../net/address.ts';
+import { type MutablePrefixBits, type PrefixBits, maskWord } from '../../net/prefix-bits.ts';
 import { type Prefix, prefixAddress, prefixLength } from '../../net/prefix.ts';
 import type { NlriList } from './message.ts';
 
@@ -52,6 +53,43 @@ export function visitNlri(nlri: NlriBytes, visit: NlriVisitor): void {
     visit(bytes, at + 1, bits, pathId);
     at += 1 + ((bits + 7) >> 3);
   }
+}
+
+/** Visits every prefix of well-formed bytes by its numbers, host bits cleared, which stand until the next. */
+export function visitNlriBits(
+  { family, bytes, start, end, addPath }: NlriBytes,
+  visit: (prefix: PrefixBits, pathId: number) => void,
+): void {
+  const prefix: MutablePrefixBits = { family, length: 0, w0: 0, w1: 0, w2: 0, w3: 0 };
+  for (let at = start; at < end;) {
+    let pathId = 0;
+    if (addPath) {
+      pathId = wireWord(bytes, at, 32, 0);
+      at += 4;
+    }
+    const length = bytes[at++]!;
+    prefix.length = length;
+    prefix.w0 = wireWord(bytes, at, length, 0);
+    if (family === 6) {
+      prefix.w1 = wireWord(bytes, at, length, 1);
+      prefix.w2 = wireWord(bytes, at, length, 2);
+      prefix.w3 = wireWord(bytes, at, length, 3);
+    }
+    at += (length + 7) >> 3;
+    visit(prefix, pathId);
+  }
+}
+
+/** A word of octets on the wire with the bits past `length` cleared (RFC 4271 §4.3). `index` counts words. */
+function wireWord(bytes: Uint8Array, offset: number, length: number, index: number): number {
+  const bits = length - 32 * index;
+  if (bits <= 0) return 0;
+  const at = offset + 4 * index;
+  let word = bytes[at]! << 24;
+  if (bits > 8) word |= bytes[at + 1]! << 16;
+  if (bits > 16) word |= bytes[at + 2]! << 8;
+  if (bits > 24) word |= bytes[at + 3]!;
+  return maskWord(word >>> 0, bits);
 }
 
 /** The prefixes as values. */

@@ -4,6 +4,7 @@
  */
 import { type Address, type Family, familyOf } from '../../net/address.ts';
 import type { ByteWriter } from '../../net/bytes.ts';
+import type { PrefixBits } from '../../net/prefix-bits.ts';
 import { InternalError } from '../../base/errors.ts';
 import { afiSafi } from './afi-safi.ts';
 import { encodeAttributes } from './attribute-list.ts';
@@ -94,6 +95,22 @@ export class UpdateWriter {
   /** Adds a prefix of the run's family: `bits` of the octets at `offset`. The path identifier counts with ADD-PATH only. */
   prefix(bytes: Uint8Array, offset: number, bits: number, pathId: number): void {
     const octets = (bits + 7) >> 3;
+    const at = this.room(bits, octets, pathId);
+    for (let index = 0; index < octets; index++) this.writer.setU8(at + index, bytes[offset + index]!);
+  }
+
+  /** {@link prefix} by its numbers. */
+  network({ length, w0, w1, w2, w3 }: PrefixBits, pathId: number): void {
+    const octets = (length + 7) >> 3;
+    const at = this.room(length, octets, pathId);
+    for (let index = 0; index < octets; index++) {
+      const word = index < 8 ? (index < 4 ? w0 : w1) : index < 12 ? w2 : w3;
+      this.writer.setU8(at + index, word >>> (24 - 8 * (index & 3)));
+    }
+  }
+
+  /** Writes what comes before the octets of a prefix and says where they go. */
+  private room(bits: number, octets: number, pathId: number): number {
     const needed = 1 + octets + (this.addPath ? 4 : 0);
     if (this.messageAt >= 0 && this.writer.length + needed > this.limit) this.close();
     if (this.messageAt < 0) {
@@ -108,9 +125,9 @@ export class UpdateWriter {
       }
     }
     if (this.addPath) this.writer.u32(pathId);
-    this.writer.u8(bits);
-    const at = this.writer.reserve(octets);
-    for (let index = 0; index < octets; index++) this.writer.setU8(at + index, bytes[offset + index]!);
+    const at = this.writer.reserve(1 + octets);
+    this.writer.setU8(at, bits);
+    return at + 1;
   }
 
   /** Ends the run and its last message. */

@@ -3,7 +3,7 @@
  *
  *     withdrawn length 2 | withdrawn | attributes' length 2 | attributes | NLRI up to the end
  *
- * {@link parseUpdate} leaves prefixes as bytes, for a table that takes them so; {@link decodeUpdate} makes values.
+ * {@link parseUpdate} leaves prefixes as bytes, for a table that takes them so; {@link updateValues} makes values.
  */
 import { countNlri, decodeNlri, type NlriBytes } from './nlri.ts';
 import { type DecodedAttributes, decodeAttributes } from './attribute-list.ts';
@@ -21,11 +21,17 @@ import type {
 import type { Family } from '../../net/address.ts';
 import { nextHopFault } from './next-hop.ts';
 
+/** Prefixes and the route that they are announced with. */
+export interface AnnouncedBytes {
+  readonly nlri: NlriBytes;
+  readonly route: { readonly attributes: PathAttributes; readonly nextHop: NextHop };
+}
+
 /** An UPDATE with its prefixes as bytes. */
 export interface ParsedUpdate {
+  readonly type: 'update';
   readonly withdrawn: readonly NlriBytes[];
-  readonly announced: readonly { readonly nlri: NlriBytes; readonly nextHop: NextHop }[];
-  readonly attributes: PathAttributes | undefined;
+  readonly announced: readonly AnnouncedBytes[];
   /** Announced in malformed wise: to be handled as if withdrawn (RFC 7606 §2). */
   readonly treatAsWithdraw: readonly NlriBytes[];
   readonly faults: readonly AttributeFault[];
@@ -40,17 +46,16 @@ const SHORT = decodeError(
 
 const NOTHING_MISSING: readonly AttributeFault[] = [];
 
-/** Reads a whole UPDATE into values. */
-export function decodeUpdate(message: Uint8Array, wire: WireOptions): ReceivedUpdate | DecodeError {
-  const parsed = parseUpdate(message, wire);
-  if ('type' in parsed) return parsed;
+/** An UPDATE with its prefixes as values. */
+export function updateValues(parsed: ParsedUpdate): ReceivedUpdate {
+  const attributes = parsed.announced[0]?.route.attributes;
   return {
     type: 'update',
     withdrawn: parsed.withdrawn.map(decodeNlri),
-    announced: parsed.announced.map(({ nlri, nextHop }) => ({ ...decodeNlri(nlri), nextHop })),
+    announced: parsed.announced.map(({ nlri, route }) => ({ ...decodeNlri(nlri), nextHop: route.nextHop })),
     treatAsWithdraw: parsed.treatAsWithdraw.map(decodeNlri),
     faults: parsed.faults,
-    ...(parsed.attributes === undefined ? {} : { attributes: parsed.attributes }),
+    ...(attributes === undefined ? {} : { attributes }),
     ...(parsed.endOfRib === undefined ? {} : { endOfRib: parsed.endOfRib }),
   };
 }
@@ -96,17 +101,18 @@ function readUpdate(message: Uint8Array, wire: WireOptions): ParsedUpdate {
       ),
     );
   }
-  const announced: { nlri: NlriBytes; nextHop: NextHop }[] = [];
+  const announced: AnnouncedBytes[] = [];
+  const attributes = draft.attributes as PathAttributes;
   const treatAsWithdraw: NlriBytes[] = [];
   for (const { nlri: prefixes, nextHop } of reachable) {
     if (!wire.families.includes(prefixes.family)) continue;
     if (withdraw !== undefined) treatAsWithdraw.push(prefixes);
-    else if (nextHop !== undefined) announced.push({ nlri: prefixes, nextHop });
+    else if (nextHop !== undefined) announced.push({ nlri: prefixes, route: { attributes, nextHop } });
   }
   return {
+    type: 'update',
     withdrawn: gone,
     announced,
-    attributes: announced.length === 0 ? undefined : (draft.attributes as PathAttributes),
     treatAsWithdraw,
     faults,
     endOfRib: withdrawn === undefined && nlri === undefined ? endOfRib(decoded, carriesIPv4) : undefined,

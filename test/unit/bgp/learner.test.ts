@@ -4,11 +4,13 @@ import { silentLogger } from '../../../src/base/log.ts';
 import type { Negotiated } from '../../../src/bgp/fsm/negotiate.ts';
 import { Learner } from '../../../src/bgp/learner.ts';
 import type { ImportContext } from '../../../src/bgp/policy/import.ts';
-import { MapRib } from '../../../src/bgp/rib/map-rib.ts';
-import { BASIC_WIRE, type ReceivedUpdate } from '../../../src/bgp/wire/message.ts';
+import { Rib } from '../../../src/bgp/rib/rib.ts';
+import type { SourceId } from '../../../src/bgp/rib/sources.ts';
+import { encodeMessage, readMessage } from '../../../src/bgp/wire/codec.ts';
+import { BASIC_WIRE, type UpdateMessage, type WireOptions } from '../../../src/bgp/wire/message.ts';
 import { type Family, address, familyOf } from '../../../src/net/address.ts';
 import { prefix } from '../../../src/net/prefix.ts';
-import { attributes, source, table } from './rib/make.ts';
+import { attributes, source } from './rib/make.ts';
 
 const BOTH: readonly Family[] = [4, 6];
 const peer = source('10.0.0.2');
@@ -24,18 +26,20 @@ const context: ImportContext = {
   filters: undefined,
 };
 
-let rib: MapRib;
+const wire: WireOptions = { ...BASIC_WIRE, families: BOTH };
+
+let rib: Rib;
 let clock: ManualClock;
 let ended: Family[];
 let learner: Learner;
+let id: SourceId;
 
 beforeEach(() => {
-  rib = new MapRib();
+  rib = new Rib();
   clock = new ManualClock();
   ended = [];
   learner = new Learner({
     rib,
-    routes: table,
     clock,
     log: silentLogger,
     changed: () => undefined,
@@ -46,7 +50,7 @@ beforeEach(() => {
 /** `none`: no graceful restart at all. */
 function negotiated(forwarding: readonly Family[] | 'none'): Negotiated {
   return {
-    wire: { ...BASIC_WIRE, families: BOTH },
+    wire,
     peerAs: 65001,
     peerIdentifier: peer.identifier,
     holdTime: 90,
@@ -67,20 +71,25 @@ function negotiated(forwarding: readonly Family[] | 'none'): Negotiated {
   };
 }
 
-function update(fields: Partial<ReceivedUpdate>): ReceivedUpdate {
-  return { type: 'update', withdrawn: [], announced: [], treatAsWithdraw: [], faults: [], ...fields };
+/** The peer sends an UPDATE, damaged perhaps. */
+function update(fields: Partial<UpdateMessage>, damage?: (bytes: Uint8Array) => void): void {
+  const bytes = encodeMessage({ type: 'update', withdrawn: [], announced: [], ...fields }, wire);
+  damage?.(bytes);
+  const message = readMessage(bytes, wire);
+  if (message.type !== 'update') throw new Error('no UPDATE');
+  learner.update(message);
 }
 
 function tell(...prefixes: typeof PREFIXES): void {
   for (const at of prefixes) {
     const family = familyOf(at);
     const nextHop = { address: address(family === 4 ? '10.0.0.2' : 'fd00::2') };
-    learner.update(update({ announced: [{ family, prefixes: [at], nextHop }], attributes: attributes() }));
+    update({ announced: [{ family, prefixes: [at], nextHop }], attributes: attributes() });
   }
 }
 
 function up(forwarding: readonly Family[] | 'none' = BOTH): void {
-  learner.established(peer, negotiated(forwarding), context);
+  id = learner.established(peer, negotiated(forwarding), context);
 }
 
 describe('what a peer tells', () => {
@@ -88,16 +97,19 @@ describe('what a peer tells', () => {
     up();
     tell(...PREFIXES);
     expect(learner.received).toBe(3);
-    learner.update(update({ withdrawn: [{ family: 4, prefixes: [PREFIXES[0]!] }] }));
-    learner.update(update({ treatAsWithdraw: [{ family: 6, prefixes: [PREFIXES[2]!] }] }));
+    update({ withdrawn: [{ family: 4, prefixes: [PREFIXES[0]!] }] });
+    // RFC 7606 §7.1: an ORIGIN that does not exist withdraws the routes.
+    const nextHop = { address: address('fd00::2') };
+    update(
+      { announced: [{ family: 6, prefixes: [PREFIXES[2]!], nextHop }], attributes: attributes() },
+      (bytes) => (bytes[bytes.findIndex((_, at) => bytes[at] === 0x40 && bytes[at + 1] === 1) + 3] = 9),
+    );
     expect(learner.received).toBe(1);
     const looped = attributes({ asPath: [{ type: 'sequence', asNumbers: [65001, 64512] }] });
-    learner.update(
-      update({
-        announced: [{ family: 4, prefixes: [PREFIXES[1]!], nextHop: { address: address('10.0.0.2') } }],
-        attributes: looped,
-      }),
-    );
+    update({
+      announced: [{ family: 4, prefixes: [PREFIXES[1]!], nextHop: { address: address('10.0.0.2') } }],
+      attributes: looped,
+    });
     expect(learner.received).toBe(0);
   });
 
@@ -129,9 +141,9 @@ describe('the helper of a restarting peer (RFC 4724 §4.2)', () => {
     clock.advance(100_000);
     tell(PREFIXES[0]!);
     expect([learner.received, learner.stale]).toEqual([3, 2]);
-    learner.update(update({ endOfRib: 4 }));
+    update({ endOfRib: 4 });
     expect([learner.received, learner.stale]).toEqual([2, 1]);
-    learner.update(update({ endOfRib: 6 }));
+    update({ endOfRib: 6 });
     expect([learner.received, learner.stale]).toEqual([1, 0]);
     expect(ended).toEqual([4, 6]);
   });
@@ -164,7 +176,7 @@ describe('the helper of a restarting peer (RFC 4724 §4.2)', () => {
     up();
     tell(...PREFIXES);
     learner.lost([4], 60);
-    expect([rib.count(peer, 4).received, rib.count(peer, 6).received]).toEqual([2, 0]);
+    expect([rib.count(id, 4).received, rib.count(id, 6).received]).toEqual([2, 0]);
   });
 
   it('forgets all of a peer that is no longer configured', () => {

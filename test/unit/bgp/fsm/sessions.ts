@@ -10,7 +10,8 @@ import {
   createSession,
 } from '../../../../src/bgp/fsm/session.ts';
 import { step } from '../../../../src/bgp/fsm/step.ts';
-import type { OpenMessage, ReceivedUpdate } from '../../../../src/bgp/wire/message.ts';
+import type { OpenMessage } from '../../../../src/bgp/wire/message.ts';
+import type { ParsedUpdate } from '../../../../src/bgp/wire/update.ts';
 import { describeNotification } from '../../../../src/bgp/wire/notification.ts';
 
 export const CONFIG: SessionConfig = {
@@ -34,12 +35,13 @@ export function peerOpen(change: Partial<SessionConfig> = {}): OpenMessage {
   return localOpen({ ...CONFIG, routerId: address('10.0.0.2'), ...change });
 }
 
-export const UPDATE: ReceivedUpdate = {
+export const UPDATE: ParsedUpdate = {
   type: 'update',
   withdrawn: [],
   announced: [],
   treatAsWithdraw: [],
   faults: [],
+  endOfRib: undefined,
 };
 
 /** Without jitter. */

@@ -8,11 +8,12 @@ import {
 } from '../../../../src/bgp/policy/bgp-filter.ts';
 import { UNCHANGED, editAttributes } from '../../../../src/bgp/policy/route-edit.ts';
 import type { PathAttributes } from '../../../../src/bgp/wire/message.ts';
+import { prefixBits } from '../../../../src/net/prefix-bits.ts';
 import { prefix } from '../../../../src/net/prefix.ts';
 import { attributes } from '../rib/make.ts';
 
 function subject(text: string, fields: Partial<PathAttributes> = {}, learned = true): FilterSubject {
-  return { prefix: prefix(text), attributes: attributes(fields), learned, metric: 1024 };
+  return { prefix: prefixBits(prefix(text)), attributes: attributes(fields), learned, metric: 1024 };
 }
 
 function rule(fields: Partial<FilterRule>): FilterRule {

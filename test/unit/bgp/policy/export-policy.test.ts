@@ -4,6 +4,7 @@ import { ExportPolicy } from '../../../../src/bgp/policy/export-policy.ts';
 import { localPrefOfMetric } from '../../../../src/bgp/policy/preference.ts';
 import { PrefixFilter } from '../../../../src/bgp/policy/prefix-filter.ts';
 import { UNCHANGED } from '../../../../src/bgp/policy/route-edit.ts';
+import { formatPrefixBits, prefixBits } from '../../../../src/net/prefix-bits.ts';
 import { prefix } from '../../../../src/net/prefix.ts';
 import { path, source } from '../rib/make.ts';
 import { NO_FACTS } from './make.ts';
@@ -22,7 +23,7 @@ function policy(filters?: FilterChain): ExportPolicy {
 }
 
 describe('what a peer is told', () => {
-  const moving = prefix('10.65.1.7/32');
+  const moving = prefixBits(prefix('10.65.1.7/32'));
 
   it.each([
     ['as good as ordinary routes', path(interior, { localPref: localPrefOfMetric(1024) }), false],
@@ -34,11 +35,13 @@ describe('what a peer is told', () => {
   });
 
   it('is up to the filters first, and to the built-in chain where they say nothing', () => {
-    const filters: FilterChain = ({ prefix: at }) =>
-      at === '10.65.1.0/26' || at === '0.0.0.0/0'
+    const filters: FilterChain = (subject) => {
+      const at = formatPrefixBits(subject.prefix);
+      return at === '10.65.1.0/26' || at === '0.0.0.0/0'
         ? { accept: at === '0.0.0.0/0', rule: 'filter', edit: UNCHANGED }
         : undefined;
-    const verdict = (text: string) => policy(filters).judge(prefix(text), own);
+    };
+    const verdict = (text: string) => policy(filters).judge(prefixBits(prefix(text)), own);
     expect(verdict('10.65.1.0/26')).toMatchObject({ accept: false, rule: 'filter' });
     expect(verdict('0.0.0.0/0')).toMatchObject({ accept: true, rule: 'filter' });
     expect(verdict('10.65.2.0/26')).toMatchObject({ accept: true, rule: 'exported-pool' });

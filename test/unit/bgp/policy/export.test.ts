@@ -8,7 +8,7 @@ import { NO_ADVERTISE, NO_EXPORT, NO_EXPORT_SUBCONFED } from '../../../../src/bg
 import { UNCHANGED, prependAs } from '../../../../src/bgp/policy/route-edit.ts';
 import { address } from '../../../../src/net/address.ts';
 import { prefix } from '../../../../src/net/prefix.ts';
-import { path, source, table } from '../rib/make.ts';
+import { path, source } from '../rib/make.ts';
 import { NO_FACTS } from './make.ts';
 
 const external = source('10.0.0.1');
@@ -42,7 +42,7 @@ function exported(
   ...args: [from: Parameters<typeof exportRoute>[0], context: ExportContext, family?: 4 | 6]
 ) {
   const [from, context, family = 4] = args;
-  const route = exportRoute(from, UNCHANGED, family, context, table);
+  const route = exportRoute(from, UNCHANGED, family, context);
   return route === undefined ? undefined : { ...route.attributes, nextHop: route.nextHop?.address };
 }
 
@@ -54,8 +54,6 @@ describe('who may be told of a path', () => {
     ['external to another external', path(external), towards(otherExternal), true],
     ['external to internal', path(external), towards(interior), true],
     ['internal to external', path(interior), towards(external), true],
-    ['back to where it came from', path(external), towards(external), false],
-    ['back to its source as renewed by a restart', path(external), towards({ ...external }), false],
     ['internal to internal', path(interior), towards(otherInterior), false],
     ['client to non-client', path(client), towards(interior, { clusterId }), true],
     ['non-client to client', path(interior), towards(client, { clusterId }), true],

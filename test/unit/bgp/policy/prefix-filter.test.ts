@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { PrefixFilter } from '../../../../src/bgp/policy/prefix-filter.ts';
 import { UNCHANGED } from '../../../../src/bgp/policy/route-edit.ts';
+import { prefixBits } from '../../../../src/net/prefix-bits.ts';
 import { prefix } from '../../../../src/net/prefix.ts';
 
 const facts = {
@@ -43,7 +44,7 @@ describe('the export chain of Calico', () => {
     ['0.0.0.0/0', false, 'not-in-a-pool'],
     ['::/0', false, 'not-in-a-pool'],
   ] as const)('gives %s accept=%s by rule %s', (text, accept, rule) => {
-    expect(filter.verdict(prefix(text))).toEqual({ accept, rule, edit: UNCHANGED });
+    expect(filter.verdict(prefixBits(prefix(text)))).toEqual({ accept, rule, edit: UNCHANGED });
   });
 
   it.each([
@@ -53,12 +54,14 @@ describe('the export chain of Calico', () => {
     ['10.96.0.0/16', true, 'service-range'],
   ] as const)('on a reflector gives %s accept=%s by rule %s', (text, accept, rule) => {
     const reflector = new PrefixFilter({ ...facts, reflector: true });
-    expect(reflector.verdict(prefix(text))).toMatchObject({ accept, rule });
+    expect(reflector.verdict(prefixBits(prefix(text)))).toMatchObject({ accept, rule });
   });
 
   it('knows what is a service address, advertised here or not', () => {
     const services = ['10.96.0.1/32', '192.0.2.0/24', '203.0.113.3/32', '203.0.113.16/32', '10.0.0.0/8'];
-    expect(services.filter((text) => filter.isService(prefix(text)))).toEqual(services.slice(0, 3));
+    expect(services.filter((text) => filter.isService(prefixBits(prefix(text))))).toEqual(
+      services.slice(0, 3),
+    );
   });
 });
 
@@ -83,12 +86,16 @@ describe('prefixAdvertisements', () => {
     ['10.66.3.0/26', [], []],
     ['10.96.0.0/16', [], []],
   ])('gives %s the communities %j and %j of all ranges around it', (text, communities, largeCommunities) => {
-    expect(filter.verdict(prefix(text)).edit).toEqual({ communities, largeCommunities, prepend: [] });
+    expect(filter.verdict(prefixBits(prefix(text))).edit).toEqual({
+      communities,
+      largeCommunities,
+      prepend: [],
+    });
   });
 
   it('makes one edit for all prefixes with the same communities, so that they go in one message', () => {
     const edits = ['10.65.2.7/32', '10.65.2.8/32', '10.65.77.0/26'].map(
-      (text) => filter.verdict(prefix(text)).edit,
+      (text) => filter.verdict(prefixBits(prefix(text))).edit,
     );
     expect(new Set(edits).size).toBe(1);
   });

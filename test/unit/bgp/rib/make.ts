@@ -1,9 +1,6 @@
-import type { Path, Source } from '../../../../src/bgp/rib/route.ts';
-import { RouteTable } from '../../../../src/bgp/rib/route.ts';
+import { type Path, type Source, rankOf } from '../../../../src/bgp/rib/route.ts';
 import type { PathAttributes } from '../../../../src/bgp/wire/message.ts';
 import { address } from '../../../../src/net/address.ts';
-
-export const table = new RouteTable();
 
 export function source(host: string, fields: Partial<Source> = {}): Source {
   const own = address(host);
@@ -26,9 +23,14 @@ export function path(
   fields: Partial<PathAttributes> = {},
   nextHop = from?.address,
 ): Path {
+  const values = attributes(fields);
   return {
     source: from,
-    route: table.intern(attributes(fields), nextHop === undefined ? undefined : { address: nextHop }),
+    route: {
+      attributes: values,
+      nextHop: nextHop === undefined ? undefined : { address: nextHop },
+      rank: rankOf(values),
+    },
     stale: false,
   };
 }

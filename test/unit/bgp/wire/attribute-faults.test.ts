@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { ATTRIBUTE_CODECS } from '../../../../src/bgp/wire/attribute.ts';
 import { BASIC_WIRE, type WireOptions } from '../../../../src/bgp/wire/message.ts';
-import { decodeUpdate } from '../../../../src/bgp/wire/update.ts';
+import { decodeMessage } from '../../../../src/bgp/wire/codec.ts';
 import { update } from './bytes.ts';
 
 const TWO_OCTET: WireOptions = { ...BASIC_WIRE, families: [4, 6], external: false };
@@ -47,7 +47,7 @@ describe('every attribute', () => {
     (name, code, flags, value) => {
       for (const wrong of [flags ^ 0x80, flags ^ 0x40, flags ^ 0xc0]) {
         const attribute = `${octet(wrong)}${octet(code)}${octet(value.length / 2)}${value}`;
-        const result = decodeUpdate(update('', `${other(code)}${attribute}`, NLRI), INTERNAL);
+        const result = decodeMessage(update('', `${other(code)}${attribute}`, NLRI), INTERNAL);
         expect(result).toMatchObject({
           faults: [{ attribute: name, action: 'withdraw' }],
           announced: [],
@@ -61,7 +61,7 @@ describe('every attribute', () => {
     const attribute = `${octet(flags)}${octet(code)}${octet(value.length / 2)}${value}`;
     const wire = name.startsWith('AS4') ? TWO_OCTET : INTERNAL;
     const base = name.startsWith('AS4') ? `${ORIGIN}${AS_PATH_16}${NEXT_HOP}` : other(code);
-    const result = decodeUpdate(update('', `${base}${attribute}${attribute}`, NLRI), wire);
+    const result = decodeMessage(update('', `${base}${attribute}${attribute}`, NLRI), wire);
     expect(result).toMatchObject({
       faults: [{ attribute: name, action: 'discard' }],
       announced: [{ prefixes: ['10.1.0.0/16'] }],
@@ -74,7 +74,7 @@ describe('every attribute', () => {
       for (const length of ['ff', '7fff']) {
         const long = length.length > 2;
         const attribute = `${octet(long ? flags | 0x10 : flags)}${octet(code)}${length}`;
-        const result = decodeUpdate(update('', `${other(code)}${attribute}`, NLRI), INTERNAL);
+        const result = decodeMessage(update('', `${other(code)}${attribute}`, NLRI), INTERNAL);
         expect(result).toMatchObject({ announced: [], treatAsWithdraw: [{ prefixes: ['10.1.0.0/16'] }] });
       }
     },

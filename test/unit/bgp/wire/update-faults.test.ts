@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { prefix } from '../../../../src/net/prefix.ts';
 import { BASIC_WIRE, type WireOptions } from '../../../../src/bgp/wire/message.ts';
-import { decodeUpdate } from '../../../../src/bgp/wire/update.ts';
+import { decodeMessage } from '../../../../src/bgp/wire/codec.ts';
 import { update } from './bytes.ts';
 
 const WIRE: WireOptions = { ...BASIC_WIRE, fourOctetAs: true, families: [4, 6] };
@@ -324,8 +324,8 @@ const CASES: readonly Case[] = [
 describe('a malformed attribute (RFC 7606)', () => {
   for (const { attribute, fault, attributes, action, wire = WIRE, nlri = NLRI } of CASES) {
     it(`${attribute}, ${fault}: ${action === 'withdraw' ? 'treat-as-withdraw' : 'attribute discard'}`, () => {
-      const result = decodeUpdate(update('', attributes, nlri), wire);
-      if (result.type === 'error') throw new Error(result.reason);
+      const result = decodeMessage(update('', attributes, nlri), wire);
+      if (result.type !== 'update') throw new Error(JSON.stringify(result));
       expect(result.faults.map((entry) => [entry.attribute, entry.action])).toContainEqual([
         attribute,
         action,
@@ -344,12 +344,12 @@ describe('a malformed attribute (RFC 7606)', () => {
   }
 
   it('keeps the first of two and drops the second (§3 g)', () => {
-    const result = decodeUpdate(update('', `${BASE} 800404 00000001 800404 00000002`, NLRI), WIRE);
+    const result = decodeMessage(update('', `${BASE} 800404 00000001 800404 00000002`, NLRI), WIRE);
     expect(result).toMatchObject({ attributes: { multiExitDisc: 1 } });
   });
 
   it('withdraws the prefixes of both families that the message announces (§2)', () => {
-    const result = decodeUpdate(update('', `${MP_REACH} 400101 07 ${AS_PATH} ${NEXT_HOP}`, NLRI), WIRE);
+    const result = decodeMessage(update('', `${MP_REACH} 400101 07 ${AS_PATH} ${NEXT_HOP}`, NLRI), WIRE);
     expect(result).toMatchObject({
       announced: [],
       treatAsWithdraw: [
@@ -360,26 +360,29 @@ describe('a malformed attribute (RFC 7606)', () => {
   });
 
   it('keeps nothing of an attribute that is discarded, not even what was read before the fault', () => {
-    const result = decodeUpdate(update('', `${BASE} 801a0f 01 000b 0000000000000001 02 0009 00`, NLRI), WIRE);
+    const result = decodeMessage(
+      update('', `${BASE} 801a0f 01 000b 0000000000000001 02 0009 00`, NLRI),
+      WIRE,
+    );
     expect(result).toMatchObject({ faults: [{ attribute: 'AIGP', action: 'discard' }] });
     expect(result).not.toHaveProperty('attributes.aigp');
   });
 
   it('does not touch withdrawals in the same message', () => {
-    const result = decodeUpdate(update('10 0a02', `400101 07 ${AS_PATH} ${NEXT_HOP}`, NLRI), WIRE);
+    const result = decodeMessage(update('10 0a02', `400101 07 ${AS_PATH} ${NEXT_HOP}`, NLRI), WIRE);
     expect(result).toMatchObject({ withdrawn: [{ family: 4, prefixes: ['10.2.0.0/16'] }] });
   });
 
   it('reads the prefixes of an MP_REACH_NLRI with wrong flags, to withdraw them (§3 c)', () => {
     const wrong = MP_REACH.replace('800e', 'c00e');
-    expect(decodeUpdate(update('', `${wrong} ${ORIGIN} ${AS_PATH}`, ''), WIRE)).toMatchObject({
+    expect(decodeMessage(update('', `${wrong} ${ORIGIN} ${AS_PATH}`, ''), WIRE)).toMatchObject({
       treatAsWithdraw: [{ family: 6, prefixes: ['2001:db8::/32'] }],
     });
   });
 
   it('treats an impossible IPv6 next hop as withdrawal', () => {
     const multicast = MP_REACH.replace('10 2001', '10 ff02');
-    expect(decodeUpdate(update('', `${multicast} ${ORIGIN} ${AS_PATH}`, ''), WIRE)).toMatchObject({
+    expect(decodeMessage(update('', `${multicast} ${ORIGIN} ${AS_PATH}`, ''), WIRE)).toMatchObject({
       announced: [],
       treatAsWithdraw: [{ family: 6, prefixes: ['2001:db8::/32'] }],
     });
@@ -396,7 +399,7 @@ describe('what is no fault', () => {
   ])('reads an MP_REACH_NLRI of IPv%i with a next hop of %i octets', (family, length, afi, nextHop) => {
     const value = `${afi} 01 ${length.toString(16).padStart(2, '0')} ${nextHop} 00 10 2001`;
     const size = (value.replaceAll(' ', '').length / 2).toString(16).padStart(2, '0');
-    const result = decodeUpdate(update('', `800e${size} ${value} ${ORIGIN} ${AS_PATH}`, ''), WIRE);
+    const result = decodeMessage(update('', `800e${size} ${value} ${ORIGIN} ${AS_PATH}`, ''), WIRE);
     expect(result).toMatchObject({ faults: [], announced: [{ family }] });
   });
 
@@ -404,7 +407,7 @@ describe('what is no fault', () => {
     const path = `${ORIGIN} 400206 02 02 fde9 5ba0 ${NEXT_HOP}`;
     const as4 = 'c0110a 02 02 0000fde9 fa56ea07 c01208 fa56ea07 0a000009';
     const read = (aggregator: string): unknown =>
-      decodeUpdate(update('', `${path} ${aggregator} ${as4}`, NLRI), TWO_OCTET);
+      decodeMessage(update('', `${path} ${aggregator} ${as4}`, NLRI), TWO_OCTET);
     expect(read('c00706 5ba0 0a000009')).toMatchObject({
       attributes: {
         asPath: [{ asNumbers: [65001, 4200000007] }],
@@ -418,7 +421,7 @@ describe('what is no fault', () => {
   });
 
   it('keeps unknown optional transitive attributes and drops unknown non-transitive ones (RFC 4271 §5)', () => {
-    const result = decodeUpdate(update('', `${BASE} c0c802 abcd 80c901 00 c01c00`, NLRI), WIRE);
+    const result = decodeMessage(update('', `${BASE} c0c802 abcd 80c901 00 c01c00`, NLRI), WIRE);
     expect(result).toMatchObject({
       faults: [],
       attributes: {
@@ -431,24 +434,24 @@ describe('what is no fault', () => {
   });
 
   it('remembers a partial bit (RFC 4271 §5)', () => {
-    const result = decodeUpdate(update('', `${BASE} e00804 fc000001`, NLRI), WIRE);
+    const result = decodeMessage(update('', `${BASE} e00804 fc000001`, NLRI), WIRE);
     expect(result).toMatchObject({ attributes: { partial: [8] } });
   });
 
   it('ignores families that the session does not carry, faults included', () => {
     const labelled = '800e0e 0001 04 04 0a000001 00 20 00001000';
-    expect(decodeUpdate(update('', `${labelled} 400101 07 ${AS_PATH}`, ''), WIRE)).toMatchObject({
+    expect(decodeMessage(update('', `${labelled} 400101 07 ${AS_PATH}`, ''), WIRE)).toMatchObject({
       type: 'update',
       announced: [],
       treatAsWithdraw: [],
     });
     expect(
-      decodeUpdate(update('', `${MP_REACH} ${ORIGIN} ${AS_PATH}`, ''), { ...WIRE, families: [4] }),
+      decodeMessage(update('', `${MP_REACH} ${ORIGIN} ${AS_PATH}`, ''), { ...WIRE, families: [4] }),
     ).toMatchObject({ announced: [], treatAsWithdraw: [] });
   });
 
   it('clears bits beyond the prefix length (RFC 4271 §4.3)', () => {
-    expect(decodeUpdate(update('', BASE, '0c 0aff 00'), WIRE)).toMatchObject({
+    expect(decodeMessage(update('', BASE, '0c 0aff 00'), WIRE)).toMatchObject({
       announced: [{ prefixes: ['10.240.0.0/12', '0.0.0.0/0'] }],
     });
   });

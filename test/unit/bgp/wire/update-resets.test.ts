@@ -1,7 +1,7 @@
 /** UPDATEs that end the session: those whose prefixes cannot be known (RFC 7606 §5). */
 import { describe, expect, it } from 'vitest';
 import { BASIC_WIRE, type WireOptions } from '../../../../src/bgp/wire/message.ts';
-import { decodeUpdate } from '../../../../src/bgp/wire/update.ts';
+import { decodeMessage } from '../../../../src/bgp/wire/codec.ts';
 import { framed, toHex, update } from './bytes.ts';
 
 const WIRE: WireOptions = { ...BASIC_WIRE, fourOctetAs: true, families: [4, 6] };
@@ -110,7 +110,7 @@ const RESETS: readonly Reset[] = [
 describe('an UPDATE whose prefixes cannot be known', () => {
   for (const { name, message, subcode, data = '', wire = WIRE } of RESETS) {
     it(`ends the session: ${name}`, () => {
-      const result = decodeUpdate(message, wire);
+      const result = decodeMessage(message, wire);
       if (result.type !== 'error') throw new Error('it was read');
       expect([result.code, result.subcode]).toEqual([3, subcode]);
       if (data !== '') expect(toHex(result.data)).toBe(data);

@@ -1,0 +1,275 @@
+/**
+ * Peers that are told the same, in one family: one adj-RIB-out, each change encoded once and the same bytes written to
+ * every socket. A member is in step with the group, or it lags: it is new, has asked for all again, or does not read
+ * fast enough. Who lags catches up on its own, from the state of the group, and then joins it again; so a slow reader
+ * delays nobody, and costs bits and not a queue.
+ *
+ *     RIB ──mark──► adj-RIB-out ──flush──► members in step: the same bytes
+ *                        │
+ *                        └───────catch up──► each member that lags: what it has missed
+ */
+import type { Family } from '../net/address.ts';
+import type { Prefix } from '../net/prefix.ts';
+import { ExportMemo } from './export-memo.ts';
+import { type ExportContext, exportRoute, mayAdvertise } from './policy/export.ts';
+import type { RouteEdit } from './policy/route-edit.ts';
+import { AdjRibOut } from './rib/adj-rib-out.ts';
+import type { AttributeId } from './rib/attribute-store.ts';
+import type { FamilyRib } from './rib/family-rib.ts';
+import { Lag } from './rib/lag.ts';
+import type { PathId } from './rib/path-table.ts';
+import type { PrefixId } from './rib/prefix-table.ts';
+import type { Rib } from './rib/rib.ts';
+import type { Path } from './rib/route.ts';
+import type { SourceId } from './rib/sources.ts';
+import { UpdateBatch, WITHDRAWN } from './update-batch.ts';
+import type { WireOptions } from './wire/message.ts';
+import { encodeRouteAttributes, fits } from './wire/update-writer.ts';
+
+/** One peer in one family. */
+export interface GroupMember {
+  readonly source: SourceId;
+  /** Whether the peer is so far behind in reading that nothing more should be written. */
+  readonly congested: () => boolean;
+  readonly write: (bytes: Uint8Array) => void;
+}
+
+export interface UpdateGroupOptions {
+  readonly rib: Rib;
+  readonly family: Family;
+  readonly wire: WireOptions;
+  readonly context: ExportContext;
+  /** Told once for each attribute set that is too long to be sent. */
+  readonly oversized: (prefix: Prefix) => void;
+}
+
+export class UpdateGroup {
+  private readonly rib: FamilyRib;
+  private readonly told: AdjRibOut;
+  private readonly memo: ExportMemo;
+  private readonly batch: UpdateBatch;
+  /** With what it lags behind by; undefined: in step. */
+  private readonly members = new Map<GroupMember, Lag | undefined>();
+
+  constructor(private readonly options: UpdateGroupOptions) {
+    const { rib, family, wire } = options;
+    this.rib = rib.families[family];
+    this.told = new AdjRibOut(this.rib.prefixes, rib.attributes);
+    this.memo = new ExportMemo(rib);
+    this.batch = this.newBatch(wire);
+    for (let prefix = 0; prefix < this.rib.prefixes.limit; prefix++) {
+      if (this.rib.best(prefix) !== 0) this.told.mark(prefix);
+    }
+  }
+
+  get family(): Family {
+    return this.options.family;
+  }
+
+  /** Nothing is marked: what has been told is what there is to tell. */
+  get settled(): boolean {
+    return this.told.pending === 0;
+  }
+
+  get isEmpty(): boolean {
+    return this.members.size === 0;
+  }
+
+  /** The best path of a prefix has changed. */
+  mark(prefix: PrefixId): void {
+    this.told.mark(prefix);
+  }
+
+  /** Prefixes that a member holds, or is being told. */
+  heldBy(member: GroupMember): number {
+    return this.told.heldBy(member.source);
+  }
+
+  isInStep(member: GroupMember): boolean {
+    return this.members.has(member) && this.members.get(member) === undefined;
+  }
+
+  /** Takes in a peer that holds nothing, or holds what another group has told it. */
+  join(member: GroupMember, before?: UpdateGroup): void {
+    const lag = new Lag(this.rib.prefixes);
+    for (let prefix = 0; prefix < this.rib.prefixes.limit; prefix++) {
+      const wanted = this.told.attributeFor(prefix, member.source);
+      const old = before === undefined ? WITHDRAWN : before.heldAttribute(member, prefix);
+      if (wanted !== old) lag.add(prefix, old !== WITHDRAWN);
+    }
+    before?.leave(member);
+    this.members.set(member, lag.size === 0 ? undefined : lag);
+  }
+
+  leave(member: GroupMember): void {
+    this.members.get(member)?.clear();
+    this.members.delete(member);
+  }
+
+  /** Has a member told all again (RFC 2918 §4). */
+  refresh(member: GroupMember): void {
+    const lag = this.members.get(member) ?? new Lag(this.rib.prefixes);
+    for (let prefix = 0; prefix < this.rib.prefixes.limit; prefix++) {
+      if (this.told.attributeFor(prefix, member.source) !== WITHDRAWN) lag.add(prefix, true);
+    }
+    if (lag.size > 0) this.members.set(member, lag);
+  }
+
+  /** Whether {@link flush} would do something now: never while all that could be told at once do not read. */
+  get canFlush(): boolean {
+    if (this.settled) return false;
+    let waiting = false;
+    for (const [{ congested }, lag] of this.members) {
+      if (lag !== undefined) continue;
+      if (!congested()) return true;
+      waiting = true;
+    }
+    return !waiting;
+  }
+
+  /** Tells the members in step of up to `limit` marked prefixes. */
+  flush(limit: number): void {
+    const inStep = this.membersInStep();
+    const withdrawn: PrefixId[] = [];
+    const corrections = new Map<GroupMember, UpdateBatch>();
+    for (let budget = limit; budget > 0; budget--) {
+      const prefix = this.told.take();
+      if (prefix < 0) break;
+      const best = this.rib.best(prefix);
+      const source = best === 0 ? 0 : this.rib.paths.source(best);
+      const attribute = best === 0 ? WITHDRAWN : this.exported(prefix, best, source);
+      const before = this.told.attribute(prefix);
+      const sourceBefore = this.told.source(prefix);
+      const moved = before !== WITHDRAWN && attribute !== WITHDRAWN && source !== sourceBefore;
+      if (attribute === before && !moved) {
+        this.told.settle(prefix);
+        continue;
+      }
+      this.missed(prefix);
+      this.told.set(prefix, attribute, source);
+      if (attribute === WITHDRAWN) withdrawn.push(prefix);
+      if (attribute !== before) {
+        this.batch.add(prefix, attribute, attribute === WITHDRAWN ? sourceBefore : source);
+      }
+      if (moved) this.correct(inStep, corrections, prefix, sourceBefore, attribute === before);
+    }
+    this.write(inStep, corrections);
+    for (const prefix of withdrawn) this.told.settle(prefix);
+  }
+
+  /** Members that lag and could be told something now. */
+  get lagging(): GroupMember[] {
+    const members: GroupMember[] = [];
+    for (const [member, lag] of this.members) {
+      if (lag !== undefined && !member.congested()) members.push(member);
+    }
+    return members;
+  }
+
+  /** Tells a member that lags of up to `limit` prefixes. */
+  catchUp(member: GroupMember, limit: number): void {
+    const lag = this.members.get(member);
+    if (lag === undefined) return;
+    const batch = this.newBatch(this.options.wire);
+    const prefixes = lag.next(limit);
+    for (const prefix of prefixes) {
+      const attribute = this.told.attributeFor(prefix, member.source);
+      if (attribute !== WITHDRAWN || lag.holds(prefix)) batch.add(prefix, attribute);
+    }
+    if (!batch.isEmpty) member.write(batch.encode().bytesFor(member.source));
+    for (const prefix of prefixes) lag.settle(prefix);
+    // To the end of the queue, so that nobody waits for another's whole table.
+    this.members.delete(member);
+    this.members.set(member, lag.size === 0 ? undefined : lag);
+  }
+
+  /** Nobody is told anything any more. */
+  dissolve(): void {
+    for (const member of this.members.keys()) this.leave(member);
+    this.told.clear();
+    this.memo.clear();
+  }
+
+  private newBatch(wire: WireOptions): UpdateBatch {
+    return new UpdateBatch(this.family, wire, this.rib.prefixes, this.options.rib.attributes);
+  }
+
+  /** By source. Who does not read is left behind. */
+  private membersInStep(): Map<SourceId, GroupMember> {
+    const inStep = new Map<SourceId, GroupMember>();
+    for (const [member, lag] of this.members) {
+      if (lag !== undefined) continue;
+      if (member.congested()) this.members.set(member, new Lag(this.rib.prefixes));
+      else inStep.set(member.source, member);
+    }
+    return inStep;
+  }
+
+  /** The prefix is about to change: who lags has missed that. */
+  private missed(prefix: PrefixId): void {
+    for (const [member, lag] of this.members) {
+      if (lag !== undefined) lag.add(prefix, this.told.attributeFor(prefix, member.source) !== WITHDRAWN);
+    }
+  }
+
+  /** A route comes from another member now: that one loses it, and who told it before gets it. */
+  private correct(
+    inStep: ReadonlyMap<SourceId, GroupMember>,
+    corrections: Map<GroupMember, UpdateBatch>,
+    prefix: PrefixId,
+    sourceBefore: SourceId,
+    unchanged: boolean,
+  ): void {
+    const add = (member: GroupMember | undefined, attribute: AttributeId): void => {
+      if (member === undefined) return;
+      let batch = corrections.get(member);
+      if (batch === undefined) corrections.set(member, (batch = this.newBatch(this.options.wire)));
+      batch.add(prefix, attribute);
+    };
+    add(inStep.get(this.told.source(prefix)), WITHDRAWN);
+    // With other attributes it is told with everyone else.
+    if (unchanged) add(inStep.get(sourceBefore), this.told.attribute(prefix));
+  }
+
+  private write(
+    inStep: ReadonlyMap<SourceId, GroupMember>,
+    corrections: ReadonlyMap<GroupMember, UpdateBatch>,
+  ): void {
+    if (!this.batch.isEmpty) {
+      const encoded = this.batch.encode();
+      for (const member of inStep.values()) {
+        const bytes = encoded.bytesFor(member.source);
+        if (bytes.length > 0) member.write(bytes);
+      }
+    }
+    for (const [member, batch] of corrections) member.write(batch.encode().bytesFor(member.source));
+  }
+
+  /** What a member holds by what it has been told here, for another group: 0 for nothing, -1 for something old. */
+  private heldAttribute(member: GroupMember, prefix: PrefixId): AttributeId {
+    const lag = this.members.get(member);
+    if (lag?.has(prefix) === true) return lag.holds(prefix) ? -1 : WITHDRAWN;
+    return this.told.attributeFor(prefix, member.source);
+  }
+
+  private exported(prefix: PrefixId, best: PathId, source: SourceId): AttributeId {
+    const { rib, context } = this.options;
+    const path = rib.path(this.family, best);
+    const { accept, edit } = context.policy.judge(this.rib.prefixes.bits(prefix), path);
+    if (!accept) return WITHDRAWN;
+    const attribute = this.rib.paths.attribute(best);
+    return this.memo.get(attribute, source, edit, () => this.exportOf(prefix, path, edit));
+  }
+
+  private exportOf(prefix: PrefixId, path: Path, edit: RouteEdit): AttributeId {
+    const { rib, family, context, wire, oversized } = this.options;
+    const route = mayAdvertise(path, context) ? exportRoute(path, edit, family, context) : undefined;
+    if (route === undefined) return WITHDRAWN;
+    const attributes = encodeRouteAttributes(route.attributes, family, route.nextHop, wire);
+    if (!fits(attributes, family, route.nextHop, wire)) {
+      oversized(this.rib.prefixes.text(prefix));
+      return WITHDRAWN;
+    }
+    return rib.attributes.internRoute(route);
+  }
+}
