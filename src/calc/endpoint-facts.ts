@@ -1,6 +1,7 @@
 /** What endpoints and network sets say to the calculation: labels, addresses, ports. */
 import { type Address, parseAddress } from '../net/address.ts';
 import { type Prefix, hostPrefix, isHostPrefix, prefixAddress } from '../net/prefix.ts';
+import { dscpValues } from '../model/dscp.ts';
 import { type Net, netPrefix, protocolNumber, protocolNumbers } from '../model/fields.ts';
 import type { KubernetesEndpointSlice } from '../model/kinds/kubernetes-endpoint-slice.ts';
 import type { HostEndpoint } from '../model/kinds/host-endpoint.ts';
@@ -9,7 +10,7 @@ import type { WorkloadEndpoint } from '../model/kinds/workload-endpoint.ts';
 import { namespaceLabel, orchestratorLabel, serviceAccountLabel } from '../model/labels.ts';
 import type { Labels } from './label-index.ts';
 import type { Contribution, NamedPort } from './member-set.ts';
-import type { LocalEndpoint } from './output.ts';
+import type { EndpointQos, LocalEndpoint, PacketRate } from './output.ts';
 import { servicePort, type ServiceName } from './set-definition.ts';
 
 /** A label value in Kubernetes has at most 63 characters; Calico leaves out the account when it is as long. */
@@ -64,6 +65,41 @@ export function spoofedSources({
 }: WorkloadEndpoint): Pick<LocalEndpoint, 'allowSpoofedSourcePrefixes'> {
   const prefixes = prefixesOf(spec.allowSpoofedSourcePrefixes);
   return prefixes.length === 0 ? {} : { allowSpoofedSourcePrefixes: prefixes };
+}
+
+/** What Calico's CNI writes as burst where only the rate is stated. */
+const defaultPacketBurst = 5;
+
+/** The limits of a workload endpoint that the table holds; 0 is no limit. */
+export function qosOf({ spec: { qosControls } }: WorkloadEndpoint): Pick<LocalEndpoint, 'qos'> {
+  if (qosControls === undefined) return {};
+  const {
+    ingressPacketRate = 0,
+    ingressPacketBurst = 0,
+    egressPacketRate = 0,
+    egressPacketBurst = 0,
+    ingressMaxConnections = 0,
+    egressMaxConnections = 0,
+    dscp,
+  } = qosControls;
+  const rate = (value: number, burst: number): PacketRate => ({
+    rate: value,
+    burst: burst === 0 ? defaultPacketBurst : burst,
+  });
+  const codePoint = typeof dscp === 'string' ? dscpValues[dscp] : dscp;
+  const qos: EndpointQos = {
+    packetRate: {
+      ...(ingressPacketRate === 0 ? {} : { ingress: rate(ingressPacketRate, ingressPacketBurst) }),
+      ...(egressPacketRate === 0 ? {} : { egress: rate(egressPacketRate, egressPacketBurst) }),
+    },
+    maxConnections: {
+      ...(ingressMaxConnections === 0 ? {} : { ingress: ingressMaxConnections }),
+      ...(egressMaxConnections === 0 ? {} : { egress: egressMaxConnections }),
+    },
+    ...(codePoint === undefined ? {} : { dscp: codePoint }),
+  };
+  const limits = [qos.packetRate, qos.maxConnections].some((one) => Object.keys(one).length > 0);
+  return limits || codePoint !== undefined ? { qos } : {};
 }
 
 /** Nets as prefixes, each once. */

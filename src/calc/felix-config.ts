@@ -48,6 +48,7 @@ export interface FelixParameters {
   readonly natOutgoingExclusions: 'IPPoolsOnly' | 'IPPoolsAndHostIPs';
   /** Only what leaves by such an interface is masqueraded; `+` or `*` at its end is any text, empty is any interface. */
   readonly iptablesNATOutgoingInterfaceFilter: string;
+  readonly serviceLoopPrevention: 'Drop' | 'Reject' | 'Disabled';
   readonly logPrefix: string;
   /** `N/second`, `N/minute`, …; empty for no limit. */
   readonly logActionRateLimit: string;
@@ -131,6 +132,7 @@ function withDefaults(spec: Spec, options: PolicyOptions): FelixParameters {
     ...natPortRange(spec),
     natOutgoingExclusions: spec.natOutgoingExclusions ?? 'IPPoolsOnly',
     iptablesNATOutgoingInterfaceFilter: spec.iptablesNATOutgoingInterfaceFilter ?? '',
+    serviceLoopPrevention: spec.serviceLoopPrevention ?? 'Drop',
     logPrefix: spec.logPrefix ?? 'calico-packet',
     logActionRateLimit: spec.logActionRateLimit ?? '',
     logActionRateLimitBurst: spec.logActionRateLimitBurst ?? 5,

@@ -11,7 +11,7 @@
  *   Network policies, Tier ─────────────┘                                              profiles, endpoints
  *
  *   Node, BGPPeer, BGPConfiguration, BlockAffinity, IPPool, local endpoints ──► RoutingCalculator ──► routing
- *   IPPool, Node ──► NatOutgoing ──► nat, sets
+ *   IPPool, Node, BGPConfiguration ──► NodeNetworks ──► networks, sets
  *   FelixConfiguration, labels of this node ──► FelixConfig ──► felix
  */
 import { MargayError } from '../base/errors.ts';
@@ -33,13 +33,14 @@ import {
   hostContribution,
   networkSetLabels,
   prefixesOf,
+  qosOf,
   serviceOfSlice,
   sliceContribution,
   spoofedSources,
   workloadName,
 } from './endpoint-facts.ts';
 import { FelixConfig } from './felix-config.ts';
-import { NatOutgoing } from './nat-outgoing.ts';
+import { NodeNetworks } from './node-networks.ts';
 import type { CalcDelta } from './output.ts';
 import { definePolicy, type PolicyResource } from './policy-definition.ts';
 import { PolicyResolver } from './policy-resolver.ts';
@@ -71,7 +72,7 @@ export class CalcGraph {
   private readonly resolver: PolicyResolver;
   private readonly routing: RoutingCalculator;
   private readonly felix: FelixConfig;
-  private readonly natOutgoing = new NatOutgoing();
+  private readonly networks = new NodeNetworks();
 
   constructor(options: CalcGraphOptions) {
     this.nodeName = options.nodeName;
@@ -105,7 +106,7 @@ export class CalcGraph {
     const { policies, profiles, endpoints, hostEndpoints } = this.resolver.flush();
     // After the policies: only then is it known which sets are in use.
     const sets = this.sets.flush();
-    const nat = this.natOutgoing.flush(sets);
+    const networks = this.networks.flush(sets);
     const routing = this.routing.flush();
     const felix = this.felix.flush();
     return {
@@ -116,7 +117,7 @@ export class CalcGraph {
       hostEndpoints,
       ...(routing === undefined ? {} : { routing }),
       ...(felix === undefined ? {} : { felix }),
-      ...(nat === undefined ? {} : { nat }),
+      ...(networks === undefined ? {} : { networks }),
       problems: this.problems.flush(),
     };
   }
@@ -161,7 +162,7 @@ export class CalcGraph {
     },
     Node: (key, resource) => {
       this.routing.setNode(key.name, resource);
-      this.natOutgoing.setNode(key.name, resource);
+      this.networks.setNode(key.name, resource);
       if (key.name === this.nodeName) {
         this.felix.setNodeLabels(new Map(Object.entries(resource?.metadata.labels ?? {})));
       }
@@ -176,10 +177,13 @@ export class CalcGraph {
       this.problems.report(keyText(key), 'unsupported', resource && unsupportedFilterFields(resource.spec));
       this.reportMissingFilters();
     },
-    BGPConfiguration: (key, resource) => this.routing.setConfiguration(key.name, resource),
+    BGPConfiguration: (key, resource) => {
+      this.routing.setConfiguration(key.name, resource);
+      this.networks.setBgpConfiguration(key.name, resource?.spec);
+    },
     IPPool: (key, resource) => {
       this.routing.setPool(key.name, resource?.spec);
-      this.natOutgoing.setPool(key.name, resource?.spec);
+      this.networks.setPool(key.name, resource?.spec);
     },
     BlockAffinity: (key, resource) => this.routing.setAffinity(key.name, resource?.spec),
     FelixConfiguration: (key, resource) => this.felix.setObject(key.name, resource),
@@ -210,9 +214,12 @@ export class CalcGraph {
         mac,
         addresses: endpointAddresses(resource),
         ...spoofedSources(resource),
+        ...qosOf(resource),
       };
+      this.networks.setMarking(local, facts.qos?.dscp !== undefined);
       this.resolver.setEndpoint(facts, endpointLabels(resource), profiles);
     } else {
+      this.networks.setMarking(local, false);
       this.resolver.deleteEndpoint(local);
     }
     const lacks = isLocal && interfaceName === undefined ? 'interfaceName is missing' : undefined;

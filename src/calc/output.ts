@@ -110,9 +110,26 @@ export interface LocalEndpoint {
   readonly addresses: readonly Address[];
   /** Further sources that it may send from, if FelixConfiguration's workloadSourceSpoofing lets it; absent for none. */
   readonly allowSpoofedSourcePrefixes?: readonly Prefix[];
+  /** Limits, where there are any. */
+  readonly qos?: EndpointQos;
   readonly tiers: readonly EndpointTier[];
   /** Profile ids in listed order. */
   readonly profiles: readonly string[];
+}
+
+/** What a workload may send and get, whatever policy says. */
+export interface EndpointQos {
+  readonly packetRate: Readonly<Partial<Record<Direction, PacketRate>>>;
+  /** Open TCP connections that others began (ingress) or that it began (egress). */
+  readonly maxConnections: Readonly<Partial<Record<Direction, number>>>;
+  /** Code point of packets that leave the pools (RFC 2474), 0 to 63. */
+  readonly dscp?: number;
+}
+
+/** Packets per second, and how many may come at once beyond that. */
+export interface PacketRate {
+  readonly rate: number;
+  readonly burst: number;
 }
 
 /** Where policy of a host endpoint meets packets. `forward`: packets that neither begin nor end at the host. */
@@ -150,10 +167,14 @@ export interface NatOutgoingSets {
   readonly nodes: SetId;
 }
 
-/** What is translated on the way out. */
-export interface NatPlan {
-  /** Undefined while no pool asks for it; then its sets do not exist. */
+/** Sets that rules outside policy look up. Undefined where nothing does: then the set does not exist. */
+export interface NetworkPlan {
+  /** While a pool asks for NAT outgoing. */
   readonly outgoing: NatOutgoingSets | undefined;
+  /** All pools: packets to elsewhere get the code point that their endpoint asks for. */
+  readonly pools: SetId | undefined;
+  /** Addresses of services: packets to them that no service translated go in circles. */
+  readonly services: SetId | undefined;
 }
 
 /** Everything that changed since the last flush. `undefined` as a value means gone. */
@@ -167,8 +188,8 @@ export interface CalcDelta {
   readonly routing?: RoutingPlan;
   /** Present when anything in it changed. */
   readonly felix?: FelixParameters;
-  /** Present when anything in it changed; nothing is translated before the first. */
-  readonly nat?: NatPlan;
+  /** Present when anything in it changed; before the first nothing is looked up. */
+  readonly networks?: NetworkPlan;
   /** Problems of single resources by `keyText`; `undefined` when mended. */
   readonly problems: ReadonlyMap<string, string | undefined>;
 }

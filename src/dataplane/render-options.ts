@@ -23,6 +23,7 @@ export function renderOptions(felix: FelixParameters): RenderOptions {
       vxlanPort: felix.allowVXLANPacketsFromWorkloads ? undefined : felix.vxlanPort,
       ipip: !felix.allowIPIPPacketsFromWorkloads,
     },
+    serviceLoop: serviceLoops[felix.serviceLoopPrevention],
     natOutgoing: {
       addresses: felix.natOutgoingAddress,
       ports: felix.natPortRange,
@@ -32,6 +33,8 @@ export function renderOptions(felix: FelixParameters): RenderOptions {
     },
   };
 }
+
+const serviceLoops = { Drop: 'drop', Reject: 'reject', Disabled: undefined } as const;
 
 function lowestBit(mask: number): number {
   return (mask & -mask) >>> 0;

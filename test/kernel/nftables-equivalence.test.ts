@@ -96,6 +96,7 @@ describe('our netlink path against nft -j -f of the same value', () => {
       passMark: 0x40000000,
       acceptMark: 0x80000000,
       flushOnChange: true,
+      serviceLoop: 'reject',
       failsafes: { inbound: [{ protocol: 6, port: 22 }], outbound: [] },
       interfaceExclude: [],
       logPrefix: '%t %k %n %p',

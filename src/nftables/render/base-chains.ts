@@ -21,6 +21,7 @@ import { cutRules } from './cut-connections.ts';
 import { joinPrefixes, prefixListSet } from './lists.ts';
 import type { RenderOptions } from './options.ts';
 import type { RenderedChain } from './policy.ts';
+import { rateRules } from './qos.ts';
 import { DISPATCH_SETS, NEIGHBOUR_DISCOVERY_SET, reference, sourceSet } from './set-names.ts';
 
 /** NF_IP_PRI_FILTER. */
@@ -46,8 +47,8 @@ export function fixedSets(): SetValue[] {
   ];
 }
 
-/** The chains that are always there. */
-export function fixedChains(options: RenderOptions): ChainValue[] {
+/** The chains that are always there; some endpoints are `limited`. */
+export function fixedChains(options: RenderOptions, limited: readonly LocalEndpoint[] = []): ChainValue[] {
   const base = (hook: BaseChain['hook'], offset: number): BaseChain => ({
     type: 'filter',
     hook,
@@ -67,9 +68,16 @@ export function fixedChains(options: RenderOptions): ChainValue[] {
     { name: 'input-to-host', base: base('input', 1), rules: toHost(options) },
     {
       name: DISPATCH_CHAINS.egress,
-      rules: [...spoofProtection(), ...dispatchRules('egress', options, tunnelRules(options))],
+      rules: [
+        ...spoofProtection(),
+        ...rateRules('egress', limited),
+        ...dispatchRules('egress', options, tunnelRules(options)),
+      ],
     },
-    { name: DISPATCH_CHAINS.ingress, rules: dispatchRules('ingress', options) },
+    {
+      name: DISPATCH_CHAINS.ingress,
+      rules: [...rateRules('ingress', limited), ...dispatchRules('ingress', options)],
+    },
   ];
 }
 

@@ -5,6 +5,7 @@ import type { ChainValue, MaskedMark, Rule, SetValue, Statement } from '../rules
 import type { Footprint } from './footprint.ts';
 import type { RenderOptions } from './options.ts';
 import { policyChainName } from './policy.ts';
+import { connectionLimitRules } from './qos.ts';
 import {
   DISPATCH_LIMITS,
   type DispatchLimits,
@@ -110,7 +111,12 @@ export function renderEndpoint(direction: Direction, endpoint: LocalEndpoint): C
   return {
     name: endpointChainName(direction, endpoint.interfaceName),
     comment: commentText(`${endpoint.workload}, ${direction}`),
-    rules: [...tiers, ...profiles, countedDrop(`${endpoint.key}/${direction}/no-profile-match`)],
+    rules: [
+      ...connectionLimitRules(direction, endpoint),
+      ...tiers,
+      ...profiles,
+      countedDrop(`${endpoint.key}/${direction}/no-profile-match`),
+    ],
   };
 }
 

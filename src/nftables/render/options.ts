@@ -37,6 +37,8 @@ export interface RenderOptions {
   /** Interfaces that are never host endpoints; may end in `*` [InterfaceExclude]. */
   readonly interfaceExclude: readonly string[];
   readonly natOutgoing: NatOutgoingOptions;
+  /** What becomes of packets to services that nobody translated; undefined lets them pass [ServiceLoopPrevention]. */
+  readonly serviceLoop: 'drop' | 'reject' | undefined;
 }
 
 interface BlockedTunnels {
@@ -75,4 +77,5 @@ export const DEFAULT_RENDER_OPTIONS: RenderOptions = {
   failsafes: { inbound: [{ protocol: 6, port: 22 }], outbound: [{ protocol: 17, port: 53 }] },
   interfaceExclude: ['kube-ipvs0'],
   natOutgoing: { addresses: {}, ports: undefined, excludeNodes: false, outputInterface: undefined },
+  serviceLoop: 'drop',
 };

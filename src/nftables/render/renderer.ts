@@ -12,7 +12,7 @@ import type {
   Direction,
   EndpointTier,
   LocalEndpoint,
-  NatOutgoingSets,
+  NetworkPlan,
 } from '../../calc/output.ts';
 import { familyOf } from '../../net/address.ts';
 import { commentText } from '../names.ts';
@@ -30,6 +30,7 @@ import {
 } from './endpoint.ts';
 import type { ActiveHostEndpoint, HostChainUse } from './host-endpoints.ts';
 import { HostTable } from './host-table.ts';
+import { SERVICE_LOOP_CHAIN, serviceLoopChain } from './service-loop.ts';
 import { NAT_CHAIN, natChain } from './nat.ts';
 import { type Footprint, footprintOf, sameFootprint } from './footprint.ts';
 import type { RenderOptions } from './options.ts';
@@ -42,8 +43,10 @@ import {
   renderPolicy,
 } from './policy.ts';
 import { DISPATCH_LIMITS, type DispatchLimits } from './port-dispatch.ts';
+import { renderQos } from './qos.ts';
 import { SharedSets, Users } from './sharing.ts';
 import { DISPATCH_SETS, sourceSet } from './set-names.ts';
+import { TablePart } from './table-part.ts';
 
 const DIRECTIONS: readonly Direction[] = ['ingress', 'egress'];
 const FAMILIES = [4, 6] as const;
@@ -73,7 +76,10 @@ export class PolicyRenderer {
   private readonly tierChains = new Users<TierChain>();
   private readonly sharedSets: SharedSets;
   private readonly hosts: HostTable;
-  private natOutgoing: NatOutgoingSets | undefined;
+  private readonly qos: TablePart;
+  /** Whether an endpoint with limits came, changed or went since they were rendered. */
+  private isLimitChanged = false;
+  private networks: NetworkPlan = { outgoing: undefined, pools: undefined, services: undefined };
   private readonly quarantined = new Map<string, string>();
   /** What the chain of each policy in use can be about. */
   private readonly footprints = new Map<string, Footprint>();
@@ -94,6 +100,7 @@ export class PolicyRenderer {
     this.sharedSets = new SharedSets(desired);
     this.calculatedSets = new CalculatedSets(desired, given.families);
     this.hosts = new HostTable(desired, (use) => this.useChainsOf(use));
+    this.qos = new TablePart(desired);
     for (const { elements, ...set } of fixedSets()) {
       desired.setSet(set);
       desired.addElements(set.name, elements);
@@ -108,7 +115,7 @@ export class PolicyRenderer {
   }
 
   private setFixedChains(): void {
-    for (const chain of fixedChains(this.options)) this.desired.setChain(chain);
+    for (const chain of fixedChains(this.options, this.limited)) this.desired.setChain(chain);
   }
 
   /** Renders again, with other options, everything that options touch. */
@@ -118,7 +125,7 @@ export class PolicyRenderer {
     this.calculatedSets.addFamilies(options.families);
     this.setFixedChains();
     this.setForeignSourceChain();
-    this.setNatChain();
+    this.setNetworkChains();
     for (const [name, chain] of this.policyChains.all()) this.setPolicyChain(name, chain);
     for (const [name, chain] of this.tierChains.all()) this.setTierChain(name, chain);
     this.hosts.set(this.hosts.active, this.options);
@@ -138,9 +145,9 @@ export class PolicyRenderer {
       if (change === undefined) continue;
       for (const chain of this.calculatedSets.change(id, change)) begun.add(chain);
     }
-    if (delta.nat !== undefined) {
-      this.natOutgoing = delta.nat.outgoing;
-      this.setNatChain();
+    if (delta.networks !== undefined) {
+      this.networks = delta.networks;
+      this.setNetworkChains();
     }
     this.changePolicies('policy', delta.policies);
     this.changePolicies('profile', delta.profiles);
@@ -150,6 +157,11 @@ export class PolicyRenderer {
     }
     for (const [key, endpoint] of delta.endpoints) {
       if (endpoint !== undefined) this.setEndpoint(key, endpoint);
+    }
+    if (this.isLimitChanged) {
+      this.isLimitChanged = false;
+      this.setQos();
+      this.setFixedChains();
     }
     for (const [id, change] of delta.sets) {
       if (change === undefined) this.calculatedSets.remove(id);
@@ -186,11 +198,31 @@ export class PolicyRenderer {
     return [...new Set(chains.flatMap((chain) => this.policiesOf({ chain })))];
   }
 
-  private setNatChain(): void {
-    const chain = this.natOutgoing && natChain(this.natOutgoing, this.options);
-    this.calculatedSets.use(NAT_CHAIN, chain?.rules ?? [], []);
-    if (chain === undefined) this.desired.removeChain(NAT_CHAIN);
+  private setNetworkChains(): void {
+    const { outgoing, services } = this.networks;
+    this.setOptionalChain(NAT_CHAIN, outgoing && natChain(outgoing, this.options));
+    this.setOptionalChain(SERVICE_LOOP_CHAIN, serviceLoopChain(services, this.options));
+    this.setQos();
+  }
+
+  private setOptionalChain(name: string, chain: ChainValue | undefined): void {
+    this.calculatedSets.use(name, chain?.rules ?? [], []);
+    if (chain === undefined) this.desired.removeChain(name);
     else this.desired.setChain(chain);
+  }
+
+  private get limited(): LocalEndpoint[] {
+    return [...this.endpoints.values()].filter(({ qos }) => qos !== undefined);
+  }
+
+  private setQos(): void {
+    const part = renderQos(this.limited, this.networks.pools, this.options);
+    this.calculatedSets.use(
+      'qos',
+      part.chains.flatMap(({ rules }) => rules),
+      [],
+    );
+    this.qos.set(part);
   }
 
   private setForeignSourceChain(): void {
@@ -305,6 +337,7 @@ export class PolicyRenderer {
     const usurped = this.interfaces.get(endpoint.interfaceName);
     if (usurped !== undefined && usurped !== key) this.removeEndpoint(usurped);
     const before = this.endpoints.get(key);
+    this.isLimitChanged ||= (before?.qos ?? endpoint.qos) !== undefined;
     this.endpoints.set(key, endpoint);
     this.interfaces.set(endpoint.interfaceName, key);
     for (const direction of DIRECTIONS) {
@@ -322,6 +355,7 @@ export class PolicyRenderer {
   private removeEndpoint(key: string): void {
     const endpoint = this.endpoints.get(key);
     if (endpoint === undefined) return;
+    this.isLimitChanged ||= endpoint.qos !== undefined;
     this.endpoints.delete(key);
     this.interfaces.delete(endpoint.interfaceName);
     for (const direction of DIRECTIONS) {

@@ -9,7 +9,7 @@ import type {
   EndpointTier,
   LocalEndpoint,
   LocalHostEndpoint,
-  NatPlan,
+  NetworkPlan,
   RoutingPlan,
   SetDelta,
 } from '../../../src/calc/output.ts';
@@ -29,7 +29,7 @@ export class Consumer {
   readonly problems = new Map<string, string>();
   routing: RoutingPlan | undefined;
   felix: FelixParameters | undefined;
-  nat: NatPlan = { outgoing: undefined };
+  networks: NetworkPlan = { outgoing: undefined, pools: undefined, services: undefined };
   /** Everything that deltas carried so far, to see how much a change costs. */
   volume = 0;
 
@@ -50,9 +50,9 @@ export class Consumer {
       this.felix = delta.felix;
       this.volume++;
     }
-    if (delta.nat !== undefined) {
-      expect(isDeepStrictEqual(delta.nat, this.nat), 'nat came unchanged').toBe(false);
-      this.nat = delta.nat;
+    if (delta.networks !== undefined) {
+      expect(isDeepStrictEqual(delta.networks, this.networks), 'networks came unchanged').toBe(false);
+      this.networks = delta.networks;
       this.volume++;
     }
     this.checkReferences();
@@ -69,7 +69,7 @@ export class Consumer {
       problems: sorted(this.problems),
       routing: this.routing,
       felix: this.felix,
-      nat: this.nat,
+      networks: this.networks,
     };
   }
 
@@ -110,7 +110,10 @@ export class Consumer {
 
   /** Nothing refers to what is not there, and nothing is there that nobody refers to. */
   private checkReferences(): void {
-    const sets = new Set<string>(Object.values(this.nat.outgoing ?? {}));
+    const { outgoing, pools, services } = this.networks;
+    const sets = new Set<string>(
+      [...Object.values(outgoing ?? {}), pools, services].filter((id) => id !== undefined),
+    );
     for (const { ingress, egress } of [...this.policies.values(), ...this.profiles.values()]) {
       for (const rule of [...ingress, ...egress]) {
         for (const peer of [rule.source, rule.destination]) for (const id of setsOf(peer)) sets.add(id);

@@ -5,7 +5,7 @@ import type {
   CompiledPeer,
   CompiledRule,
   LocalEndpoint,
-  NatPlan,
+  NetworkPlan,
   SetDelta,
 } from '../../../src/calc/output.ts';
 import { address } from '../../../src/net/address.ts';
@@ -77,7 +77,7 @@ export function endpoint(name: string, fields: Partial<LocalEndpoint> = {}): Loc
 
 export function delta(fields: {
   readonly sets?: Readonly<Record<string, SetDelta | undefined>>;
-  readonly nat?: NatPlan;
+  readonly networks?: NetworkPlan;
   readonly policies?: readonly ActivePolicy[];
   readonly profiles?: readonly ActivePolicy[];
   readonly endpoints?: readonly LocalEndpoint[];
@@ -96,18 +96,20 @@ export function delta(fields: {
       ...gone(fields.gone?.endpoints),
     ]),
     hostEndpoints: new Map(),
-    ...(fields.nat === undefined ? {} : { nat: fields.nat }),
+    ...(fields.networks === undefined ? {} : { networks: fields.networks }),
     problems: new Map(),
   };
 }
 
-export const NAT: NatPlan = {
+const NETWORKS: NetworkPlan = {
   outgoing: { masqueraded: 'IP pools with natOutgoing', pools: 'IP pools', nodes: 'nodes' },
+  pools: 'IP pools',
+  services: 'ranges of services',
 };
 
-/** The sets of {@link NAT}. */
-export const NAT_SETS: Readonly<Record<string, SetDelta>> = Object.fromEntries(
-  Object.values(NAT.outgoing!).map((id: string) => [
+/** The sets of {@link NETWORKS}. */
+const NETWORK_SETS: Readonly<Record<string, SetDelta>> = Object.fromEntries(
+  [...Object.values(NETWORKS.outgoing!), NETWORKS.services!].map((id: string) => [
     id,
     { kind: 'addresses', description: id, added: ['10.65.0.0/16', 'fd65::/64'], removed: [] },
   ]),
@@ -280,9 +282,9 @@ export function wholeDelta(): CalcDelta {
       's:web': WEB_SET,
       's:other': { ...WEB_SET, added: [], description: 'other' },
       'n:http': HTTP_SET,
-      ...NAT_SETS,
+      ...NETWORK_SETS,
     },
-    nat: NAT,
+    networks: NETWORKS,
     policies: [shapes, admin, broken],
     profiles: [kns],
     endpoints: [
@@ -291,6 +293,11 @@ export function wholeDelta(): CalcDelta {
         tiers,
         profiles: [kns.id, 'profile/Profile//missing'],
         addresses: [address('10.65.0.3')],
+        qos: {
+          packetRate: { ingress: { rate: 1000, burst: 5 }, egress: { rate: 10, burst: 20 } },
+          maxConnections: { ingress: 7, egress: 4_294_967_295 },
+          dscp: 46,
+        },
         allowSpoofedSourcePrefixes: [prefix('10.99.0.0/16'), prefix('fd99::1/128'), prefix('fd99::/64')],
       }),
     ],
