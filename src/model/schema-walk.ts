@@ -63,10 +63,22 @@ export function placesOf(
  * maps (labels) and of lists mean what they say and stay. Gives the value itself when nothing had to be left out.
  */
 export function withoutEmpty(schema: Schema, value: unknown): unknown {
+  return hasEmpty(value) ? pruned(schema, value) : value;
+}
+
+/** Whether there is anything to leave out, perhaps: most values have no null and no empty text at all. */
+function hasEmpty(value: unknown): boolean {
+  if (typeof value !== 'object') return value === '';
+  if (value === null) return true;
+  for (const key in value) if (hasEmpty((value as Record<string, unknown>)[key])) return true;
+  return false;
+}
+
+function pruned(schema: Schema, value: unknown): unknown {
   const definition = written(schema);
   if (Array.isArray(value)) {
     if (definition.type !== 'array') return value;
-    const elements = value.map((element) => withoutEmpty(definition.element, element));
+    const elements = value.map((element) => pruned(definition.element, element));
     return elements.some((element, index) => element !== value[index]) ? elements : value;
   }
   if (definition.type !== 'object' || !isPlainObject(value)) return value;
@@ -79,9 +91,9 @@ export function withoutEmpty(schema: Schema, value: unknown): unknown {
       changed = true;
       continue;
     }
-    const pruned = entrySchema === undefined ? entry : withoutEmpty(entrySchema, entry);
-    changed ||= pruned !== entry;
-    kept.push([key, pruned]);
+    const rest = entrySchema === undefined ? entry : pruned(entrySchema, entry);
+    changed ||= rest !== entry;
+    kept.push([key, rest]);
   }
   return changed ? Object.fromEntries(kept) : value;
 }

@@ -24,7 +24,9 @@ export function familyOf(text: string): Family {
 /** Parses strictly and returns the canonical form, or undefined if the text is not an address. */
 export function parseAddress(text: string): Address | undefined {
   const bytes = parseAddressBytes(text);
-  return bytes === undefined ? undefined : formatAddress(bytes);
+  if (bytes === undefined) return undefined;
+  // What is accepted of IPv4 has one spelling.
+  return bytes.length === 4 ? (text as Address) : formatAddress(bytes);
 }
 
 /** Like {@link parseAddress} for text that our own code wrote; throws a RangeError on anything else. */

@@ -8,6 +8,7 @@ import {
   addressToInteger,
   familyOf,
   formatAddress,
+  parseAddress,
   parseAddressBytes,
 } from './address.ts';
 
@@ -41,6 +42,13 @@ export function parsePrefixParts(text: string): PrefixParts | undefined {
 
 /** Parses and masks: `10.65.0.9/26` gives `10.65.0.0/26`, a bare address gives its host prefix. */
 export function parsePrefix(text: string): Prefix | undefined {
+  const host = /\/(32|128)$/.exec(text);
+  if (host !== null) {
+    // Single addresses, of which a cluster has most: nothing is masked.
+    const address = parseAddress(text.slice(0, host.index));
+    if (address === undefined) return undefined;
+    if (addressBits(familyOf(address)) === Number(host[1])) return `${address}${host[0]}` as Prefix;
+  }
   const parts = parsePrefixParts(text);
   if (parts === undefined) return undefined;
   return prefixFromBytes(maskBytes(parts.bytes, parts.length), parts.length);

@@ -17,7 +17,7 @@ export interface Result {
 }
 
 /** Units in which more is better. */
-const RATES: ReadonlySet<string> = new Set(['connections/s', 'packets/s', 'Gbit/s']);
+const RATES: ReadonlySet<string> = new Set(['connections/s', 'packets/s', 'Gbit/s', 'updates/s']);
 
 export function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;

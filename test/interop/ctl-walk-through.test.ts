@@ -4,7 +4,8 @@ import { dirname, join, resolve } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { run } from '../../src/sys/process.ts';
 import { buildCtl } from './fixture-ctl-bundle.ts';
-import { EtcdServer, describeEtcd, useOwnNetwork } from './fixture-etcd.ts';
+import { EtcdServer } from './etcd-server.ts';
+import { describeEtcd, useOwnNetwork } from './fixture-etcd.ts';
 
 const EXAMPLE = resolve(import.meta.dirname, '../../examples/margayctl');
 

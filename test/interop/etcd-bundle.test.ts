@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { type Plugin, build } from 'esbuild';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { runChecked } from '../../src/sys/process.ts';
-import { EtcdServer, describeEtcd, useOwnNetwork } from './fixture-etcd.ts';
+import { EtcdServer } from './etcd-server.ts';
+import { describeEtcd, useOwnNetwork } from './fixture-etcd.ts';
 
 const PROGRAM = `
   import { openDatastore } from ${JSON.stringify(new URL('../../src/datastore/open.ts', import.meta.url).pathname)};

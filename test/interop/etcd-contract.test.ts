@@ -2,7 +2,8 @@ import { afterAll, beforeAll } from 'vitest';
 import { EtcdDatastore } from '../../src/datastore/etcd/etcd.ts';
 import { etcdKey } from '../../src/model/keys.ts';
 import { networkSet, testDatastoreContract } from '../datastore-contract.ts';
-import { EtcdServer, describeEtcd, useOwnNetwork } from './fixture-etcd.ts';
+import { EtcdServer } from './etcd-server.ts';
+import { describeEtcd, useOwnNetwork } from './fixture-etcd.ts';
 
 describeEtcd('etcd', () => {
   useOwnNetwork();

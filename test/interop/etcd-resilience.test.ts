@@ -12,7 +12,8 @@ import { Syncer } from '../../src/datastore/syncer.ts';
 import type { Resource } from '../../src/model/resource.ts';
 import { etcdKey } from '../../src/model/keys.ts';
 import { collect, networkSet, networkSetKey, tier } from '../datastore-contract.ts';
-import { EtcdServer, describeEtcd, useOwnNetwork } from './fixture-etcd.ts';
+import { EtcdServer } from './etcd-server.ts';
+import { describeEtcd, useOwnNetwork } from './fixture-etcd.ts';
 
 /** The shortest probes that etcd allows. */
 const impatient: EtcdOptions = { timeouts: { keepalive: 5_000, keepaliveAnswer: 1_000 } };

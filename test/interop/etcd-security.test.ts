@@ -8,7 +8,8 @@ import { type Datastore, DatastoreError, type WatchEvent } from '../../src/datas
 import { EtcdDatastore } from '../../src/datastore/etcd/etcd.ts';
 import { runChecked } from '../../src/sys/process.ts';
 import { collect, networkSet } from '../datastore-contract.ts';
-import { EtcdServer, describeEtcd, useOwnNetwork } from './fixture-etcd.ts';
+import { EtcdServer } from './etcd-server.ts';
+import { describeEtcd, useOwnNetwork } from './fixture-etcd.ts';
 
 const openssl = (...args: string[]): Promise<string> => runChecked('openssl', args);
 

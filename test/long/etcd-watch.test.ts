@@ -3,7 +3,8 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { EtcdDatastore } from '../../src/datastore/etcd/etcd.ts';
 import { Syncer } from '../../src/datastore/syncer.ts';
 import { networkSet, networkSetKey } from '../datastore-contract.ts';
-import { EtcdServer, describeEtcd, useOwnNetwork } from '../interop/fixture-etcd.ts';
+import { EtcdServer } from '../interop/etcd-server.ts';
+import { describeEtcd, useOwnNetwork } from '../interop/fixture-etcd.ts';
 
 const WRITES = 10_000;
 const NAMES = 50;

@@ -2,6 +2,7 @@
  * The datastore in etcd, with Calico's own keys and values, so that calicoctl and other Calico components can share
  * it (design D13, D16). A resourceVersion is the key's mod_revision; every write is one transaction that compares it.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { ICompare, IEvent, IKeyValue, IRangeResponse, IRequestOp } from 'etcd3';
 import { MargayError } from '../../base/errors.ts';
 import { decodeValue, encodeValue, etcdKey, parseEtcdKey } from '../../model/keys.ts';
@@ -28,6 +29,9 @@ import { watchEtcd } from './watch.ts';
 
 /** Keys per request of a list. */
 const PAGE = 1_000;
+
+/** Keys decoded between two turns of the event loop, so that what comes from the network is taken meanwhile. */
+const SLICE = 100;
 
 /** How often a list whose revision is compacted while it is read starts anew. */
 const LIST_TRIES = 3;
@@ -147,15 +151,21 @@ export class EtcdDatastore implements Datastore {
     const invalid: InvalidEntry[] = [];
     let revision: string | undefined;
     for (const range of listRanges(options)) {
-      for (let next: KeyRange | undefined = range; next !== undefined;) {
-        const page: IRangeResponse = await this.transport.range({
-          key: next.start,
-          range_end: next.end,
-          limit: PAGE,
-          ...(revision === undefined ? {} : { revision }),
-        });
+      let coming: Promise<IRangeResponse> | undefined = this.page(range, revision);
+      while (coming !== undefined) {
+        const page: IRangeResponse = await coming;
         revision ??= page.header.revision;
-        for (const stored of page.kvs) {
+        const last = page.kvs.at(-1);
+        // The next page is on its way while this one is decoded.
+        coming =
+          page.more && last !== undefined
+            ? this.page({ start: after(last.key), end: range.end }, revision)
+            : undefined;
+        coming?.catch(() => {
+          // Its failure shows when it is awaited.
+        });
+        for (const [index, stored] of page.kvs.entries()) {
+          if (index % SLICE === SLICE - 1) await nextTurn();
           const key = parseEtcdKey(stored.key.toString());
           if (key === undefined || !isSelected(key, options)) continue;
           const outcome = decode(key, stored);
@@ -165,11 +175,18 @@ export class EtcdDatastore implements Datastore {
             resources.push(outcome);
           }
         }
-        const last = page.kvs.at(-1);
-        next = page.more && last !== undefined ? { start: after(last.key), end: next.end } : undefined;
       }
     }
     return { resources, invalid, revision: Number(revision) };
+  }
+
+  private page({ start, end }: KeyRange, revision: string | undefined): Promise<IRangeResponse> {
+    return this.transport.range({
+      key: start,
+      range_end: end,
+      limit: PAGE,
+      ...(revision === undefined ? {} : { revision }),
+    });
   }
 
   private async write(condition: ICompare, operation: IRequestOp, path: Buffer): Promise<WriteResult> {

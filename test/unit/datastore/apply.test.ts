@@ -53,7 +53,7 @@ describe('applying a resource', () => {
   });
 });
 
-describe('a first start', () => {
+describe('a start', () => {
   it('makes tiers, profile and cluster information, however many start at once, and only once', async () => {
     const state = new State();
     const clients = Array.from({ length: 3 }, () => new MemoryDatastore(state));
@@ -84,5 +84,44 @@ describe('a first start', () => {
     const before = await datastore.get({ kind: 'Tier', name: 'default' });
     await ensureDefaults(datastore);
     expect(await datastore.get({ kind: 'Tier', name: 'default' })).toEqual(before);
+  });
+
+  const informed = async (spec: object, version: string): Promise<unknown> => {
+    const state = new State();
+    const datastore = new MemoryDatastore(state);
+    await datastore.create({
+      apiVersion: 'projectcalico.org/v3',
+      kind: 'ClusterInformation',
+      metadata: { name: 'default' },
+      spec,
+    });
+    const racing = [datastore, new MemoryDatastore(state), new MemoryDatastore(state)];
+    await Promise.all(racing.map((client) => ensureDefaults(client, version)));
+    const { revision } = await datastore.list();
+    await ensureDefaults(datastore, version);
+    expect((await datastore.list()).revision).toBe(revision);
+    return (await datastore.get({ kind: 'ClusterInformation', name: 'default' })).spec;
+  };
+  const whole = {
+    clusterGUID: 'a'.repeat(32),
+    clusterType: 'k8s',
+    calicoVersion: '1.9.3',
+    datastoreReady: true,
+  };
+
+  it('says which version of Margay runs in the cluster, the newest of all, and leaves a version of Calico', async () => {
+    expect(await informed(whole, '1.10.0')).toEqual({ ...whole, calicoVersion: '1.10.0' });
+    expect(await informed(whole, '1.9.2')).toEqual(whole);
+    const calico = { ...whole, calicoVersion: 'v3.30.1' };
+    expect(await informed(calico, '9.0.0')).toEqual(calico);
+  });
+
+  it('completes cluster information that says too little, and leaves a lock', async () => {
+    expect(await informed({ datastoreReady: false }, '1.2.3')).toEqual({
+      clusterGUID: expect.stringMatching(/^[0-9a-f]{32}$/) as string,
+      clusterType: 'bgp',
+      calicoVersion: '1.2.3',
+      datastoreReady: false,
+    });
   });
 });

@@ -84,7 +84,7 @@ describe('documentation of fields', () => {
     };
     for (const { kind } of kinds) visit(kind, []);
     expect(empty).toEqual([]);
-  });
+  }, 60_000);
 
   it('is printed as kubectl prints it', () => {
     const result = docs('tier', 'spec');
