@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { vi } from 'vitest';
 import { run, runChecked, spawnIn, terminate } from '../../src/sys/process.ts';
+import { killChild } from './fixture-child.ts';
 
 const DAEMONS = '/usr/lib/frr';
 const READY = { timeout: 15_000, interval: 50 };
@@ -57,6 +58,12 @@ export class Frr {
     const flags = commands.flatMap((command) => ['-c', command]);
     const { stdout, stderr } = await run('vtysh', ['--vty_socket', this.directory, '-d', 'bgpd', ...flags]);
     return stdout + stderr;
+  }
+
+  /** Kills both daemons without a chance to say goodbye. */
+  async kill(): Promise<void> {
+    for (const child of this.children.splice(0)) await killChild(child);
+    await this.stop();
   }
 
   async stop(): Promise<void> {

@@ -1,0 +1,249 @@
+/** Interoperability, feature by feature, with the daemons of others: the table is in README.md beside this file. */
+import { readFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import type { SpeakerConfig } from '../../src/bgp/config.ts';
+import type { RouteStatus, SpeakerStatus } from '../../src/bgp/status.ts';
+import { address } from '../../src/net/address.ts';
+import { prefix } from '../../src/net/prefix.ts';
+import { describeKernel } from '../kernel/fixture-namespace.ts';
+import { type Fabric, makeFabric } from './fixture-fabric.ts';
+import { type RunningSpeaker, peerConfig, speakerConfig, startSpeaker } from './fixture-speaker.ts';
+import { type MatrixPeer, startPeer } from './matrix-peers.ts';
+import {
+  FIRST_PEER_HOST,
+  type MatrixSession,
+  PEER_AS,
+  PEER_NAMES,
+  type PeerName,
+  SESSIONS,
+  hostAddress,
+  largeCommunity,
+  ownPrefix,
+  peerPrefix,
+  taggedPrefix,
+} from './matrix-session.ts';
+import { type Feature, absence, matrixTable } from './matrix-table.ts';
+
+const EVENTUALLY = { timeout: 30_000, interval: 200 };
+/** Attributes of the route that only an extended message holds. */
+const MANY_COMMUNITIES = 1100; // 4,400 octets
+
+const peerHost = (name: PeerName): number => FIRST_PEER_HOST + PEER_NAMES.indexOf(name);
+
+/** Which peers a speaker of ours has: those that know what its sessions are for. */
+function peersOf(session: MatrixSession): readonly PeerName[] {
+  const feature: Feature | undefined = session.extendedNextHop
+    ? 'IPv4 by IPv6 next hops (RFC 8950)'
+    : session.role
+      ? 'roles (RFC 9234)'
+      : undefined;
+  return PEER_NAMES.filter((name) => feature === undefined || absence(feature, name) === undefined);
+}
+
+function configOf(session: MatrixSession, filtered: boolean): SpeakerConfig {
+  const { host, asNumber, transport, password, ttlSecurity, role } = session;
+  const peers = peersOf(session).map((name) =>
+    peerConfig(host, peerHost(name), {
+      name,
+      type: 'global',
+      address: address(hostAddress(peerHost(name), transport)),
+      sourceAddress: address(hostAddress(host, transport)),
+      asNumber: PEER_AS,
+      localAsNumber: asNumber,
+      reflectorClient: session.name === 'reflector',
+      filters: filtered ? ['tagged'] : [],
+      ...(password === undefined ? {} : { password }),
+      ...(ttlSecurity === undefined ? {} : { ttlSecurity: 1 }),
+      ...(role === undefined ? {} : { role: { name: 'provider', strict: true } }),
+    }),
+  );
+  const tagged = PEER_NAMES.map((name) => ({
+    action: 'reject' as const,
+    family: 4 as const,
+    community: largeCommunity(peerHost(name)),
+  }));
+  return speakerConfig(host, peers, {
+    asNumber,
+    ...(session.name === 'reflector' ? { clusterId: address('10.99.9.9') } : {}),
+    ...(session.name === 'nexthop' ? { nodeAddresses: { 6: address(hostAddress(host, 6)) } } : {}),
+    filters: { tagged: { import: tagged, export: [] } },
+    advertisements:
+      session.name === 'extended'
+        ? [
+            {
+              cidr: prefix(ownPrefix(host, 4)),
+              communities: Array.from({ length: MANY_COMMUNITIES }, (_, index) => (64512 << 16) + index),
+              largeCommunities: [],
+            },
+          ]
+        : [
+            {
+              cidr: prefix(ownPrefix(host, 4)),
+              communities: [],
+              largeCommunities: [{ global: 64512, local1: 10, local2: host }],
+            },
+          ],
+  });
+}
+
+describeKernel('the interoperability matrix', () => {
+  const sessions = Object.values(SESSIONS);
+  const ours = new Map<string, RunningSpeaker>();
+  const peers = new Map<PeerName, MatrixPeer>();
+  let fabric: Fabric;
+
+  beforeAll(async () => {
+    fabric = await makeFabric(FIRST_PEER_HOST + PEER_NAMES.length - 1);
+    await Promise.all(
+      PEER_NAMES.map(async (name) => {
+        const host = peerHost(name);
+        const place = {
+          namespace: fabric.hosts[host - 1]!,
+          host,
+          sessions: sessions.filter((session) => peersOf(session).includes(name)),
+        };
+        peers.set(name, await startPeer[name](place));
+      }),
+    );
+    for (const session of sessions) {
+      const speaker = await startSpeaker(
+        fabric.hosts[session.host - 1]!,
+        configOf(session, session.name === 'plain'),
+      );
+      ours.set(session.name, speaker);
+    }
+  });
+  afterAll(async () => {
+    for (const speaker of ours.values()) await speaker.stop();
+    for (const peer of peers.values()) await peer.stop();
+    fabric.destroy();
+  });
+
+  const status = (session: MatrixSession, name: PeerName): SpeakerStatus['peers'][number] =>
+    ours
+      .get(session.name)!
+      .speaker.status()
+      .peers.find((peer) => peer.name === name)!;
+  const route = (session: MatrixSession, name: PeerName, wanted: string): RouteStatus | undefined =>
+    ours
+      .get(session.name)!
+      .speaker.routes()
+      .find((candidate) => candidate.prefix === wanted && candidate.peer === name);
+  const up = (session: MatrixSession, name: PeerName): Promise<void> =>
+    vi.waitFor(() => {
+      const peer = status(session, name);
+      expect(peer, `${session.name}: ${peer.info}`).toMatchObject({ state: 'Established' });
+    }, EVENTUALLY);
+  /** We have a route of the peer's, and it has one of ours that its own tool shows with all of these words. */
+  const exchanged = async (
+    session: MatrixSession,
+    name: PeerName,
+    family: 4 | 6,
+    nextHop: string,
+    words: readonly (string | RegExp)[],
+  ): Promise<void> => {
+    await up(session, name);
+    const theirs = peerPrefix(peerHost(name), family);
+    await vi.waitFor(() => expect(route(session, name, theirs)).toMatchObject({ nextHop }), EVENTUALLY);
+    const own = ownPrefix(session.host, family);
+    await vi.waitFor(async () => {
+      const text = await peers.get(name)!.route(own, session);
+      for (const word of [own, ...words]) expect(text).toMatch(word);
+    }, EVENTUALLY);
+  };
+
+  const cells: Readonly<Record<Feature, (name: PeerName) => Promise<void>>> = {
+    IPv4: (name) =>
+      exchanged(SESSIONS.plain, name, 4, hostAddress(peerHost(name), 4), [hostAddress(1, 4), '64512']),
+    IPv6: (name) =>
+      exchanged(SESSIONS.six, name, 6, hostAddress(peerHost(name), 6), [hostAddress(SESSIONS.six.host, 6)]),
+    'IPv4 by IPv6 next hops (RFC 8950)': async (name) => {
+      const via = hostAddress(peerHost(name), 6);
+      await exchanged(SESSIONS.nexthop, name, 4, via, [hostAddress(SESSIONS.nexthop.host, 6)]);
+      await vi.waitFor(async () => {
+        const routes = await fabric.ip(
+          SESSIONS.nexthop.host,
+          '-4',
+          'route',
+          'show',
+          peerPrefix(peerHost(name), 4),
+        );
+        expect(routes).toMatch(`via inet6 ${via}`);
+      }, EVENTUALLY);
+    },
+    'MD5 (RFC 2385)': (name) => exchanged(SESSIONS.md5, name, 4, hostAddress(peerHost(name), 4), []),
+    'GTSM (RFC 5082)': (name) => exchanged(SESSIONS.gtsm, name, 4, hostAddress(peerHost(name), 4), []),
+    'large communities (RFC 8092)': async (name) => {
+      const words = [/64512[:,] *10 ?[:,] ?1\b|"ASN":64512,"LocalData1":10,"LocalData2":1\b/];
+      await exchanged(SESSIONS.plain, name, 4, hostAddress(peerHost(name), 4), words);
+      // What carries the peer's own large community is refused here, and was not on another session.
+      const tagged = taggedPrefix(peerHost(name));
+      await vi.waitFor(() => expect(route(SESSIONS.md5, name, tagged)).toBeDefined(), EVENTUALLY);
+      expect(route(SESSIONS.plain, name, tagged)).toBeUndefined();
+    },
+    'route refresh (RFC 2918), when we ask': async (name) => {
+      await up(SESSIONS.plain, name);
+      const { since } = status(SESSIONS.plain, name);
+      const { speaker } = ours.get('plain')!;
+      const tagged = taggedPrefix(peerHost(name));
+      speaker.reconfigure(configOf(SESSIONS.plain, false));
+      await vi.waitFor(() => expect(route(SESSIONS.plain, name, tagged)).toBeDefined(), EVENTUALLY);
+      speaker.reconfigure(configOf(SESSIONS.plain, true));
+      await vi.waitFor(() => expect(route(SESSIONS.plain, name, tagged)).toBeUndefined(), EVENTUALLY);
+      expect(status(SESSIONS.plain, name).since).toBe(since);
+    },
+    'route refresh (RFC 2918), when it asks': async (name) => {
+      const peer = peers.get(name)!;
+      await exchanged(SESSIONS.gtsm, name, 4, hostAddress(peerHost(name), 4), []);
+      const { since } = status(SESSIONS.gtsm, name);
+      const heard = await peer.heard(SESSIONS.gtsm);
+      await peer.refresh(SESSIONS.gtsm);
+      await vi.waitFor(async () => {
+        expect(await peer.heard(SESSIONS.gtsm)).toBeGreaterThan(heard);
+      }, EVENTUALLY);
+      expect(status(SESSIONS.gtsm, name).since).toBe(since);
+    },
+    'route reflection (RFC 4456)': async (name) => {
+      const from = name === 'BIRD' ? 'FRR' : 'BIRD';
+      await up(SESSIONS.reflector, name);
+      await vi.waitFor(async () => {
+        const text = await peers.get(name)!.route(peerPrefix(peerHost(from), 4), SESSIONS.reflector);
+        expect(text).toMatch('10.99.9.9');
+        expect(text).toMatch(hostAddress(peerHost(from), 4));
+      }, EVENTUALLY);
+    },
+    'extended messages (RFC 8654)': (name) =>
+      // FRR shows no more than fits in its own line; that the route is there at all is the proof.
+      exchanged(SESSIONS.extended, name, 4, hostAddress(peerHost(name), 4), [/64512[:,] *600\b/]),
+    'roles (RFC 9234)': (name) => exchanged(SESSIONS.role, name, 4, hostAddress(peerHost(name), 4), []),
+    'graceful restart (RFC 4724)': async (name) => {
+      const peer = peers.get(name)!;
+      const theirs = peerPrefix(peerHost(name), 4);
+      await exchanged(SESSIONS.md5, name, 4, hostAddress(peerHost(name), 4), []);
+      await peer.kill();
+      await vi.waitFor(() => expect(status(SESSIONS.md5, name).state).not.toBe('Established'), EVENTUALLY);
+      expect(status(SESSIONS.md5, name).stale).toBeGreaterThan(0);
+      expect(route(SESSIONS.md5, name, theirs)).toMatchObject({ stale: true });
+      await peer.restart();
+      await up(SESSIONS.md5, name);
+      await vi.waitFor(() => {
+        expect(status(SESSIONS.md5, name)).toMatchObject({ stale: 0 });
+        expect(route(SESSIONS.md5, name, theirs)).toMatchObject({ stale: false });
+      }, EVENTUALLY);
+    },
+  };
+
+  for (const [feature, check] of Object.entries(cells) as [Feature, (name: PeerName) => Promise<void>][]) {
+    for (const name of PEER_NAMES) {
+      if (absence(feature, name) === undefined) it(`${name}: ${feature}`, () => check(name));
+    }
+  }
+});
+
+describe('the table of the matrix', () => {
+  it('stands in README.md as it is tested', () => {
+    const table = matrixTable();
+    console.log(table);
+    expect(readFileSync(new URL('README.md', import.meta.url), 'utf8')).toContain(table);
+  });
+});
