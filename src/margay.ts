@@ -5,7 +5,7 @@ import { type AgentFlags } from './agent/options.ts';
 import { runAgent } from './agent/run.ts';
 import { describeError } from './base/errors.ts';
 import { VERSION } from './base/version.ts';
-import { runBgpWorker } from './bgp/worker.ts';
+import { runWorker } from './bgp/worker.ts';
 import { registerLabCommands } from './lab/commands.ts';
 import { defineDemoCommand } from './lab/demo-command.ts';
 
@@ -70,5 +70,5 @@ if (isMainThread) {
     process.exitCode = code;
   });
 } else {
-  runBgpWorker();
+  runWorker(__filename);
 }

@@ -57,8 +57,19 @@ export interface PeerConfig {
   readonly password?: string;
   /** AS_PATH may hold our own AS this many times. */
   readonly allowedOwnAs: number;
+  /** Watches the path to the peer (RFC 5880); false or left out: does not. */
+  readonly bfd?: BfdConfig | false;
   /** Names in {@link SpeakerConfig.filters}, in order. One that is not there lets no route pass, either way. */
   readonly filters: readonly string[];
+}
+
+export interface BfdConfig {
+  /** Milliseconds between packets, in both directions, if the peer keeps up. */
+  readonly interval: number;
+  /** Packets that may be missing in a row: 1 to 255. */
+  readonly multiplier: number;
+  /** Whether routers are between us and the peer (RFC 5883); by whether it is on a link of ours if left out. */
+  readonly multihop?: boolean;
 }
 
 export interface PoolConfig {
@@ -175,6 +186,7 @@ const FIELD_EFFECTS: Readonly<Record<keyof PeerConfig, ChangeEffect>> = {
   ttlSecurity: 'reset',
   password: 'none',
   allowedOwnAs: 'none',
+  bfd: 'none',
   filters: 'export',
 };
 

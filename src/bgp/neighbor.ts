@@ -4,11 +4,13 @@ import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import { type Address, type Family, familyOf, parseAddress } from '../net/address.ts';
 import type { Advertiser } from './advertiser.ts';
+import type { BfdService } from './bfd-service.ts';
 import { DEFAULT_HOLD_TIME, type PeerConfig, type SpeakerConfig } from './config.ts';
 import type { Fib } from './fib.ts';
 import type { Negotiated } from './fsm/negotiate.ts';
 import type { SessionConfig } from './fsm/session.ts';
 import { Learner } from './learner.ts';
+import { Liveness } from './liveness.ts';
 import { Peer } from './peer.ts';
 import type { Policies } from './policies.ts';
 import type { ExportContext } from './policy/export.ts';
@@ -19,7 +21,7 @@ import type { Source } from './rib/route.ts';
 import type { Routing } from './routing.ts';
 import type { PeerStatus } from './status.ts';
 import { afiSafi, familyOfAfiSafi } from './wire/afi-safi.ts';
-import { CEASE_ADMINISTRATIVE_SHUTDOWN, CEASE_MAXIMUM_PREFIXES } from './wire/iana.ts';
+import { CEASE_ADMINISTRATIVE_SHUTDOWN, CEASE_BFD_DOWN, CEASE_MAXIMUM_PREFIXES } from './wire/iana.ts';
 import type { RouteRefreshMessage } from './wire/message.ts';
 import { prefixLimitData } from './wire/notification.ts';
 
@@ -53,6 +55,7 @@ export interface NeighborEnvironment {
   /** Says what becomes of the routes: seconds to keep them all, or undefined for what the session says. */
   readonly lost: (neighbor: Neighbor) => number | undefined;
   readonly endOfRib: (neighbor: Neighbor, family: Family) => void;
+  readonly bfd: () => BfdService;
 }
 
 interface Up {
@@ -68,6 +71,7 @@ export class Neighbor {
   private up: Up | undefined;
   /** It was up in this process's life, so our forwarding state is what the peer knows (F bit). */
   private known = false;
+  private readonly liveness: Liveness;
   /** Whoever had it removed or stopped takes care of its routes. */
   private stopped = false;
   private log: Logger;
@@ -85,6 +89,16 @@ export class Neighbor {
       log: () => this.log,
       changed: () => routing.schedule(),
       endOfRib: (family) => environment.endOfRib(this, family),
+    });
+    this.liveness = new Liveness({
+      service: environment.bfd,
+      clock,
+      log: () => this.log,
+      drop: () => this.peer.stop(CEASE_BFD_DOWN),
+      release: () => {
+        if (!this.stopped && this.config.shutdown === undefined) this.peer.start();
+      },
+      abandon: () => this.learner.lost([], 0),
     });
     this.peer = new Peer({
       config,
@@ -131,6 +145,7 @@ export class Neighbor {
   /** Ends the session and forgets its routes. */
   remove(cease: number, communication?: string): void {
     this.stop(cease, communication);
+    this.liveness.close();
     this.learner.forget();
   }
 
@@ -142,10 +157,10 @@ export class Neighbor {
 
   /** Takes over fields that need no new session; the name may be another. */
   changeConfig(config: PeerConfig): void {
-    const renamed = config.name !== this.name;
-    if (renamed) this.log = this.environment.log.child({ peer: config.name });
-    const { shutdown, maxPrefix } = this.config;
+    const { name, bfd, shutdown, maxPrefix } = this.config;
+    if (config.name !== name) this.log = this.environment.log.child({ peer: config.name });
     this.peer.changeConfig(config, this.sessionConfig(config));
+    if (!isDeepStrictEqual(config.bfd, bfd)) this.watch();
     if (config.shutdown !== undefined) {
       if (shutdown === undefined) this.peer.stop(CEASE_ADMINISTRATIVE_SHUTDOWN, config.shutdown);
     } else if (this.stopped) {
@@ -211,6 +226,7 @@ export class Neighbor {
 
   status(): PeerStatus {
     const { name, type, address, port, asNumber, families } = this.config;
+    const bfd = this.liveness.status;
     return {
       name,
       type,
@@ -224,6 +240,7 @@ export class Neighbor {
       stale: this.learner.stale,
       advertised: this.up?.advertiser.advertised ?? 0,
       info: this.info,
+      ...(bfd === undefined ? {} : { bfd }),
     };
   }
 
@@ -260,12 +277,30 @@ export class Neighbor {
     );
     this.up = { negotiated, source, advertiser };
     this.known = true;
+    this.watch();
+  }
+
+  /** Watches the path as configured, between the addresses of the session. */
+  private watch(): void {
+    const { bfd, address } = this.config;
+    if (bfd === undefined || bfd === false) {
+      this.liveness.close();
+      return;
+    }
+    const local = parseAddress(this.peer.localAddress ?? '');
+    if (this.up === undefined || local === undefined) {
+      this.liveness.change(bfd);
+      return;
+    }
+    const multihop = bfd.multihop ?? this.environment.fib.networksOf(address).length === 0;
+    this.liveness.established({ remote: address, local, multihop }, bfd);
   }
 
   private lost(retain: readonly Family[], restartTime: number): void {
     const { environment, up } = this;
     if (up !== undefined) environment.routing.detach(up.advertiser);
     this.up = undefined;
+    this.liveness.disconnected();
     if (this.stopped) return;
     const keep = environment.lost(this);
     if (keep === undefined) this.learner.lost(retain, restartTime);

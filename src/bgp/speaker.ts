@@ -9,6 +9,7 @@ import type { Logger } from '../base/log.ts';
 import type { Address, Family } from '../net/address.ts';
 import type { Prefix } from '../net/prefix.ts';
 import type { RouteKernel } from '../netlink/kernel.ts';
+import type { BfdService } from './bfd-service.ts';
 import { type DrainConfig, type PeerConfig, type SpeakerConfig, peerChangeEffect } from './config.ts';
 import { Fib } from './fib.ts';
 import type { Negotiated } from './fsm/negotiate.ts';
@@ -36,6 +37,8 @@ export interface SpeakerOptions {
   readonly namespace?: string;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Called once, when the first peer is to be watched. */
+  readonly bfd: () => BfdService;
 }
 
 export class Speaker {
@@ -54,6 +57,7 @@ export class Speaker {
   private restarted = false;
   private drain: DrainState = 'serving';
   private drainTimer: TimerHandle | undefined;
+  private bfd: BfdService | undefined;
 
   private constructor(
     private readonly options: SpeakerOptions,
@@ -89,6 +93,7 @@ export class Speaker {
       established: (neighbor, negotiated) => this.established(neighbor, negotiated),
       lost: (neighbor) => this.lost(neighbor),
       endOfRib: (neighbor, family) => this.endOfRib(neighbor, family),
+      bfd: () => (this.bfd ??= options.bfd()),
     };
   }
 
@@ -241,6 +246,7 @@ export class Speaker {
     for (const neighbor of this.neighbors.values()) {
       neighbor.stop(graceful ? undefined : CEASE_ADMINISTRATIVE_SHUTDOWN);
     }
+    await this.bfd?.stop();
     if (!graceful) await this.fib.clear();
     await this.fib.stop();
   }

@@ -1,6 +1,7 @@
 /** What a speaker tells about itself; plain data for the status file, the local socket and tests. */
 import type { Address, Family } from '../net/address.ts';
 import type { Prefix } from '../net/prefix.ts';
+import type { BfdStatus } from './bfd-service.ts';
 import type { PeerType } from './config.ts';
 import type { SessionState } from './fsm/session.ts';
 
@@ -21,6 +22,8 @@ export interface PeerStatus {
   readonly advertised: number;
   /** Last error or NOTIFICATION, sent or received, in words; empty if there was none. */
   readonly info: string;
+  /** Present once the peer's path is watched. */
+  readonly bfd?: BfdStatus;
 }
 
 export type DrainState = 'serving' | 'draining' | 'drained';

@@ -12,7 +12,7 @@ import type { RouteStatus, SpeakerStatus } from './status.ts';
 import type { BgpWorkerCalls, BgpWorkerData, BgpWorkerReply, BgpWorkerRequest } from './worker.ts';
 
 export interface BgpWorkerHostOptions {
-  /** JavaScript that calls `runBgpWorker` when it is loaded in a worker: the program's own bundle, absolute path. */
+  /** JavaScript that calls `runWorker` when it is loaded in a worker: the program's own bundle, absolute path. */
   readonly filename: string;
   readonly environment: SpeakerEnvironment;
   readonly clock: Clock;

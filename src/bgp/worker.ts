@@ -1,12 +1,14 @@
 /**
  * The worker thread's side (design D10): one speaker with its own netlink socket, asked over the thread's port. The
- * entry file of the program calls {@link runBgpWorker} when it finds itself in a worker.
+ * entry file of the program calls {@link runWorker} when it finds itself in a worker.
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { systemClock } from '../base/clock.ts';
 import { InternalError, MargayError } from '../base/errors.ts';
 import { type Logger, createLogger } from '../base/log.ts';
 import { openLinuxKernel } from '../netlink/linux.ts';
+import { BfdThread } from './bfd-thread.ts';
+import { type BfdWorkerData, runBfdWorker } from './bfd-worker.ts';
 import type { RouteKernel } from '../netlink/kernel.ts';
 import type { SpeakerConfig, SpeakerEnvironment } from './config.ts';
 import { Speaker } from './speaker.ts';
@@ -42,14 +44,18 @@ export interface BgpWorkerReply {
   readonly error?: { readonly code: string; readonly message: string; readonly fix: string | undefined };
 }
 
-/** Serves the host until it ends the thread. */
-export function runBgpWorker(): void {
+/** Does what this thread was started for, until whoever started it ends it. `filename` is what it runs. */
+export function runWorker(filename: string): void {
+  const data = workerData as BgpWorkerData | BfdWorkerData | null;
+  if (data?.role === 'bfd') runBfdWorker(data);
+  else if (data?.role === 'bgp') runBgpWorker(data, filename);
+  else throw new InternalError('this thread was not started as a worker of ours');
+}
+
+function runBgpWorker({ environment }: BgpWorkerData, filename: string): void {
   const port = parentPort;
-  const data = workerData as Partial<BgpWorkerData> | undefined;
-  if (port === null || data?.role !== 'bgp' || data.environment === undefined) {
-    throw new InternalError('this thread was not started as a BGP worker');
-  }
-  const service = new WorkerService(data.environment);
+  if (port === null) throw new InternalError('this thread was not started as a BGP worker');
+  const service = new WorkerService(environment, filename);
   // One after the other: a stop must not overtake a start.
   let last: Promise<void> = Promise.resolve();
   port.on('message', (request: BgpWorkerRequest) => {
@@ -63,7 +69,10 @@ class WorkerService {
   private speaker: Speaker | undefined;
   private config: SpeakerConfig | undefined;
 
-  constructor(private readonly environment: SpeakerEnvironment) {
+  constructor(
+    private readonly environment: SpeakerEnvironment,
+    private readonly filename: string,
+  ) {
     this.log = createLogger(environment.logLevel, { component: 'bgp' });
   }
 
@@ -101,12 +110,19 @@ class WorkerService {
 
   private async start(config: SpeakerConfig): Promise<void> {
     if (this.speaker !== undefined) throw new InternalError('the BGP speaker runs already');
-    const { namespace } = this.environment;
+    const { environment, filename, log } = this;
+    const { namespace } = environment;
     const inNamespace = namespace === undefined ? {} : { namespace };
     this.kernel ??= openLinuxKernel(inNamespace);
     this.config = config;
     this.speaker = await Speaker.start(
-      { kernel: this.kernel, clock: systemClock, log: this.log, ...inNamespace },
+      {
+        kernel: this.kernel,
+        clock: systemClock,
+        log,
+        bfd: () => new BfdThread({ filename, environment, clock: systemClock, log }),
+        ...inNamespace,
+      },
       config,
     );
   }

@@ -67,4 +67,26 @@ export interface BgpPeerStatus {
   readonly advertised: number;
   /** Last error or NOTIFICATION, sent or received, in words. */
   readonly info: string;
+  /** Present once the path to the peer is watched by BFD. */
+  readonly bfd?: BfdSessionStatus;
+}
+
+/** A BFD session (RFC 5880). Intervals in milliseconds. */
+export interface BfdSessionStatus {
+  readonly state: 'AdminDown' | 'Down' | 'Init' | 'Up';
+  /** The peer's state as it last said; undefined if it is silent. */
+  readonly remoteState?: BfdSessionStatus['state'];
+  /** Why the session last went down, in the words of RFC 5880; empty if it did not. */
+  readonly diagnostic: string;
+  readonly remoteDiagnostic: string;
+  /** Whether routers may be between us and the peer (RFC 5883). */
+  readonly multihop: boolean;
+  /** Between our packets, before jitter; undefined: the peer wants none. */
+  readonly transmitInterval?: number;
+  /** Silence that takes the session down; undefined while the peer is silent. */
+  readonly detectionTime?: number;
+  /** ISO 8601 of the last change into or out of Up. */
+  readonly since: string;
+  /** Why no packet can be sent or received, and what to do. */
+  readonly problem?: string;
 }

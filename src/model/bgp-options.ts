@@ -66,6 +66,32 @@ function parseMaxPrefix(text: string) {
   return restart === undefined ? undefined : { limit, warning, beyond: { restart } };
 }
 
+/** Reads `off`, `on`, or an interval with what may follow it. */
+function parseBfd(text: string): BfdOption | false | undefined {
+  if (text === 'off') return false;
+  const [interval = '', ...words] = (text === 'on' ? '300ms' : text).split(' ');
+  const milliseconds = parseDuration(interval);
+  if (milliseconds === undefined || milliseconds < 10 || milliseconds > 10_000) return undefined;
+  let multiplier = 3;
+  let multihop: boolean | undefined;
+  for (const [index, word] of words.entries()) {
+    if (index === 0 && /^x[1-9][0-9]{0,2}$/.test(word)) multiplier = Number(word.slice(1));
+    else if (index === words.length - 1 && (word === 'multihop' || word === 'single-hop'))
+      multihop = word === 'multihop';
+    else return undefined;
+  }
+  if (multiplier > 255) return undefined;
+  return { interval: milliseconds, multiplier, ...(multihop === undefined ? {} : { multihop }) };
+}
+
+/** The field of the speaker's PeerConfig. */
+export interface BfdOption {
+  /** Milliseconds. */
+  readonly interval: number;
+  readonly multiplier: number;
+  readonly multihop?: boolean;
+}
+
 const bgpOptions = {
   holdTime: row({
     scopes: SESSION,
@@ -152,6 +178,17 @@ const bgpOptions = {
       'Makes all routes of the session the last resort on both sides while others are found, before it is shut down: ' +
       'ours carry GRACEFUL_SHUTDOWN and those of a peer in another AS get LOCAL_PREF 0 (RFC 8326 §4).',
     parse: parseFlag,
+  }),
+  bfd: row({
+    scopes: SESSION,
+    syntax:
+      'off, on (300ms x3), or INTERVAL[ xMULTIPLIER][ multihop|single-hop], such as "50ms x3"; from 10ms to 10s, x1 to x255',
+    default: 'off',
+    description:
+      'Watches the path to the peer by BFD once the session is up, and ends the session as soon as the path is dead ' +
+      '(RFC 5880, RFC 9384): after MULTIPLIER times INTERVAL of silence. The peer must have BFD too. Single-hop ' +
+      '(RFC 5881) if the peer is on a link of ours, else multihop (RFC 5883), unless said otherwise.',
+    parse: parseBfd,
   }),
   deferralTime: row({
     scopes: ['BGPConfiguration'],

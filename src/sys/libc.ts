@@ -9,6 +9,8 @@ import { kernelError } from './kernel-error.ts';
 function bindLibc() {
   // The program itself is linked to libc, glibc or musl alike.
   const library = koffi.load(null);
+  // include/uapi/linux/filter.h
+  koffi.struct('sock_fprog', { len: 'uint16_t', filter: 'const void *' });
   return {
     socket: library.func('int socket(int domain, int type, int protocol)') as (
       domain: number,
@@ -24,6 +26,15 @@ function bindLibc() {
     setsockopt: library.func(
       'int setsockopt(int fd, int level, int option, const void *value, uint32_t length)',
     ) as (fd: number, level: number, option: number, value: Uint8Array, length: number) => number,
+    attachFilter: library.func(
+      'int setsockopt(int fd, int level, int option, const sock_fprog *program, uint32_t length)',
+    ) as (
+      fd: number,
+      level: number,
+      option: number,
+      program: { readonly len: number; readonly filter: Uint8Array },
+      length: number,
+    ) => number,
     getsockopt: library.func('int getsockopt(int fd, int level, int option, void *value, void *length)') as (
       fd: number,
       level: number,
@@ -97,6 +108,9 @@ export const SOCK_STREAM = 1;
 export const SOCK_DGRAM = 2;
 export const SOCK_RAW = 3;
 
+const SOL_SOCKET = 1;
+const SO_ATTACH_FILTER = 26;
+const FILTER_INSTRUCTION = 8;
 const SOCK_CLOEXEC = 0o2000000;
 const SOCK_NONBLOCK = 0o4000;
 const F_DUPFD_CLOEXEC = 1030;
@@ -128,6 +142,15 @@ export function getsockname(fd: number, size: number): Uint8Array {
 export function setsockopt(fd: number, level: number, option: number, value: number | Uint8Array): void {
   const bytes = typeof value === 'number' ? new Uint8Array(Int32Array.of(value).buffer) : value;
   check('setsockopt', libc().setsockopt(fd, level, option, bytes, bytes.length));
+}
+
+/** SO_ATTACH_FILTER of socket(7): a classic BPF program of 8 bytes per instruction (struct sock_filter). */
+export function attachFilter(fd: number, program: Uint8Array): void {
+  const value = { len: program.length / FILTER_INSTRUCTION, filter: program };
+  check(
+    'setsockopt',
+    libc().attachFilter(fd, SOL_SOCKET, SO_ATTACH_FILTER, value, koffi.sizeof('sock_fprog')),
+  );
 }
 
 /** getsockopt(2) of a C int. */

@@ -18,6 +18,7 @@ import {
   SOCK_DGRAM,
   SOCK_RAW,
   SOCK_STREAM,
+  attachFilter,
   bind,
   close,
   sendto,
@@ -49,6 +50,15 @@ const TCP_MD5SIG_EXT = 32;
 const TCP_MD5SIG_FLAG_PREFIX = 1;
 const TCP_MD5SIG_LENGTH = 216;
 const TCP_MD5SIG_MAXKEYLEN = 80;
+
+/** include/uapi/linux/bpf_common.h: BPF_LD | BPF_B | BPF_ABS, BPF_JMP | BPF_JEQ | BPF_K, BPF_RET | BPF_K. */
+const BPF_LOAD_BYTE = 0x30;
+const BPF_JUMP_IF_EQUAL = 0x15;
+const BPF_RETURN = 0x06;
+/** SKF_NET_OFF of include/uapi/linux/filter.h: offsets from here count from the IP header. */
+const NETWORK_HEADER = 0xfff0_0000;
+/** RFC 791 §3.1, RFC 8200 §3. */
+const TIME_TO_LIVE_OFFSET: Readonly<Record<Family, number>> = { 4: 8, 6: 7 };
 
 /** The same option of both families (ip(7), ipv6(7)). */
 const BY_FAMILY = {
@@ -135,10 +145,10 @@ export function packetSocket(options: { readonly namespace: string; readonly eth
   return inNamespace(namespace, () => socket(AF_PACKET, SOCK_DGRAM, networkOrder));
 }
 
-/** Sends one datagram on a raw socket. Throws a KernelError, e.g. ENETUNREACH. */
-export function sendDatagram(fd: number, to: Address, bytes: Uint8Array): void {
+/** Sends one datagram on a raw or UDP socket. Throws a KernelError, e.g. ENETUNREACH. */
+export function sendDatagram(fd: number, to: Address, bytes: Uint8Array, port = 0): void {
   try {
-    sendto(fd, bytes, socketAddress(to, 0));
+    sendto(fd, bytes, socketAddress(to, port));
   } catch (error) {
     throw kernelErrorFrom(`send to ${to}`, error);
   }
@@ -181,6 +191,28 @@ export function setTimeToLive(
 ): void {
   const [level, name] = BY_FAMILY[option][family];
   setsockopt(fd, level, name, value);
+}
+
+/**
+ * Drops datagrams that have not exactly this TTL or hop limit before they reach the socket: what `minimumTimeToLive` is
+ * for TCP, which is all that the kernel knows IP_MINTTL for. Throws a KernelError.
+ */
+export function requireTimeToLive(fd: number, family: Family, value: number): void {
+  const at = NETWORK_HEADER + TIME_TO_LIVE_OFFSET[family];
+  const program: readonly (readonly [code: number, ifTrue: number, ifFalse: number, operand: number])[] = [
+    [BPF_LOAD_BYTE, 0, 0, at],
+    [BPF_JUMP_IF_EQUAL, 0, 1, value],
+    [BPF_RETURN, 0, 0, 0xffff_ffff],
+    [BPF_RETURN, 0, 0, 0],
+  ];
+  const bytes = Buffer.alloc(program.length * 8);
+  for (const [index, [code, ifTrue, ifFalse, operand]] of program.entries()) {
+    bytes.writeUInt16LE(code, index * 8);
+    bytes[index * 8 + 2] = ifTrue;
+    bytes[index * 8 + 3] = ifFalse;
+    bytes.writeUInt32LE(operand, index * 8 + 4);
+  }
+  attachFilter(fd, bytes);
 }
 
 function make(

@@ -1,4 +1,5 @@
 /** The speaker in its worker thread (design D10), asked by its host; from a CommonJS bundle, as it is shipped. */
+import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -6,6 +7,7 @@ import { join } from 'node:path';
 import { build } from 'esbuild';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it, vi } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
+import { BfdThread } from '../../src/bgp/bfd-thread.ts';
 import type { SpeakerConfig } from '../../src/bgp/config.ts';
 import { BgpWorkerHost } from '../../src/bgp/worker-host.ts';
 import { describeKernel } from '../kernel/fixture-namespace.ts';
@@ -51,18 +53,23 @@ describeKernel('the BGP thread', () => {
   afterAll(() => rm(bundles, { recursive: true }));
 
   beforeEach(async () => {
+    const common = { filename: join(bundles, 'worker.cjs'), clock: systemClock, log: testLogger() };
     fabric = await makeFabric(2);
     directory = await mkdtemp(join(tmpdir(), 'margay-worker-'));
-    other = await startSpeaker(fabric.hosts[1]!, speakerConfig(2, [peerConfig(2, 1, { passive: true })]));
+    const namespace = fabric.hosts[1]!;
+    other = await startSpeaker(
+      namespace,
+      speakerConfig(2, [peerConfig(2, 1, { passive: true })]),
+      () => new BfdThread({ ...common, environment: { namespace, logLevel: 'silent' } }),
+    );
     host = new BgpWorkerHost({
-      filename: join(bundles, 'worker.cjs'),
+      ...common,
       environment: { namespace: fabric.hosts[0]!, logLevel: 'silent' },
-      clock: systemClock,
-      log: testLogger(),
     });
   });
   afterEach(async () => {
     delete process.env['MARGAY_TEST_WORKER_DIES'];
+    delete process.env['MARGAY_TEST_WORKER_BUSY'];
     await host.stop({ graceful: false });
     await other.stop();
     fabric.destroy();
@@ -122,6 +129,25 @@ describeKernel('the BGP thread', () => {
     await vi.waitFor(() => {
       expect(other.speaker.status().peers[0]).toMatchObject({ state: 'Established', received: 2, stale: 0 });
     }, EVENTUALLY);
+  });
+
+  it('has BFD in a thread of its own, which nothing that keeps the BGP thread busy can stop', async () => {
+    const bfd = { interval: 100, multiplier: 5 };
+    const busy = join(directory, 'busy');
+    process.env['MARGAY_TEST_WORKER_BUSY'] = busy;
+    other.speaker.reconfigure(speakerConfig(2, [peerConfig(2, 1, { passive: true, bfd })]));
+    await host.start({ ...config, peers: [peerConfig(1, 2, { bfd })] });
+    const up = { state: 'Established', bfd: { state: 'Up', detectionTime: 500 } };
+    await vi.waitFor(async () => {
+      expect((await host.status()).peers).toMatchObject([up]);
+      expect(other.speaker.status().peers).toMatchObject([up]);
+    }, EVENTUALLY);
+    const { since } = other.speaker.status().peers[0]!.bfd!;
+    await writeFile(busy, '');
+    // The speaker's thread does nothing else for three detection times.
+    await vi.waitFor(() => expect(existsSync(busy)).toBe(false), EVENTUALLY);
+    expect((await host.status()).peers).toMatchObject([up]);
+    expect(other.speaker.status().peers[0]!.bfd).toMatchObject({ state: 'Up', since });
   });
 
   it('rejects calls to a speaker that cannot start, with the reason', async () => {

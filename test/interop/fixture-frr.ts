@@ -1,4 +1,4 @@
-/** Debian's FRR in a network namespace: zebra and bgpd, asked with vtysh. */
+/** Debian's FRR in a network namespace: zebra and bgpd, and bfdd on demand, asked with vtysh. */
 import type { ChildProcess } from 'node:child_process';
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -14,6 +14,8 @@ export interface FrrOptions {
   readonly namespace: string;
   /** What bgpd reads. */
   readonly config: string;
+  /** What bfdd reads; it does not run if left out. */
+  readonly bfd?: string;
 }
 
 export class Frr {
@@ -26,7 +28,7 @@ export class Frr {
   ) {}
 
   /** Starts both daemons and waits until bgpd answers. Call {@link stop} in the end. */
-  static async start({ namespace, config }: FrrOptions): Promise<Frr> {
+  static async start({ namespace, config, bfd }: FrrOptions): Promise<Frr> {
     const directory = await mkdtemp(join(tmpdir(), 'margay-frr-'));
     const frr = new Frr(directory, namespace);
     try {
@@ -36,6 +38,10 @@ export class Frr {
       await writeFile(join(directory, 'zebra.conf'), 'log stdout\n');
       await writeFile(join(directory, 'bgpd.conf'), config);
       await frr.launch('zebra', []);
+      if (bfd !== undefined) {
+        await writeFile(join(directory, 'bfdd.conf'), bfd);
+        await frr.launch('bfdd', [`--bfdctl=${join(directory, 'bfdd.sock')}`]);
+      }
       await frr.launch('bgpd', ['-p', '179']);
     } catch (error) {
       await frr.stop();
@@ -46,17 +52,18 @@ export class Frr {
 
   /** What vtysh prints for a command of bgpd. */
   ask(command: string): Promise<string> {
-    return this.type(command);
+    return this.tell('bgpd', command);
   }
 
   /** Changes the running configuration: lines as they stand under `configure terminal`. */
   configure(...lines: readonly string[]): Promise<string> {
-    return this.type('configure terminal', ...lines);
+    return this.tell('bgpd', 'configure terminal', ...lines);
   }
 
-  private async type(...commands: readonly string[]): Promise<string> {
+  /** What vtysh prints for commands of a daemon, given one after another. */
+  async tell(daemon: 'bgpd' | 'bfdd', ...commands: readonly string[]): Promise<string> {
     const flags = commands.flatMap((command) => ['-c', command]);
-    const { stdout, stderr } = await run('vtysh', ['--vty_socket', this.directory, '-d', 'bgpd', ...flags]);
+    const { stdout, stderr } = await run('vtysh', ['--vty_socket', this.directory, '-d', daemon, ...flags]);
     return stdout + stderr;
   }
 
@@ -71,7 +78,7 @@ export class Frr {
     await rm(this.directory, { recursive: true, force: true });
   }
 
-  private async launch(daemon: 'zebra' | 'bgpd', flags: readonly string[]): Promise<void> {
+  private async launch(daemon: 'zebra' | 'bfdd' | 'bgpd', flags: readonly string[]): Promise<void> {
     const child = spawnIn(
       join(DAEMONS, daemon),
       [

@@ -4,6 +4,9 @@ import { createInterface } from 'node:readline';
 import { systemClock } from '../../src/base/clock.ts';
 import { createLogger, silentLogger } from '../../src/base/log.ts';
 import { DEFAULT_GRACEFUL_RESTART, type PeerConfig, type SpeakerConfig } from '../../src/bgp/config.ts';
+import { BfdEngine } from '../../src/bgp/bfd-engine.ts';
+import type { BfdService } from '../../src/bgp/bfd-service.ts';
+import { BfdSockets } from '../../src/bgp/bfd-sockets.ts';
 import { Speaker } from '../../src/bgp/speaker.ts';
 import type { RouteStatus, SpeakerStatus } from '../../src/bgp/status.ts';
 import { address } from '../../src/net/address.ts';
@@ -72,10 +75,27 @@ export function testLogger(): ReturnType<typeof silentLogger> {
   return level === undefined ? silentLogger() : createLogger('debug');
 }
 
+/** BFD in this thread; the program has a thread for it (bgp-worker.test.ts). */
+export function bfdEngine(namespace?: string): BfdService {
+  return new BfdEngine({
+    clock: systemClock,
+    log: testLogger(),
+    random: Math.random,
+    transport: (receive) => new BfdSockets({ receive, ...(namespace === undefined ? {} : { namespace }) }),
+  });
+}
+
 /** Runs a speaker in this process. */
-export async function startSpeaker(namespace: string, config: SpeakerConfig): Promise<RunningSpeaker> {
+export async function startSpeaker(
+  namespace: string,
+  config: SpeakerConfig,
+  bfd: () => BfdService = () => bfdEngine(namespace),
+): Promise<RunningSpeaker> {
   const kernel = openLinuxKernel({ namespace });
-  const speaker = await Speaker.start({ kernel, namespace, clock: systemClock, log: testLogger() }, config);
+  const speaker = await Speaker.start(
+    { kernel, namespace, clock: systemClock, log: testLogger(), bfd },
+    config,
+  );
   return {
     speaker,
     kernel,

@@ -5,6 +5,7 @@ import { createLogger } from '../../src/base/log.ts';
 import type { SpeakerConfig } from '../../src/bgp/config.ts';
 import { Speaker } from '../../src/bgp/speaker.ts';
 import { openLinuxKernel } from '../../src/netlink/linux.ts';
+import { bfdEngine } from './fixture-speaker.ts';
 
 type Request =
   | { readonly call: 'start'; readonly params: SpeakerConfig }
@@ -16,7 +17,10 @@ let speaker: Speaker | undefined;
 
 async function answer(request: Request): Promise<unknown> {
   if (request.call === 'start') {
-    speaker = await Speaker.start({ kernel, clock: systemClock, log }, request.params);
+    speaker = await Speaker.start(
+      { kernel, clock: systemClock, log, bfd: () => bfdEngine() },
+      request.params,
+    );
     return {};
   }
   return request.call === 'status' ? speaker?.status() : speaker?.routes();

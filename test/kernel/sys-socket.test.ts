@@ -7,6 +7,8 @@ import { prefix } from '../../src/net/prefix.ts';
 import {
   type SocketOptions,
   closeSocket,
+  requireTimeToLive,
+  sendDatagram,
   setMd5Key,
   setTimeToLive,
   tcpListenSocket,
@@ -53,6 +55,34 @@ describeKernel('sockets made by descriptor', () => {
 
   for (const family of [4, 6] as const) {
     const here = LOOPBACK[family];
+
+    it(`lets only datagrams of one hop limit into a socket over IPv${family}`, async () => {
+      const receiver = createSocket(family === 4 ? 'udp4' : 'udp6');
+      const fd = udpSocket({ namespace: namespace!, address: here, port: 0 });
+      requireTimeToLive(fd, family, 255);
+      receiver.bind({ fd });
+      const { port } = receiver.address();
+      const received: string[] = [];
+      const last = new Promise<void>((resolve) => {
+        receiver.on('message', (bytes) => {
+          received.push(bytes.toString());
+          if (bytes.toString() === 'last') resolve();
+        });
+      });
+      for (const [text, timeToLive] of [
+        ['low', 254],
+        ['first', 255],
+        ['least', 1],
+        ['last', 255],
+      ] as const) {
+        const sender = udpSocket({ namespace: namespace!, address: here, port: 0, timeToLive });
+        sendDatagram(sender, here, Buffer.from(text), port);
+        closeSocket(sender);
+      }
+      await last;
+      receiver.close();
+      expect(received).toEqual(['first', 'last']);
+    });
 
     it(`carries TCP over IPv${family} between a server and a client of another namespace`, async () => {
       const { server, port } = await listen(family, { namespace: namespace! });

@@ -21,7 +21,8 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'bgp/fsm': ['net', 'base', 'bgp/wire'],
   'bgp/rib': ['net', 'base', 'bgp/wire'],
   'bgp/policy': ['net', 'base', 'bgp/wire', 'bgp/rib'],
-  bgp: ['net', 'base', 'bgp/wire', 'bgp/fsm', 'bgp/rib', 'bgp/policy', 'netlink', 'sys'],
+  'bgp/bfd': ['net', 'base'],
+  bgp: ['net', 'base', 'bgp/wire', 'bgp/fsm', 'bgp/rib', 'bgp/policy', 'bgp/bfd', 'netlink', 'sys'],
   netlink: ['net', 'base', 'sys'],
   nftables: ['net', 'base', 'netlink', 'calc (types)'],
   dataplane: ['net', 'base', 'model', 'calc (types)', 'nftables', 'netlink', 'sys'],
@@ -54,7 +55,7 @@ const DOORS: readonly { module: RegExp; only: RegExp; why: string }[] = [
   { module: /^(node:)?child_process$/, only: /^sys\//, why: 'no process but in labs, and through one room' },
   {
     module: /^node:(fs|net|dgram|http|child_process|worker_threads|os)/,
-    only: /^(?!model\/|calc\/|explain\/|net\/|nftables\/(render|codec)\/|bgp\/(wire|fsm|rib|policy)\/)/,
+    only: /^(?!model\/|calc\/|explain\/|net\/|nftables\/(render|codec)\/|bgp\/(wire|fsm|rib|policy|bfd)\/)/,
     why: 'pure rooms do no I/O',
   },
 ];

@@ -21,6 +21,7 @@
  */
 import {
   CEASE_ADMINISTRATIVE_SHUTDOWN,
+  CEASE_BFD_DOWN,
   CEASE_CONNECTION_COLLISION,
   CEASE_MAXIMUM_PREFIXES,
   CEASE_PEER_DECONFIGURED,
@@ -93,11 +94,12 @@ const stop: NonNullable<Row['manual-stop']> = (turn, event) => {
   turn.session = { ...turn.session, enabled: false, failures: 0 };
 };
 
-/** After these neither side is to keep the other's routes (RFC 8538 §3.1, §5). */
+/** After these neither side is to keep the other's routes (RFC 8538 §3.1, §5; RFC 9384 §3). */
 const FOR_GOOD: ReadonlySet<number> = new Set([
   CEASE_MAXIMUM_PREFIXES,
   CEASE_ADMINISTRATIVE_SHUTDOWN,
   CEASE_PEER_DECONFIGURED,
+  CEASE_BFD_DOWN,
 ]);
 
 /** A Cease, as a hard reset where the peer would keep routes otherwise. */

@@ -67,6 +67,27 @@ const VALUES: Readonly<
     refused: ['ü'.repeat(128)],
   },
   gracefulShutdown: { read: [['true', true]], refused: ['1'] },
+  bfd: {
+    read: [
+      ['off', false],
+      ['on', { interval: 300, multiplier: 3 }],
+      ['50ms x3', { interval: 50, multiplier: 3 }],
+      ['1s multihop', { interval: 1000, multiplier: 3, multihop: true }],
+      ['10ms x255 single-hop', { interval: 10, multiplier: 255, multihop: false }],
+    ],
+    refused: [
+      '',
+      'yes',
+      '50',
+      '9ms',
+      '11s',
+      '50ms 3',
+      '50ms x0',
+      '50ms x256',
+      '50ms x3 x4',
+      '50ms multihop x3',
+    ],
+  },
   deferralTime: { read: [['10s', 10]], refused: ['0', '61m'] },
 };
 
