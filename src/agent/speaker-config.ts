@@ -33,6 +33,7 @@ export function speakerConfig(plan: RoutingPlan, settings: SpeakerSettings): Spe
     routerId: node.addresses[4] ?? routerIdFromName(node.name),
     listen: { port: plan.listenPort, addresses: plan.listenAddresses },
     nodeAddresses: node.addresses,
+    ...(plan.options.confederation === undefined ? {} : { confederation: plan.options.confederation }),
     ...(node.clusterId === undefined ? {} : { clusterId: node.clusterId }),
     peers: settings.peers,
     blocks: plan.blocks,

@@ -5,9 +5,11 @@
 import type { LogLevel } from '../base/log.ts';
 import type { Address, Family } from '../net/address.ts';
 import type { Prefix } from '../net/prefix.ts';
+import type { PrivateAsRemoval } from './policy/as-path-edit.ts';
 import type { BgpFilter } from './policy/bgp-filter.ts';
 import type { MaxPrefix } from './policy/max-prefix.ts';
 import type { PrefixAdvertisement, ServiceRange } from './policy/prefix-filter.ts';
+import type { Confederation } from './wire/confederation.ts';
 import type { Role } from './wire/role.ts';
 
 export type PeerType = 'mesh' | 'global' | 'node';
@@ -34,6 +36,10 @@ export interface PeerConfig {
   readonly maxPrefix?: MaxPrefix;
   /** Present: no session, and what the peer is told as the reason (RFC 9003), which may be empty. */
   readonly shutdown?: string;
+  /** What becomes of private AS numbers towards a peer in another AS. */
+  readonly removePrivateAs?: PrivateAsRemoval;
+  /** Our AS stands for the peer's in paths that it is told. */
+  readonly asOverride?: boolean;
   /** What we tell the peer, and what it tells us, is about to go away (RFC 8326 §4). */
   readonly gracefulShutdown?: boolean;
   /** Seconds between attempts to connect (RFC 4271 §8.2.2); first tries are closer together if left out. */
@@ -113,6 +119,8 @@ export interface SpeakerConfig {
   };
   /** This node's own addresses: next hop of what we originate, where the session's own address has not the family. */
   readonly nodeAddresses: Readonly<Partial<Record<Family, Address>>>;
+  /** The confederation that our AS is a member of (RFC 5065). */
+  readonly confederation?: Confederation;
   /** Present on a route reflector (RFC 4456). */
   readonly clusterId?: Address;
   readonly peers: readonly PeerConfig[];
@@ -174,6 +182,8 @@ const FIELD_EFFECTS: Readonly<Record<keyof PeerConfig, ChangeEffect>> = {
   idleHoldTime: 'none',
   maxPrefix: 'none',
   shutdown: 'none',
+  removePrivateAs: 'export',
+  asOverride: 'export',
   gracefulShutdown: 'export',
   connectRetryTime: 'none',
   role: 'reset',

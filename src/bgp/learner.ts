@@ -220,6 +220,7 @@ function sameSource(a: Source, b: Source): boolean {
     a.address === b.address &&
     a.identifier === b.identifier &&
     a.external === b.external &&
+    a.confederation === b.confederation &&
     a.reflectorClient === b.reflectorClient
   );
 }

@@ -258,6 +258,7 @@ export class Neighbor {
       address: config.address,
       identifier: negotiated.peerIdentifier,
       external: negotiated.wire.external,
+      confederation: negotiated.wire.confederation,
       reflectorClient: config.reflectorClient,
     };
     this.prefixWatch.reset();
@@ -321,10 +322,11 @@ export class Neighbor {
   }
 
   private sessionConfig(peer: PeerConfig): SessionConfig {
-    const { routerId, gracefulRestart } = this.environment.config();
+    const { routerId, gracefulRestart, confederation } = this.environment.config();
     const { restarted, waiting } = this.environment.restart();
     return {
       localAs: peer.localAsNumber,
+      confederation,
       routerId,
       peerAs: peer.asNumber,
       families: peer.families,
@@ -351,11 +353,13 @@ export class Neighbor {
     };
   }
 
-  private importContext({ external }: Source): ImportContext {
+  private importContext({ external, confederation: fromMember }: Source): ImportContext {
     const { config, environment } = this;
-    const { routerId, clusterId } = environment.config();
+    const { routerId, clusterId, confederation } = environment.config();
     return {
       external,
+      fromMember,
+      confederationId: confederation?.identifier,
       localAs: config.localAsNumber,
       peerAs: config.asNumber,
       role: external ? config.role?.name : undefined,
@@ -372,9 +376,14 @@ export class Neighbor {
     const { config, environment } = this;
     const { clusterId, kernel } = environment.config();
     return {
-      peer: { external: source.external, reflectorClient: source.reflectorClient },
+      peer: {
+        external: source.external,
+        confederation: source.confederation,
+        reflectorClient: source.reflectorClient,
+      },
       localAs: config.localAsNumber,
       role: source.external ? config.role?.name : undefined,
+      asPathEdit: this.asPathEdit,
       clusterId,
       nextHopMode: config.nextHopMode,
       ownAddresses: this.ownAddresses(),
@@ -384,6 +393,13 @@ export class Neighbor {
       policy: environment.policies().exportPolicy(config),
       leaving: environment.draining() || config.gracefulShutdown === true,
     };
+  }
+
+  /** Undefined if there is nothing to edit, so that peers may share what they are told. */
+  private get asPathEdit(): ExportContext['asPathEdit'] {
+    const { removePrivateAs, asOverride, asNumber, localAsNumber } = this.config;
+    if (removePrivateAs === undefined && asOverride !== true) return undefined;
+    return { localAs: localAsNumber, peerAs: asNumber, removePrivateAs, asOverride };
   }
 
   /** Our next hops towards the peer: the session's own address, the node's address in the other family. */

@@ -149,7 +149,7 @@ export class Speaker {
     if (differs('services')) this.routing.reprogram();
     this.routing.originate(originated(config));
     if (differs('drain')) this.turnDrain(config.drain);
-    this.reconfigurePeers(differs('routerId'));
+    this.reconfigurePeers(differs('routerId', 'confederation'));
     if (differs('nodeAddresses', 'drain', ...POLICY_FIELDS)) {
       for (const neighbor of this.neighbors.values()) neighbor.exportAgain();
     }

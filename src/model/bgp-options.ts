@@ -170,6 +170,26 @@ const bgpOptions = {
     description: 'Keeps the session down and tells the peer why (RFC 9003).',
     parse: (text) => (Buffer.byteLength(text) <= 255 ? text : undefined),
   }),
+  removePrivateAs: row({
+    scopes: SESSION,
+    syntax: 'if-all, all or replace',
+    default: 'they stay',
+    description:
+      'Private AS numbers (RFC 6996) in paths told to a peer in another AS: taken out if the path has no others, taken ' +
+      "out in any case, or replaced by ours. The peer's own stays.",
+    parse: (text) => (['if-all', 'all', 'replace'] as const).find((mode) => mode === text),
+    reverse: () => undefined,
+  }),
+  asOverride: row({
+    scopes: ['BGPPeer'],
+    syntax: 'true or false',
+    default: 'false',
+    description:
+      "Puts our AS in place of the peer's in paths that it is told, so that sites which share an AS number take one " +
+      "another's routes in spite of loop detection (RFC 4271 §9.1.2).",
+    parse: parseFlag,
+    reverse: () => undefined,
+  }),
   gracefulShutdown: row({
     scopes: ['BGPPeer'],
     syntax: 'true or false',
@@ -189,6 +209,20 @@ const bgpOptions = {
       '(RFC 5880, RFC 9384): after MULTIPLIER times INTERVAL of silence. The peer must have BFD too. Single-hop ' +
       '(RFC 5881) if the peer is on a link of ours, else multihop (RFC 5883), unless said otherwise.',
     parse: parseBfd,
+  }),
+  confederation: row({
+    scopes: ['BGPConfiguration'],
+    syntax: 'IDENTIFIER MEMBER [MEMBER ...]: AS numbers, such as 65000 64512 64513',
+    default: 'none',
+    description:
+      'The confederation that the AS of nodes is a member of: the identifier is its AS number to the world, the members ' +
+      'are the AS numbers within (RFC 5065).',
+    parse(text) {
+      const [identifier, ...members] = text.split(' ').map((part) => parseCount(part, 1, 0xffff_fffe));
+      const valid = members.filter((member) => member !== undefined);
+      if (identifier === undefined || valid.length === 0 || valid.length < members.length) return undefined;
+      return { identifier, members: valid };
+    },
   }),
   deferralTime: row({
     scopes: ['BGPConfiguration'],

@@ -194,7 +194,12 @@ const EXPECTATIONS = new Map<number, Expectation>([
       name: 'asPath',
       kind: 0x40,
       damage: 'withdraw',
-      read: (value, judge) => (judge.path = asPath(value, judge.session.fourOctetAs)) && '',
+      read: (value, judge) => {
+        judge.path = asPath(value, judge.session.fourOctetAs);
+        // RFC 5065 §5: what a confederation says to itself.
+        const inside = judge.path?.some(({ text }) => /^[([]/.test(text)) === true;
+        return judge.path === undefined || (inside && judge.session.external) ? undefined : '';
+      },
     },
   ],
   [

@@ -3,6 +3,7 @@ import type { Address, Family } from '../../net/address.ts';
 import { ByteWriter } from '../../net/bytes.ts';
 import { afiSafi, familyOfAfiSafi } from '../wire/afi-safi.ts';
 import { encodeCapability } from '../wire/capability.ts';
+import { placeOf } from '../wire/confederation.ts';
 import {
   AFI_IPV6,
   ERROR_OPEN_MESSAGE,
@@ -87,7 +88,8 @@ function localCapabilities(config: SessionConfig): Capability[] {
   }
   if (config.extendedMessages) capabilities.push({ type: 'extended-message' });
   // RFC 9234 §4.1: a role is one between two ASes.
-  if (role !== undefined && config.peerAs !== config.localAs) {
+  const place = placeOf(config.peerAs ?? 0, config.localAs, config.confederation);
+  if (role !== undefined && place === 'external') {
     capabilities.push({ type: 'role', role: ROLE_CODES[role.name] });
   }
   if (gracefulRestart !== undefined) {
@@ -134,11 +136,13 @@ export function negotiate(config: SessionConfig, open: OpenMessage): Negotiated 
   const has = (type: Capability['type']): boolean => find(open, type) !== undefined;
   const holdTime = Math.min(config.holdTime, open.holdTime);
   const fqdn = find(open, 'fqdn');
+  const place = placeOf(open.asNumber, config.localAs, config.confederation);
   return {
     wire: {
       fourOctetAs: has('four-octet-as'),
       extendedMessages: config.extendedMessages && has('extended-message'),
-      external: open.asNumber !== config.localAs,
+      external: place === 'external',
+      ...(place === 'confederation' ? { confederation: true } : {}),
       families,
       addPathReceive: config.addPath?.receive === true ? addPathFamilies(open, families, 'send') : [],
       addPathSend: config.addPath?.send === true ? addPathFamilies(open, families, 'receive') : [],
@@ -178,7 +182,8 @@ function refusal(config: SessionConfig, open: OpenMessage): NotificationMessage 
       encodeCapability({ type: 'multiprotocol', ...afiSafi(family) }, data);
     return refuse(OPEN_UNSUPPORTED_CAPABILITY, data.copy());
   }
-  if (!internal && config.role !== undefined && !rolesAgree(config.role, open)) {
+  const external = placeOf(open.asNumber, config.localAs, config.confederation) === 'external';
+  if (external && config.role !== undefined && !rolesAgree(config.role, open)) {
     return refuse(OPEN_ROLE_MISMATCH);
   }
   return undefined;

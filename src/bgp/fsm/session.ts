@@ -1,5 +1,6 @@
 /** A session as a value: configuration, state, and up to two connections (RFC 4271 §6.8). Made anew by each step. */
 import type { Address, Family } from '../../net/address.ts';
+import type { Confederation } from '../wire/confederation.ts';
 import type { OpenMessage } from '../wire/message.ts';
 import type { Role } from '../wire/role.ts';
 import type { ConnectionId } from './event.ts';
@@ -11,6 +12,8 @@ export type SessionState = 'Idle' | 'Connect' | 'Active' | 'OpenSent' | 'OpenCon
 /** What an operator decides about one peer. */
 export interface SessionConfig {
   readonly localAs: number;
+  /** Ours, if we are in one (RFC 5065). */
+  readonly confederation?: Confederation | undefined;
   /** BGP Identifier, a dotted quad. */
   readonly routerId: Address;
   /** The only AS that is accepted; absent: any. */

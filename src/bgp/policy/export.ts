@@ -7,9 +7,10 @@ import { type Prefix, prefixContains } from '../../net/prefix.ts';
 import { DEFAULT_LOCAL_PREF, type Path, type Source } from '../rib/route.ts';
 import type { NextHop, PathAttributes } from '../wire/message.ts';
 import type { Role } from '../wire/role.ts';
+import { type AsPathEdit, editAsPath } from './as-path-edit.ts';
 import type { ExportPolicy } from './export-policy.ts';
 import { markedOnExport, staysDown } from './only-to-customer.ts';
-import { type RouteEdit, editAttributes, prependAs } from './route-edit.ts';
+import { type RouteEdit, editAttributes, prependAs, prependMember } from './route-edit.ts';
 import { GRACEFUL_SHUTDOWN, NO_ADVERTISE, NO_EXPORT, NO_EXPORT_SUBCONFED } from './well-known.ts';
 
 /** What a speaker does to routes that it is about to withdraw: the last resort, inside our AS and outside (RFC 8326 §4). */
@@ -25,9 +26,11 @@ const LEAVING: RouteEdit = {
  * group; so it says nothing that is a peer's own.
  */
 export interface ExportContext {
-  readonly peer: Pick<Source, 'external' | 'reflectorClient'>;
+  readonly peer: Pick<Source, 'external' | 'confederation' | 'reflectorClient'>;
   /** The AS we present to the peer. */
   readonly localAs: number;
+  /** What becomes of AS_PATH towards a peer in another AS; nothing if left out. */
+  readonly asPathEdit?: AsPathEdit | undefined;
   /** Our role towards a peer in another AS (RFC 9234). */
   readonly role?: Role | undefined;
   /** Present on a reflector. */
@@ -66,7 +69,8 @@ export function mayAdvertise(path: Path, context: ExportContext): boolean {
     if (staysDown(route.attributes, context.role)) return false;
     return !communities.includes(NO_EXPORT) && !communities.includes(NO_EXPORT_SUBCONFED);
   }
-  if (source === undefined || source.external) return true;
+  if (peer.confederation === true) return !communities.includes(NO_EXPORT_SUBCONFED);
+  if (source === undefined || source.external || source.confederation === true) return true;
   // From our AS to our AS only by reflection, and never among non-clients (RFC 4456 §6).
   return clusterId !== undefined && (source.reflectorClient || peer.reflectorClient);
 }
@@ -85,10 +89,25 @@ export function exportRoute(
   if (nextHop === undefined) return undefined;
   const wanted = editAttributes(path.route.attributes, edit);
   const edited = context.leaving ? editAttributes(wanted, LEAVING) : wanted;
-  const attributes = context.peer.external
-    ? toExternal(path, edited, context)
-    : toInternal(path, edited, family, context);
+  const attributes = attributesFor(path, edited, family, context);
   return { attributes, nextHop };
+}
+
+function attributesFor(
+  path: Path,
+  attributes: PathAttributes,
+  family: Family,
+  context: ExportContext,
+): PathAttributes {
+  if (context.peer.external) return toExternal(path, attributes, context);
+  const internal = toInternal(path, attributes, family, context);
+  return context.peer.confederation === true ? toMember(internal, context) : internal;
+}
+
+/** Towards another member AS of our confederation: as within our AS, but for the path (RFC 5065 §4, §5). */
+function toMember(attributes: PathAttributes, { localAs }: ExportContext): PathAttributes {
+  const { originatorId: _originator, clusterList: _clusters, ...rest } = attributes;
+  return { ...rest, asPath: prependMember(attributes.asPath, localAs) };
 }
 
 function exportedNextHop(path: Path, family: Family, context: ExportContext): NextHop | undefined {
@@ -109,7 +128,7 @@ function keepsNextHop(learned: Address, { peer, nextHopMode, sharedNetworks }: E
 function toExternal(
   { source }: Path,
   attributes: PathAttributes,
-  { localAs, role }: ExportContext,
+  { localAs, role, asPathEdit }: ExportContext,
 ): PathAttributes {
   const {
     localPref: _preference,
@@ -117,12 +136,13 @@ function toExternal(
     clusterList: _clusters,
     aigp: _aigp,
     multiExitDisc,
+    asPath,
     ...rest
   } = markedOnExport(attributes, role, localAs);
   const { extendedCommunities } = rest;
   return {
     ...rest,
-    asPath: prependAs(attributes.asPath, localAs),
+    asPath: prependAs(asPathEdit === undefined ? asPath : editAsPath(asPath, asPathEdit), localAs),
     // MED is for the AS next to the one that set it, and goes no further (RFC 4271 §5.1.4).
     ...(source === undefined && multiExitDisc !== undefined ? { multiExitDisc } : {}),
     ...(extendedCommunities === undefined
@@ -144,7 +164,8 @@ function toInternal(
     ...attributes,
     localPref: attributes.localPref ?? DEFAULT_LOCAL_PREF,
   };
-  if (source.external || context.clusterId === undefined) return internal;
+  const interior = !source.external && source.confederation !== true;
+  if (!interior || context.clusterId === undefined) return internal;
   return {
     ...internal,
     originatorId: attributes.originatorId ?? source.identifier,

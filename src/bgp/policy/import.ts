@@ -15,6 +15,10 @@ import { GRACEFUL_SHUTDOWN } from './well-known.ts';
 
 export interface ImportContext {
   readonly external: boolean;
+  /** The peer is in another member AS of our confederation, and not external (RFC 5065). */
+  readonly fromMember?: boolean | undefined;
+  /** AS number of our confederation, if we are in one. */
+  readonly confederationId?: number | undefined;
   readonly localAs: number;
   readonly peerAs: number;
   /** Our role towards a peer in another AS (RFC 9234). */
@@ -44,11 +48,7 @@ export function importRefusal(
   nextHop: NextHop,
   context: ImportContext,
 ): ImportRefusal | undefined {
-  let own = 0;
-  for (const { asNumbers } of attributes.asPath) {
-    for (const asNumber of asNumbers) if (asNumber === context.localAs) own++;
-  }
-  if (own > context.allowedOwnAs) return 'own AS in AS_PATH';
+  if (ownAsCount(attributes, context) > context.allowedOwnAs) return 'own AS in AS_PATH';
   if (!context.external) {
     if (attributes.originatorId === context.routerId) return 'own identifier in ORIGINATOR_ID';
     if (context.clusterId !== undefined && attributes.clusterList?.includes(context.clusterId) === true) {
@@ -60,11 +60,26 @@ export function importRefusal(
   return undefined;
 }
 
+/** How often our AS stands in the path: within a confederation as the member that it is, outside as the whole (RFC 5065 §4). */
+function ownAsCount({ asPath }: PathAttributes, { localAs, confederationId }: ImportContext): number {
+  let count = 0;
+  for (const { type, asNumbers } of asPath) {
+    const own = type === 'sequence' || type === 'set' ? (confederationId ?? localAs) : localAs;
+    for (const asNumber of asNumbers) if (asNumber === own) count++;
+  }
+  return count;
+}
+
 /**
  * The attributes as they enter the RIB: preference is not the neighbour AS's to set (RFC 4271 §5.1.5), but for what it
  * is about to withdraw, or that comes over a session which is about to end (RFC 8326 §4).
  */
 export function importedAttributes(attributes: PathAttributes, context: ImportContext): PathAttributes {
+  if (context.fromMember === true) {
+    // A member keeps LOCAL_PREF (RFC 5065 §5) and knows nothing of another's reflectors.
+    const { originatorId: _originator, clusterList: _clusters, ...rest } = attributes;
+    return rest;
+  }
   if (!context.external) return attributes;
   const { localPref: _preference, originatorId: _originator, clusterList: _clusters, ...rest } = attributes;
   const marked = markedOnImport(rest, context.role, context.peerAs);

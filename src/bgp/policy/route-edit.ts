@@ -55,3 +55,12 @@ export function prependAs(asPath: readonly AsPathSegment[], asNumber: number): r
   }
   return [{ type: 'sequence', asNumbers: [asNumber] }, ...path];
 }
+
+/** Puts a member AS in front within its confederation (RFC 5065 §4 c). */
+export function prependMember(asPath: readonly AsPathSegment[], asNumber: number): readonly AsPathSegment[] {
+  const [first, ...rest] = asPath;
+  if (first?.type === 'confederation-sequence' && first.asNumbers.length < SEGMENT_LIMIT) {
+    return [{ type: 'confederation-sequence', asNumbers: [asNumber, ...first.asNumbers] }, ...rest];
+  }
+  return [{ type: 'confederation-sequence', asNumbers: [asNumber] }, ...asPath];
+}

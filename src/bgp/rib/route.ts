@@ -13,6 +13,8 @@ export interface Source {
   readonly identifier: Address;
   /** In another AS than the one we present to it. */
   readonly external: boolean;
+  /** In another member AS of our confederation, and not external (RFC 5065). */
+  readonly confederation?: boolean | undefined;
   /** We reflect for it (RFC 4456). */
   readonly reflectorClient: boolean;
 }

@@ -4,7 +4,7 @@
  */
 import type { ByteReader, ByteWriter } from '../../net/bytes.ts';
 import { AS_TRANS } from './iana.ts';
-import type { AsPathSegment } from './message.ts';
+import type { AsPathSegment, WireOptions } from './message.ts';
 
 type AsWidth = 2 | 4;
 
@@ -34,6 +34,24 @@ export function readAsPath(reader: ByteReader, width: AsWidth): AsPathSegment[] 
     segments.push({ type, asNumbers });
   }
   return segments;
+}
+
+/** What of a path cannot come from where the peer is (RFC 5065 §5), or undefined if all can. */
+export function confederationFault(
+  path: readonly AsPathSegment[],
+  { external, confederation }: Pick<WireOptions, 'external' | 'confederation'>,
+): string | undefined {
+  if (external && path.some(({ type }) => isConfederation(type))) {
+    return 'a confederation segment from outside our confederation (RFC 5065 §5)';
+  }
+  if (confederation === true && path[0]?.type !== 'confederation-sequence') {
+    return 'no confederation sequence in front from another member AS (RFC 5065 §5)';
+  }
+  return undefined;
+}
+
+function isConfederation(type: AsPathSegment['type']): boolean {
+  return type === 'confederation-sequence' || type === 'confederation-set';
 }
 
 /** Appends segments; a sequence longer than 255 becomes several. In two octets, large numbers become AS_TRANS. */
@@ -68,7 +86,7 @@ export function asPathLength(path: readonly AsPathSegment[]): number {
 
 /** A path without its confederation segments, which AS4_PATH must not hold (RFC 6793 §3). */
 export function withoutConfederation(path: readonly AsPathSegment[]): AsPathSegment[] {
-  return path.filter(({ type }) => type === 'sequence' || type === 'set');
+  return path.filter(({ type }) => !isConfederation(type));
 }
 
 /**
@@ -83,8 +101,7 @@ export function mergeAs4Path(
   if (missing < 0 || as4Path.length === 0) return path;
   const merged: AsPathSegment[] = [];
   for (const segment of path) {
-    const confederation = segment.type.startsWith('confederation');
-    if (missing === 0 && !confederation) break;
+    if (missing === 0 && !isConfederation(segment.type)) break;
     if (segment.type === 'sequence') {
       const asNumbers = segment.asNumbers.slice(0, missing);
       missing -= asNumbers.length;

@@ -5,7 +5,13 @@
 import { type Address, addressBytes, formatAddress } from '../../net/address.ts';
 import type { ByteReader, ByteWriter } from '../../net/bytes.ts';
 import { familyOfAfiSafi } from './afi-safi.ts';
-import { needsAs4Path, readAsPath, withoutConfederation, writeAsPath } from './as-path.ts';
+import {
+  confederationFault,
+  needsAs4Path,
+  readAsPath,
+  withoutConfederation,
+  writeAsPath,
+} from './as-path.ts';
 import * as iana from './iana.ts';
 import type {
   Aggregator,
@@ -135,7 +141,7 @@ const ROWS: readonly AttributeCodec[] = [
       const path = readAsPath(value, asWidth(wire));
       if (typeof path === 'string') return path;
       attributes.asPath = path;
-      return undefined;
+      return confederationFault(path, wire);
     },
     encode({ asPath }, writer, { wire }) {
       writeAsPath(writer, asPath, asWidth(wire));

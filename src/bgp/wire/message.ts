@@ -215,6 +215,8 @@ export interface WireOptions {
   readonly extendedMessages: boolean;
   /** The peer is in another AS: LOCAL_PREF and the reflector's attributes mean nothing (RFC 7606 §7). */
   readonly external: boolean;
+  /** The peer is in another member AS of our confederation (RFC 5065). */
+  readonly confederation?: boolean;
   /** Families carried. Others are ignored on receipt. */
   readonly families: readonly Family[];
   /** Families whose NLRI have path identifiers, by direction (RFC 7911). */

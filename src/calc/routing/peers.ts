@@ -202,7 +202,12 @@ function planOf(
   const { address, port, asNumber, router } = target;
   const family = familyOf(address);
   const ownAddress = own.addresses[family];
-  const localAsNumber = spec?.localASNumber ?? own.asNumber ?? settings.asNumber;
+  const ownAsNumber = own.asNumber ?? settings.asNumber;
+  const { confederation } = settings.speakerOptions(own.name);
+  // RFC 5065 §4: outside, the confederation is one AS.
+  const outside =
+    confederation !== undefined && asNumber !== ownAsNumber && !confederation.members.includes(asNumber);
+  const localAsNumber = spec?.localASNumber ?? (outside ? confederation.identifier : ownAsNumber);
   const reached = router === undefined ? undefined : familiesOfRouter.get(router.name);
   const keepaliveTime = durationSeconds(spec?.keepaliveTime);
   const password = spec === undefined ? settings.meshPassword : secretReference(spec.password);

@@ -66,6 +66,14 @@ const VALUES: Readonly<
     ],
     refused: ['ü'.repeat(128)],
   },
+  removePrivateAs: {
+    read: [
+      ['if-all', 'if-all'],
+      ['replace', 'replace'],
+    ],
+    refused: ['', 'true', 'ALL'],
+  },
+  asOverride: { read: [['true', true]], refused: [''] },
   gracefulShutdown: { read: [['true', true]], refused: ['1'] },
   bfd: {
     read: [
@@ -87,6 +95,10 @@ const VALUES: Readonly<
       '50ms x3 x4',
       '50ms multihop x3',
     ],
+  },
+  confederation: {
+    read: [['65000 64512 64513', { identifier: 65000, members: [64512, 64513] }]],
+    refused: ['', '65000', '65000 a', '0 64512', '65000  64512'],
   },
   deferralTime: { read: [['10s', 10]], refused: ['0', '61m'] },
 };

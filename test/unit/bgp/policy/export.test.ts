@@ -16,6 +16,8 @@ const otherExternal = source('10.0.0.2');
 const interior = source('10.0.0.3', { external: false });
 const otherInterior = source('10.0.0.4', { external: false });
 const client = source('10.0.0.5', { external: false, reflectorClient: true });
+const member = source('10.0.0.7', { external: false, confederation: true });
+const otherMember = source('10.0.0.8', { external: false, confederation: true });
 const own = path(undefined, { asPath: [], multiExitDisc: 7 });
 
 function towards(peer = external, fields: Partial<ExportContext> = {}): ExportContext {
@@ -45,6 +47,46 @@ function exported(
   const route = exportRoute(from, UNCHANGED, family, context);
   return route === undefined ? undefined : { ...route.attributes, nextHop: route.nextHop?.address };
 }
+
+describe('within a confederation (RFC 5065)', () => {
+  const asPath = [
+    { type: 'confederation-sequence', asNumbers: [64513] },
+    { type: 'sequence', asNumbers: [174] },
+  ] as const;
+  const from = path(interior, { asPath, localPref: 7, multiExitDisc: 3, originatorId: address('1.1.1.1') });
+
+  it('a member AS is put in front towards another, and nothing else is lost', () => {
+    expect(exported(from, towards(member))).toMatchObject({
+      asPath: [
+        { type: 'confederation-sequence', asNumbers: [64512, 64513] },
+        { type: 'sequence', asNumbers: [174] },
+      ],
+      localPref: 7,
+      multiExitDisc: 3,
+      nextHop: from.route.nextHop?.address,
+    });
+    expect(exported(from, towards(member))).not.toHaveProperty('originatorId');
+  });
+
+  it('nothing of it is seen outside', () => {
+    expect(exported(from, towards(external, { localAs: 65000 }))?.asPath).toEqual([
+      { type: 'sequence', asNumbers: [65000, 174] },
+    ]);
+  });
+
+  it('a route of another member goes to our AS without reflection', () => {
+    const clusterId = address('1.0.0.1');
+    expect(exported(path(member), towards(interior, { clusterId }))).not.toHaveProperty('clusterList');
+  });
+});
+
+it('edits the path towards a peer in another AS before our own AS is put in front', () => {
+  const from = path(otherExternal, { asPath: [{ type: 'sequence', asNumbers: [64600, 174, 65009] }] });
+  const edit = { localAs: 64512, peerAs: 65009, removePrivateAs: 'all', asOverride: true } as const;
+  expect(exported(from, towards(external, { asPathEdit: edit }))?.asPath).toEqual([
+    { type: 'sequence', asNumbers: [64512, 174, 64512] },
+  ]);
+});
 
 describe('who may be told of a path', () => {
   const clusterId = address('1.0.0.1');
@@ -76,6 +118,16 @@ describe('who may be told of a path', () => {
       path(interior, { onlyToCustomer: 1 }),
       towards(external, { role: 'provider' }),
       true,
+    ],
+    ['member to internal', path(member), towards(interior), true],
+    ['internal to member', path(interior), towards(member), true],
+    ['member to another member', path(member), towards(otherMember), true],
+    ['NO_EXPORT to member', path(external, { communities: [NO_EXPORT] }), towards(member), true],
+    [
+      'NO_EXPORT_SUBCONFED to member',
+      path(external, { communities: [NO_EXPORT_SUBCONFED] }),
+      towards(member),
+      false,
     ],
     ['NO_ADVERTISE to internal', path(external, { communities: [NO_ADVERTISE] }), towards(interior), false],
     ['NO_ADVERTISE to external', path(interior, { communities: [NO_ADVERTISE] }), towards(external), false],

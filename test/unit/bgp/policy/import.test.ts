@@ -57,6 +57,22 @@ describe('usability of received routes', () => {
     expect(importedAttributes(attributes(), { ...context, role: 'customer' }).onlyToCustomer).toBe(65001);
   });
 
+  it('looks for a member AS within the confederation and for its identifier outside (RFC 5065 §4)', () => {
+    const inside = { ...internal, confederationId: 65000 };
+    const judged = (type: 'sequence' | 'confederation-sequence', asNumber: number) =>
+      importRefusal(attributes({ asPath: [{ type, asNumbers: [asNumber] }] }), nextHop, inside);
+    expect(judged('confederation-sequence', 64512)).toBe('own AS in AS_PATH');
+    expect(judged('sequence', 65000)).toBe('own AS in AS_PATH');
+    expect(judged('sequence', 64512)).toBeUndefined();
+    expect(judged('confederation-sequence', 65000)).toBeUndefined();
+  });
+
+  it('keeps the preference that another member of the confederation has set, and not its reflectors', () => {
+    const member = { ...internal, fromMember: true, confederationId: 65000 };
+    const received = attributes({ localPref: 7, originatorId: address('1.1.1.1'), clusterList: [] });
+    expect(importedAttributes(received, member)).toEqual(attributes({ localPref: 7 }));
+  });
+
   it('refuses a next hop that is ourselves, of either family (RFC 4271 §5.1.3)', () => {
     for (const own of context.ownAddresses) {
       expect(importRefusal(attributes(), { address: own }, context)).toBe('next hop is this node');

@@ -53,10 +53,13 @@ const nextHop = (family: Family): fc.Arbitrary<Announcement['nextHop']> =>
         fc.record({ address: ipv6Host, linkLocal }),
       );
 
-const segment = fc.record({
-  type: fc.constantFrom('sequence', 'set', 'confederation-sequence', 'confederation-set'),
-  asNumbers: fc.array(asNumber, { minLength: 1, maxLength: 6 }),
-});
+const segment = (external: boolean) =>
+  fc.record({
+    type: external
+      ? fc.constantFrom('sequence', 'set')
+      : fc.constantFrom('sequence', 'set', 'confederation-sequence', 'confederation-set'),
+    asNumbers: fc.array(asNumber, { minLength: 1, maxLength: 6 }),
+  });
 /** Without confederation segments, and without two sequences in a row: what AS4_PATH can tell of. */
 const plainPath = fc
   .array(fc.array(asNumber, { minLength: 1, maxLength: 6 }), { maxLength: 4 })
@@ -73,7 +76,7 @@ export function anyAttributes(wire: WireOptions): fc.Arbitrary<PathAttributes> {
   return fc.record(
     {
       origin: fc.constantFrom('igp', 'egp', 'incomplete'),
-      asPath: wire.fourOctetAs ? fc.array(segment, { maxLength: 4 }) : plainPath,
+      asPath: wire.fourOctetAs ? fc.array(segment(wire.external), { maxLength: 4 }) : plainPath,
       multiExitDisc: u32,
       atomicAggregate: fc.constant(true),
       aggregator: fc.record({ asNumber, address: ipv4 }),

@@ -1,5 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { asPathLength, mergeAs4Path, writeAsPath } from '../../../../src/bgp/wire/as-path.ts';
+import {
+  asPathLength,
+  confederationFault,
+  mergeAs4Path,
+  writeAsPath,
+} from '../../../../src/bgp/wire/as-path.ts';
 import type { AsPathSegment } from '../../../../src/bgp/wire/message.ts';
 import { ByteWriter } from '../../../../src/net/bytes.ts';
 import { toHex } from './bytes.ts';
@@ -12,6 +17,23 @@ const confederation = (...asNumbers: number[]): AsPathSegment => ({
 });
 
 describe('the length of an AS path (RFC 4271 §9.1.2.2, RFC 5065 §5.3)', () => {
+  it.each([
+    ['outside, with a confederation segment', { external: true }, [confederation(1)], /outside/],
+    ['outside, without', { external: true }, [sequence(1)], undefined],
+    ['in another member AS, without', { external: false, confederation: true }, [sequence(1)], /in front/],
+    ['in another member AS, with nothing', { external: false, confederation: true }, [], /in front/],
+    [
+      'in another member AS, in front',
+      { external: false, confederation: true },
+      [confederation(1)],
+      undefined,
+    ],
+    ['in our AS', { external: false }, [confederation(1)], undefined],
+  ] as const)('of a peer %s, is judged by RFC 5065 §5', (_, wire, path, fault) => {
+    if (fault === undefined) expect(confederationFault(path, wire)).toBeUndefined();
+    else expect(confederationFault(path, wire)).toMatch(fault);
+  });
+
   it('counts a set as one and confederation segments as none', () => {
     expect(asPathLength([confederation(1, 2), sequence(3, 4), set(5, 6, 7)])).toBe(3);
   });

@@ -73,6 +73,12 @@ const CASES: readonly Case[] = [
     attributes: `${ORIGIN} 400206 02 01 00000000 ${NEXT_HOP}`,
     action: 'withdraw',
   },
+  {
+    attribute: 'AS_PATH',
+    fault: 'confederation sequence from outside (RFC 5065 §5)',
+    attributes: `${ORIGIN} 400206 03 01 0000fde9 ${NEXT_HOP}`,
+    action: 'withdraw',
+  },
   // RFC 7606 §7.3
   {
     attribute: 'NEXT_HOP',

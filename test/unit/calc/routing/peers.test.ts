@@ -316,6 +316,24 @@ describe("Margay's own options", () => {
     expect(peersOf('two', changes).get('Node_172_16_0_1')).toMatchObject({ passive: false, holdTime: 9 });
   });
 
+  it('show a confederation to the world and its members to each other', () => {
+    const inside = put(
+      'BGPConfiguration',
+      'default',
+      {},
+      {},
+      options({ confederation: '65000 64512 64513' }),
+    );
+    const member = node('two', { ipv4Address: '172.16.0.2/24', asNumber: 64513 });
+    const upstream = peer({ peerIP: '172.16.0.9', asNumber: 174 }, {});
+    const peers = peersOf('one', [one, member, three, inside, upstream]);
+    expect([...peers.values()].map(({ name, localAsNumber }) => [name, localAsNumber])).toEqual([
+      ['Global_172_16_0_9', 65000],
+      ['Mesh_172_16_0_2', 64512],
+      ['Mesh_172_16_0_3', 64512],
+    ]);
+  });
+
   it('of the speaker come from BGPConfiguration alone', () => {
     const all = put('BGPConfiguration', 'default', {}, {}, options({ 'deferral-time': '30s' }));
     expect(plan('one', [one, all]).options).toEqual({ deferralTime: 30 });
