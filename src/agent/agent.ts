@@ -206,7 +206,11 @@ export class Agent {
     const backoff = new Backoff({ initial: 50, maximum: 5_000 });
     while (!signal.aborted) {
       await this.wakeup.wait();
-      if (signal.aborted || !this.inSync) continue;
+      if (signal.aborted) continue;
+      if (!this.inSync) {
+        await this.hold();
+        continue;
+      }
       const { revision } = this;
       const delta = this.graph.flush();
       for (const [resource, problem] of delta.problems) {
@@ -232,6 +236,15 @@ export class Agent {
       this.routingChanged(delta.routing);
       void this.cutter.run();
       this.inForce(revision);
+    }
+  }
+
+  /** Nothing is written before the datastore is in sync, but what is there must not be taken from us meanwhile. */
+  private async hold(): Promise<void> {
+    try {
+      await this.dataplane.hold();
+    } catch (error) {
+      this.log.error({ reason: describeError(error) }, 'the table of an earlier agent could not be repaired');
     }
   }
 

@@ -17,6 +17,8 @@ import { Conntrack } from '../netlink/conntrack.ts';
 import type { KernelEvent, Monitor, RouteKernel } from '../netlink/kernel.ts';
 import { openLinuxKernel } from '../netlink/linux.ts';
 import { foreignForwardChains } from '../nftables/foreign-chains.ts';
+import { HeldTable } from '../nftables/held-table.ts';
+import type { NftablesEvents, NftablesKernel } from '../nftables/kernel.ts';
 import { openNftables } from '../nftables/linux.ts';
 import { forwardObstacles } from './forward-check.ts';
 import { HostInterfaces } from './host-interfaces.ts';
@@ -54,6 +56,8 @@ export class Dataplane {
   private readonly hosts = new HostInterfaces(this.links);
   private readonly stale: StaleConnections;
   private table: PolicyTable | undefined;
+  /** Until it is known what the table should be. */
+  private held: HeldTable | undefined;
   private routes: WorkloadRoutes | undefined;
   private felix: FelixParameters | undefined;
   private monitor: Monitor | undefined;
@@ -79,6 +83,7 @@ export class Dataplane {
     try {
       dataplane.startMonitor();
       await dataplane.reportObstacles();
+      dataplane.held = await dataplane.holdTable();
     } catch (error) {
       dataplane.close();
       throw error;
@@ -135,6 +140,11 @@ export class Dataplane {
     return this.hosts.hasAddress(address);
   }
 
+  /** Before the first {@link update}: keeps what an earlier agent left as it is. Rejects with what hinders it. */
+  async hold(): Promise<void> {
+    await this.held?.repair();
+  }
+
   status(): Omit<DataplaneStatus, 'revisionInForce'> {
     const table = this.table?.status() ?? { ownsTable: false, repairs: 0, retries: 0, problems: [] };
     return {
@@ -150,6 +160,7 @@ export class Dataplane {
     this.refresh?.cancel();
     this.monitor?.close();
     this.stale.close();
+    this.held?.close();
     this.table?.close();
     this.kernel.close();
   }
@@ -173,14 +184,10 @@ export class Dataplane {
     this.felix = felix;
     const render = renderOptions(felix);
     if (this.table === undefined) {
+      this.held?.close();
+      this.held = undefined;
       this.table = new PolicyTable({
-        open: (events) =>
-          openNftables({
-            table: TABLE,
-            ...place(this.options),
-            ownership: this.options.tableOwnership ? 'when-possible' : 'never',
-            events,
-          }),
+        open: (events) => this.openTable(events),
         render,
         clock: this.clock,
         log: this.options.log,
@@ -201,6 +208,23 @@ export class Dataplane {
       for (const name of this.interfaces.keys()) this.unsettled.add(name);
     }
     this.scheduleRefresh(felix);
+  }
+
+  private openTable(events: NftablesEvents): NftablesKernel {
+    return openNftables({
+      table: TABLE,
+      ...place(this.options),
+      ownership: this.options.tableOwnership ? 'when-possible' : 'never',
+      events,
+    });
+  }
+
+  private holdTable(): Promise<HeldTable | undefined> {
+    return HeldTable.take({
+      open: (events) => this.openTable(events),
+      log: this.options.log,
+      disturbed: () => this.onDisturbance(),
+    });
   }
 
   /** The net below the events: everything is read again now and then, in case an event was never sent. */
@@ -281,6 +305,10 @@ export class Dataplane {
 
   private kernelEvent(event: KernelEvent): void {
     if (event.type === 'overrun') {
+      this.options.log.warn(
+        { kind: 'overrun', object: 'links, addresses and routes' },
+        'notifications of the kernel were lost; reading everything again',
+      );
       this.unread = true;
       this.onDisturbance();
       return;

@@ -214,6 +214,18 @@ export async function agentStatus(directory: LabDirectory, node: string): Promis
   return (await requestLocal(agentSocket(directory, node), '/status')) as AgentStatus;
 }
 
+/** Waits until an agent answers on its local socket. */
+export async function agentRunning(context: LabContext, node: string): Promise<void> {
+  await ready(context, node, async () => {
+    try {
+      await agentStatus(context.directory, node);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
+
 /** Waits until an agent has applied all that the datastore holds. */
 export async function agentInSync(context: LabContext, node: string): Promise<void> {
   await ready(context, node, async () => {

@@ -11,6 +11,7 @@ import { LabContext, type LabSettings } from './context.ts';
 import {
   SERVERS,
   agentInSync,
+  agentRunning,
   agentStatus,
   clientEnvironment,
   reloadServers,
@@ -247,10 +248,10 @@ export class Lab {
     }
   }
 
-  /** Starts an agent that does not run and waits until it is in sync. */
-  async startAgent(node: string): Promise<void> {
+  /** Starts an agent that does not run and waits until it is in sync, or only until it answers. */
+  async startAgent(node: string, until: 'in-sync' | 'running' = 'in-sync'): Promise<void> {
     await startAgent(this.context, machineOf(this.plan, node));
-    await agentInSync(this.context, node);
+    await (until === 'in-sync' ? agentInSync : agentRunning)(this.context, node);
   }
 
   /** Waits until the agents (all when left out) have everything up to `revision` in force. */

@@ -29,6 +29,8 @@ export interface DesiredTable {
   /** Adds elements, or puts another value under their keys. The set must be declared. */
   addElements(set: string, elements: Iterable<Element>): void;
   removeElements(set: string, keys: Iterable<string>): void;
+  /** The keys that a set should have; none if it is not declared. */
+  keysOf(set: string): Iterable<string>;
 }
 
 interface ActualChain {
@@ -108,6 +110,10 @@ export class Reconciler implements DesiredTable {
       desired.elements.delete(key);
       dirty?.add(key);
     }
+  }
+
+  keysOf(set: string): Iterable<string> {
+    return this.desiredSets.get(set)?.elements.keys() ?? [];
   }
 
   /** Whether {@link plan} would have anything to look at. */

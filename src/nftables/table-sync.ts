@@ -59,9 +59,9 @@ export class TableSync {
         this.actualKnown &&= !(error instanceof StaleError);
         if (error instanceof StaleError && ++stale < STALE_ATTEMPTS) continue;
         if (!(error instanceof RejectedError)) throw error;
-        const culprits = this.quarantine(error);
+        const { culprits, changed } = this.quarantine(error);
         quarantined.push(...culprits);
-        if (culprits.length > 0) continue;
+        if (changed) continue;
         // The plan may have been made against a table that is not there any more: once, look.
         if (read) throw error;
         this.actualKnown = false;
@@ -69,17 +69,18 @@ export class TableSync {
     }
   }
 
-  /** Takes out the policies that a refused operation came from. Returns those that were not out before. */
-  private quarantine(error: RejectedError): string[] {
+  /** Takes out the policies, and the set, that a refused operation came from, if they are not out already. */
+  private quarantine(error: RejectedError): { readonly culprits: string[]; readonly changed: boolean } {
     const { renderer, log } = this.options;
     const object = error.rejected === undefined ? undefined : objectOf(error.rejected);
-    if (object === undefined) return [];
+    if (object === undefined) return { culprits: [], changed: false };
     const culprits = renderer.policiesOf(object).filter((id) => !renderer.quarantines.has(id));
     for (const policy of culprits) {
       log.warn({ policy, err: error }, 'the kernel refuses a policy: its endpoints fail closed');
       renderer.quarantine(policy, error.message);
     }
-    return culprits;
+    const refused = 'set' in object && renderer.refuseSet(object.set);
+    return { culprits, changed: culprits.length > 0 || refused };
   }
 }
 

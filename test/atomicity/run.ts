@@ -35,6 +35,11 @@ export interface AtomicityReport {
   readonly inFlight: number;
   /** Of those in flight: arrived, though no state that they may have met allows them. Each hook may see another state. */
   readonly inFlightBetween: number;
+  /**
+   * Of those in flight while a whole world took the place of another: lost, though all states allow them. nf_tables
+   * looks at the generation at each hook and each set, not once for a packet: one may meet the old rules and new sets.
+   */
+  readonly lostBetweenWorlds: number;
   /** In words; the first few. */
   readonly wrong: readonly string[];
   readonly wrongProbes: number;
@@ -47,6 +52,8 @@ interface State {
   readonly begun: number;
   readonly acknowledged: number;
   readonly verdicts: Uint8Array;
+  /** Whether it has hardly anything in common with the state before. */
+  readonly world: boolean;
 }
 
 const now = (): number => Number(process.hrtime.bigint());
@@ -122,7 +129,7 @@ class World {
       return [...left, ...documents.map((document) => ({ document, gone: false }))];
     }
     return random
-      .some(makeDocuments(random), 1, 3)
+      .some(makeDocuments(random), 1, MOST_STEPS)
       .map((document) => ({ document, gone: this.documents.has(textOf(document)) && random.chance(0.25) }));
   }
 
@@ -141,7 +148,7 @@ class World {
     const acknowledged = now();
     const verdicts = this.verdicts();
     this.passing = verdicts.reduce((sum, verdict) => sum + verdict, 0);
-    return { begun, acknowledged, verdicts };
+    return { begun, acknowledged, verdicts, world: changes.length > MOST_STEPS };
   }
 
   /** A pod is in one namespace at a time: an interface and an address have one owner. */
@@ -176,10 +183,12 @@ class World {
 
 const localAddresses: ReadonlySet<string> = new Set(localPods.flatMap((pod) => [pod[4], pod[6]]));
 const SHOWN = 10;
+/** Documents that a change has, unless it is another world. */
+const MOST_STEPS = 3;
 
 function judge(states: readonly State[], records: ProbeRecords, packets: readonly Packet[]): AtomicityReport {
   const wrong: string[] = [];
-  let [judged, allowed, inFlight, inFlightBetween, wrongProbes] = [0, 0, 0, 0, 0];
+  let [judged, allowed, inFlight, inFlightBetween, lostBetweenWorlds, wrongProbes] = [0, 0, 0, 0, 0, 0];
   const fail = (probe: number, expectation: string): void => {
     wrongProbes++;
     if (wrong.length === SHOWN) return;
@@ -204,7 +213,10 @@ function judge(states: readonly State[], records: ProbeRecords, packets: readonl
       continue;
     }
     inFlight++;
-    if (!arrived && possible.every(Boolean)) fail(probe, `states ${first} to ${last} all allow it`);
+    if (!arrived && possible.every(Boolean)) {
+      if (states.slice(first + 1, last + 1).some(({ world }) => world)) lostBetweenWorlds++;
+      else fail(probe, `states ${first} to ${last} all allow it`);
+    }
     if (arrived && !possible.some(Boolean)) inFlightBetween++;
   }
   const flips = states.reduce(
@@ -224,6 +236,7 @@ function judge(states: readonly State[], records: ProbeRecords, packets: readonl
     allowed,
     inFlight,
     inFlightBetween,
+    lostBetweenWorlds,
     wrong,
     wrongProbes,
     flips,

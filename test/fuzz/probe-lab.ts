@@ -13,7 +13,10 @@ import type { Packet } from '../../src/explain/packet.ts';
 import { address } from '../../src/net/address.ts';
 import { prefix } from '../../src/net/prefix.ts';
 import type { RouteKernel } from '../../src/netlink/kernel.ts';
+import { NetlinkConnection } from '../../src/netlink/connection.ts';
 import { openLinuxKernel } from '../../src/netlink/linux.ts';
+import { NETLINK_NETFILTER, NFT_MSG, messageType } from '../../src/nftables/codec/constants.ts';
+import { readGeneration, writeHeader } from '../../src/nftables/codec/objects.ts';
 import { SOCK_RAW, close, receiveNow, sendto, setsockopt, socket } from '../../src/sys/libc.ts';
 import { createNamespace, deleteNamespace, inNamespace } from '../../src/sys/netns.ts';
 import { runChecked } from '../../src/sys/process.ts';
@@ -111,6 +114,21 @@ export class ProbeLab {
     await this.dataplane.apply();
     const { problems } = this.dataplane.status();
     if (problems.length > 0) throw new Error(`the dataplane has problems: ${problems.join('; ')}`);
+  }
+
+  /** The generation of the node's ruleset: it grows by one with every transaction. */
+  async generation(): Promise<number> {
+    const connection = new NetlinkConnection({ protocol: NETLINK_NETFILTER, namespace: this.node });
+    try {
+      const [reply] = await connection.request({
+        type: messageType(NFT_MSG.GETGEN),
+        body: (writer) => writeHeader(writer, 0),
+        operation: () => 'get the generation of the ruleset',
+      });
+      return readGeneration(reply!.payload);
+    } finally {
+      connection.close();
+    }
   }
 
   /** Packets counted by the rules of each comment, as nft sees them. */

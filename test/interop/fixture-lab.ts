@@ -25,11 +25,6 @@ export const MARGAY = join(BUNDLES, 'margay.cjs');
 /** Milliseconds that a condition may take when a test does not say otherwise. */
 const PATIENCE = 10_000;
 
-/** A lab's `program` whose agents, and nothing else, get these flags. */
-export function agentsWith(...flags: string[]): string[] {
-  return shellProgram(`exec "$@" ${flags.join(' ')}`);
-}
-
 /** A lab's `program` whose agents are started by another program; `$$` is the number of the process. */
 export function agentsThrough(wrapper: string): string[] {
   return shellProgram(`exec ${wrapper} "$@"`);

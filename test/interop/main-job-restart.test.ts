@@ -5,16 +5,7 @@ import { probe } from '../../src/lab/probe.ts';
 import type { Family } from '../../src/net/address.ts';
 import { describeKernel } from '../kernel/fixture-namespace.ts';
 import { useLabs } from '../kernel/lab-fixture.ts';
-import {
-  Ping,
-  RouteWatch,
-  agentsWith,
-  apply,
-  eventually,
-  listTable,
-  logOf,
-  ownRoutes,
-} from './fixture-lab.ts';
+import { Ping, RouteWatch, apply, eventually, listTable, logOf, ownRoutes } from './fixture-lab.ts';
 
 /** Two hosts of a mesh, BIRD as their top-of-rack router in another AS, and a client behind it. */
 const topology = (gracefulRestart: boolean): string => `name: NAME
@@ -147,7 +138,7 @@ describeKernel('an agent that is killed', () => {
   });
 
   it('costs packets and routes where graceful restart is off, which is what the test above would see', async () => {
-    const lab = await bench.up(topology(false), { program: agentsWith('--no-graceful-restart') });
+    const lab = await bench.up(topology(false), { agentOptions: ['--no-graceful-restart'] });
     await apply(lab, POLICY);
     const pings = await startPings(lab);
     const watches = watchRoutes(lab);

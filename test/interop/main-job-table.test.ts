@@ -1,15 +1,13 @@
-import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { describe, expect, it } from 'vitest';
 import type { Lab } from '../../src/lab/lab.ts';
 import { probe } from '../../src/lab/probe.ts';
-import type { Address } from '../../src/net/address.ts';
 import { spawnIn, terminate } from '../../src/sys/process.ts';
-import { udpSocket } from '../../src/sys/socket.ts';
 import { describeKernel } from '../kernel/fixture-namespace.ts';
 import { useLabs } from '../kernel/lab-fixture.ts';
-import { agentsWith, apply, eventually, listTable, logOf, nft, resourcesOf } from './fixture-lab.ts';
+import { OneWay } from './one-way.ts';
+import { apply, eventually, listTable, logOf, nft, resourcesOf } from './fixture-lab.ts';
 
 const TOPOLOGY = `name: NAME
 bgp: false
@@ -34,49 +32,6 @@ spec:
   types: [Ingress]
   ingress: [{ action: Allow, protocol: UDP, destination: { ports: [${ALLOWED}] } }]
 `;
-
-/**
- * Numbered datagrams, one every millisecond and never answered: an answer would make an established connection of a
- * datagram that slipped through, and let all later ones follow it.
- */
-class OneWay {
-  private readonly received = new Set<number>();
-  private sent = 0;
-  private readonly sink;
-  private readonly source;
-  private readonly timer;
-
-  constructor(lab: Lab, address: Address, port: number) {
-    const any = '0.0.0.0' as Address;
-    this.sink = createSocket('udp4');
-    this.sink.bind({ fd: udpSocket({ namespace: lab.endpoint('x/b').namespace, address: any, port }) });
-    this.sink.on('message', (datagram) => this.received.add(Number(datagram.toString())));
-    this.source = createSocket('udp4');
-    this.source.bind({ fd: udpSocket({ namespace: lab.endpoint('x/a').namespace, address: any, port: 0 }) });
-    this.timer = setInterval(() => this.source.send(String(this.sent++), port, address), 1);
-  }
-
-  /** Sent and received so far. */
-  get counts(): { readonly sent: number; readonly received: number } {
-    return { sent: this.sent, received: this.received.size };
-  }
-
-  /** What came through of the next `count` datagrams. */
-  async next(count: number): Promise<number> {
-    const { sent, received } = this.counts;
-    await eventually(
-      () => this.sent >= sent + count,
-      () => `${count} datagrams are sent`,
-    );
-    return this.received.size - received;
-  }
-
-  close(): void {
-    clearInterval(this.timer);
-    this.source.close();
-    this.sink.close();
-  }
-}
 
 async function withStreams(
   lab: Lab,
@@ -122,7 +77,7 @@ describeKernel('a foreign flush of the whole ruleset', () => {
   });
 
   it('is repaired at once where the table is open to others', async () => {
-    const lab = await bench.up(TOPOLOGY, { program: agentsWith('--no-table-ownership') });
+    const lab = await bench.up(TOPOLOGY, { agentOptions: ['--no-table-ownership'] });
     const { namespace } = lab.endpoint('n1');
     await withStreams(lab, async (allowed, forbidden) => {
       expect((await lab.agentStatus('n1')).dataplane.ownsTable).toBe(false);
@@ -196,7 +151,7 @@ describeKernel('a stranger who commits 1,000 nf_tables transactions a second', (
     { ownership: 'that is ours alone', flags: [], owns: true },
   ])('beside a table $ownership', ({ flags, owns }) => {
     it('delays changes of policy, and neither loses one nor makes an error of it', async () => {
-      const lab = await bench.up(TOPOLOGY, { program: agentsWith(...flags) });
+      const lab = await bench.up(TOPOLOGY, { agentOptions: flags });
       const client = await lab.open();
       const address = lab.address('x/b', 4);
       const open = async (port: number): Promise<boolean> => {

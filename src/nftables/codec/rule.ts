@@ -1,4 +1,5 @@
 /** Rules as the kernel compares them: compiled once per value, and fingerprinted. */
+import type { RuleDump } from '../kernel.ts';
 import type { Rule } from '../ruleset.ts';
 import { compile } from './compile.ts';
 import { type Instruction, encodeInstructions } from './instruction.ts';
@@ -25,15 +26,27 @@ export function compileRule(rule: Rule): CompiledRule {
   return result;
 }
 
+/** A rule that the kernel has, as a value that can be added again: it does the same and carries the same comment. */
+export function adoptRule({ instructions, comment }: Pick<RuleDump, 'instructions' | 'comment'>): Rule {
+  const rule: Rule = { expr: [], ...(comment === undefined ? {} : { comment }) };
+  const zeroed = withoutCounts(instructions);
+  const encoded = encodeInstructions(zeroed);
+  compiled.set(rule, { instructions: zeroed, encoded, fingerprint: join(encoded, comment) });
+  return rule;
+}
+
 /**
  * A text that is equal for rules that do the same and carry the same comment: the canonical encoding, counters at
  * zero. What a kernel adds to a dump (defaults, operation codes) is not in it.
  */
 export function fingerprint(instructions: readonly Instruction[], comment: string | undefined): string {
-  const zeroed = instructions.map((instruction) =>
+  return join(encodeInstructions(withoutCounts(instructions)), comment);
+}
+
+function withoutCounts(instructions: readonly Instruction[]): readonly Instruction[] {
+  return instructions.map((instruction) =>
     instruction.name === 'counter' ? { ...instruction, packets: 0n, bytes: 0n } : instruction,
   );
-  return join(encodeInstructions(zeroed), comment);
 }
 
 function join(encoded: Uint8Array, comment: string | undefined): string {

@@ -12,9 +12,12 @@ import { calculatedSet, calculatedSetName } from './set-names.ts';
 import { Users } from './sharing.ts';
 
 interface Half {
+  readonly id: SetId;
   set: NamedSet;
   /** It has or had members. */
   peopled: boolean;
+  /** Its members, while the kernel refuses them and the table goes without them. */
+  refused?: Set<string>;
 }
 
 /** Every set that a rule asks about, members or not. */
@@ -52,7 +55,7 @@ export class CalculatedSets {
     this.families = new Set(families);
   }
 
-  /** Takes a change of members in. Returns the chains to render again, because a half got its first member. */
+  /** Takes a change of members in. Returns the chains to render again, because a half got its first member or may be made again. */
   change(id: SetId, delta: SetDelta): string[] {
     const { kind, description, added, removed } = delta;
     const { unwritten } = this.sets.get(id) ?? { unwritten: new Set<string>() };
@@ -69,10 +72,11 @@ export class CalculatedSets {
     const own = (members: readonly string[]): string[] =>
       members.filter((member) => familyOf(member) === family);
     const set = calculatedSet(kind, id, family, description);
-    const half = this.halves.get(set.name) ?? { set, peopled: false };
+    const half: Half = this.halves.get(set.name) ?? { id, set, peopled: false };
     half.set = set;
     this.halves.set(set.name, half);
     const members = own(added);
+    if (half.refused !== undefined) return this.tryAgain(half, own(removed), members);
     const first = members.length > 0 && !half.peopled;
     half.peopled ||= first;
     if (this.isWanted(set.name)) {
@@ -84,6 +88,36 @@ export class CalculatedSets {
       );
     }
     return first;
+  }
+
+  /** Members that were refused have changed: the kernel may take them now. */
+  private tryAgain(half: Half, removed: readonly string[], added: readonly string[]): boolean {
+    const members = half.refused!;
+    if (removed.length === 0 && added.length === 0) return false;
+    for (const member of removed) members.delete(member);
+    for (const member of added) members.add(member);
+    delete half.refused;
+    this.desired.setSet(half.set);
+    this.desired.addElements(
+      half.set.name,
+      [...members].map((key) => ({ key })),
+    );
+    return true;
+  }
+
+  /** The chains made of rules that ask about a set of the table. */
+  askersOf(name: string): string[] {
+    const half = this.halves.get(name);
+    return half === undefined ? [] : this.askers.usersOf(half.id);
+  }
+
+  /** Leaves a set that the kernel refuses out of the table until it changes. False if it is not ours, or in use. */
+  refuse(name: string): boolean {
+    const half = this.halves.get(name);
+    if (half === undefined || half.refused !== undefined || this.users.usersOf(name).length > 0) return false;
+    half.refused = new Set(this.desired.keysOf(name));
+    this.desired.removeSet(name);
+    return true;
   }
 
   /** A family that workloads get addresses of only now. Every chain is to be rendered again afterwards. */

@@ -168,7 +168,11 @@ export class PolicyRenderer {
     }
     for (const name of begun) {
       const chain = this.policyChains.get(name);
-      if (chain !== undefined) this.setPolicyChain(name, chain);
+      if (chain === undefined) continue;
+      // If a set of it was refused, it may be taken now; if anything else was, that is refused again.
+      if (this.quarantined.has(chain.id))
+        this.change(chain.role, chain.id, () => this.quarantined.delete(chain.id));
+      else this.setPolicyChain(name, chain);
     }
     this.settleTiers();
   }
@@ -183,6 +187,11 @@ export class PolicyRenderer {
     this.settleTiers();
   }
 
+  /** Leaves a set out of the table until it changes, because the kernel refuses it. False if that cannot be. */
+  refuseSet(name: string): boolean {
+    return this.calculatedSets.refuse(name);
+  }
+
   /** Ids of quarantined policies with the reason. */
   get quarantines(): ReadonlyMap<string, string> {
     return this.quarantined;
@@ -194,7 +203,7 @@ export class PolicyRenderer {
       const known = this.policyChains.get(object.chain);
       return known === undefined ? [] : [known.id];
     }
-    const chains = this.sharedSets.usersOf(object.set);
+    const chains = [...this.sharedSets.usersOf(object.set), ...this.calculatedSets.askersOf(object.set)];
     return [...new Set(chains.flatMap((chain) => this.policiesOf({ chain })))];
   }
 
