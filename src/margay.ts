@@ -23,6 +23,10 @@ async function main(): Promise<number> {
     .option('--datastore <url>', 'file:///path, etcd://host:2379[,host2:2379] or https://host:2379')
     .option('-c, --config <file>', "calicoctl's configuration file")
     .option(
+      '--felix-config <file>',
+      "Felix' parameters of this node (default: /etc/calico/felix.cfg, if there is one)",
+    )
+    .option(
       '--run-dir <directory>',
       'directory of the local socket (default: MARGAY_RUN_DIR, else /run/margay)',
     )
@@ -42,6 +46,7 @@ The kernel keeps routes and policy when the agent stops or dies; a new agent ado
 Environment:
   DATASTORE_TYPE, DATASTORE_PATH, ETCD_ENDPOINTS, ETCD_CA_CERT_FILE, ETCD_CERT_FILE, ETCD_KEY_FILE, ETCD_USERNAME,
   ETCD_PASSWORD, NODENAME, MARGAY_RUN_DIR, MARGAY_SECRETS_DIR, FELIX_LOGSEVERITYSCREEN
+  FELIX_NAME is the parameter NAME of FelixConfiguration, above the file and the datastore.
 
 Examples:
   margay agent

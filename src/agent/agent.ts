@@ -21,14 +21,19 @@ import type { RoutingPlan } from '../calc/output.ts';
 import { ensureDefaults } from '../datastore/bootstrap.ts';
 import { type Datastore, DatastoreError, type WatchEvent } from '../datastore/datastore.ts';
 import { Syncer } from '../datastore/syncer.ts';
+import type { Socket } from '../explain/lockout.ts';
+import { PolicyState } from '../explain/policy-state.ts';
 import { Dataplane } from '../dataplane/dataplane.ts';
+import type { FelixSpec } from '../model/felix-settings.ts';
 import type { AgentStatus } from '../model/agent-status.ts';
 import { Conntrack } from '../netlink/conntrack.ts';
 import { notifyManager } from '../sys/notify.ts';
 import { awaitDrain, drainConfig } from './drain-request.ts';
 import { ConnectionCutter } from './connection-cutter.ts';
 import { LocalRequestError, LocalServer } from './local-server.ts';
+import { LockoutWatch } from './lockout-watch.ts';
 import type { AgentOptions } from './options.ts';
+import { AutoHostEndpoints } from './auto-host-endpoints.ts';
 import { SpeakerControl } from './speaker-control.ts';
 
 /** Milliseconds between tries while the datastore cannot be reached at the first start. */
@@ -36,13 +41,24 @@ const RETRY = { initial: 200, maximum: 5_000 };
 
 const DEFAULT_WAIT = 10_000;
 
+interface StartOptions extends AgentOptions {
+  /** Parameters that this node sets for itself. */
+  readonly felix: FelixSpec;
+  /** Where the datastore is reached, as far as its address is known. */
+  readonly datastoreSockets: readonly Socket[];
+}
+
 export class Agent {
   private readonly graph: CalcGraph;
   private readonly wakeup = new Wakeup();
   private readonly stopping = new AbortController();
   private readonly tasks: TaskGroup;
   private readonly startedAt = new Date();
+  /** Policy as the kernel has it or is about to, to be asked what becomes of a packet. */
+  private readonly state = new PolicyState();
   private readonly cutter: ConnectionCutter;
+  private readonly lockouts: LockoutWatch;
+  private readonly hostEndpoints: AutoHostEndpoints;
   private readonly waiters = new Set<{ readonly revision: number; readonly resolve: () => void }>();
   private readonly invalid = new Map<string, string>();
   private local: LocalServer | undefined;
@@ -54,14 +70,22 @@ export class Agent {
   private failure: unknown;
 
   private constructor(
-    private readonly options: AgentOptions,
+    private readonly options: StartOptions,
     private readonly datastore: Datastore,
     private readonly dataplane: Dataplane,
     private readonly speaker: SpeakerControl,
     private readonly log: Logger,
   ) {
-    this.graph = new CalcGraph({ nodeName: options.node });
-    this.cutter = new ConnectionCutter({
+    this.graph = new CalcGraph({ nodeName: options.node, felix: options.felix });
+    this.hostEndpoints = new AutoHostEndpoints({
+      node: options.node,
+      datastore,
+      interfaces: () => dataplane.hostInterfaces(),
+      clock: systemClock,
+      log,
+    });
+    this.lockouts = new LockoutWatch(this.state, options.datastoreSockets, log);
+    this.cutter = new ConnectionCutter(this.state, {
       open: () => new Conntrack({}),
       isHost: (address) => dataplane.hasAddress(address),
       log,
@@ -76,7 +100,7 @@ export class Agent {
 
   /** Opens the kernel and the local socket, then starts to follow the datastore. */
   static async start(
-    options: AgentOptions,
+    options: StartOptions,
     datastore: Datastore,
     workerFile: string,
     log: Logger,
@@ -102,6 +126,9 @@ export class Agent {
       throw error;
     }
     dataplane.onDisturbance = () => agent.wakeup.raise();
+    dataplane.onInterfaces = () => {
+      if (agent.inSync) void agent.hostEndpoints.run();
+    };
     agent.tasks.spawn('syncer', () => agent.follow());
     agent.tasks.spawn('apply', () => agent.applyLoop());
     notifyManager('READY=1');
@@ -120,6 +147,7 @@ export class Agent {
     await this.local?.close();
     await this.speaker.stop();
     this.cutter.close();
+    this.hostEndpoints.close();
     this.dataplane.close();
     await this.datastore.close();
     if (this.failure !== undefined) throw this.failure;
@@ -192,10 +220,13 @@ export class Agent {
           'resource refused; its last good state stays',
         );
         this.invalid.set(name, event.error.message);
+        this.hostEndpoints.doubt(event.key);
         continue;
       }
       this.invalid.delete(name);
-      this.graph.update(event.key, event.type === 'put' ? event.resource : undefined);
+      const resource = event.type === 'put' ? event.resource : undefined;
+      this.graph.update(event.key, resource);
+      this.hostEndpoints.follow(event.key, resource);
     }
     this.revision = Math.max(this.revision, revision);
     this.wakeup.raise();
@@ -218,7 +249,9 @@ export class Agent {
         else this.log.warn({ resource, problem }, 'resource cannot be used as it is');
       }
       this.dataplane.update(delta);
+      this.state.apply(delta);
       this.cutter.follow(delta);
+      this.lockouts.follow(delta);
       try {
         await this.dataplane.apply();
         this.applyProblem = undefined;
@@ -235,6 +268,7 @@ export class Agent {
       }
       this.routingChanged(delta.routing);
       void this.cutter.run();
+      void this.hostEndpoints.run();
       this.inForce(revision);
     }
   }

@@ -10,7 +10,7 @@ import type { CalcDelta, LocalEndpoint } from '../calc/output.ts';
 import { evaluateEndpoint } from '../explain/evaluate.ts';
 import { FlushScope } from '../explain/flush-scope.ts';
 import type { Packet } from '../explain/packet.ts';
-import { PolicyState } from '../explain/policy-state.ts';
+import type { PolicyState } from '../explain/policy-state.ts';
 import type { Address } from '../net/address.ts';
 import type { Connection, Conntrack } from '../netlink/conntrack.ts';
 import { CUT_MARK } from '../nftables/render/cut-connections.ts';
@@ -26,19 +26,22 @@ export interface ConnectionCutterOptions {
 const TURN = 5;
 
 export class ConnectionCutter {
-  private readonly state = new PolicyState();
-  private readonly scope = new FlushScope(this.state);
+  private readonly scope: FlushScope;
   /** Endpoints whose connections are to be judged. */
   private pending = new Set<string>();
   private running: Promise<void> | undefined;
   private conntrack: Conntrack | undefined;
   private closed = false;
 
-  constructor(private readonly options: ConnectionCutterOptions) {}
+  constructor(
+    private readonly state: PolicyState,
+    private readonly options: ConnectionCutterOptions,
+  ) {
+    this.scope = new FlushScope(state);
+  }
 
-  /** Takes in a change that the kernel is about to get. */
+  /** Takes in a change that the state has seen already and that the kernel is about to get. */
   follow(delta: CalcDelta): void {
-    this.state.apply(delta);
     for (const key of this.scope.follow(delta)) this.pending.add(key);
   }
 

@@ -8,6 +8,7 @@ export interface AgentFlags {
   readonly node?: string;
   readonly datastore?: string;
   readonly config?: string;
+  readonly felixConfig?: string;
   readonly runDir?: string;
   readonly secretsDir?: string;
   readonly logLevel?: string;

@@ -2,9 +2,10 @@
 import { ConfigError, MargayError, describeError } from '../base/errors.ts';
 import { createLogger } from '../base/log.ts';
 import { VERSION } from '../base/version.ts';
-import { datastoreConfig } from '../datastore/config.ts';
+import { datastoreConfig, datastoreSockets } from '../datastore/config.ts';
 import { openDatastore } from '../datastore/open.ts';
 import { Agent } from './agent.ts';
+import { felixOverrides } from './felix-overrides.ts';
 import { type AgentFlags, agentOptions } from './options.ts';
 
 /**
@@ -24,11 +25,15 @@ export async function runAgent(
       fix: 'use a directory (file:///path) or etcd (etcd://host:2379)',
     });
   }
+  const felix = felixOverrides(flags.felixConfig, environment);
+  if (felix.unknown.length > 0)
+    log.warn({ names: felix.unknown }, "parameters that are not Felix' are ignored");
   log.info({ version: VERSION, pid: process.pid, datastore: config.type }, 'agent starts');
   const datastore = await openDatastore(config, { logger: log });
   let agent: Agent;
   try {
-    agent = await Agent.start(options, datastore, workerFile, log);
+    const startOptions = { ...options, felix: felix.spec, datastoreSockets: datastoreSockets(config) };
+    agent = await Agent.start(startOptions, datastore, workerFile, log);
   } catch (error) {
     await datastore.close();
     throw error;

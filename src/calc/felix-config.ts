@@ -1,6 +1,7 @@
 /**
  * The FelixConfiguration parameters in effect on this node: `default`, then objects whose nodeSelector names the node
- * (by name), then `node.NAME`; a later one wins field by field (Calico `felix/config`, reference §1.10).
+ * (by name), then `node.NAME`, then what the node's own file and environment say (model/felix-settings.ts); a later one
+ * wins field by field (Calico `felix/config`, reference §1.10).
  */
 import { isDeepStrictEqual } from 'node:util';
 import { type Address, type Family, familyOf } from '../net/address.ts';
@@ -167,7 +168,10 @@ export class FelixConfig {
   private flushed: FelixParameters | undefined;
   private dirty = true;
 
-  constructor(private readonly nodeName: string) {}
+  constructor(
+    private readonly nodeName: string,
+    private readonly own: Spec = {},
+  ) {}
 
   setObject(name: string, object: Pick<FelixConfiguration, 'metadata' | 'spec'> | undefined): void {
     if (object === undefined) this.objects.delete(name);
@@ -206,7 +210,7 @@ export class FelixConfig {
       .toSorted(([a], [b]) => (a < b ? -1 : 1))
       .map(([, layer]) => layer);
     const layers = [this.objects.get('default'), ...selected, this.objects.get(own)];
-    const spec = Object.assign({}, ...layers.map((layer) => layer?.spec)) as Spec;
+    const spec = Object.assign({}, ...layers.map((layer) => layer?.spec), this.own) as Spec;
     const options = Object.assign({}, ...layers.map((layer) => layer?.options)) as PolicyOptions;
     return withDefaults(spec, options);
   }

@@ -20,6 +20,7 @@ import { convertClusterNetworkPolicy } from '../model/convert/cluster-network-po
 import { convertNetworkPolicy } from '../model/convert/network-policy.ts';
 import { serviceAccountProfile, serviceAccountProfileName } from '../model/convert/service-account.ts';
 import type { Finding } from '../model/kinds/definition.ts';
+import type { FelixConfiguration } from '../model/kinds/felix-configuration.ts';
 import type { HostEndpoint } from '../model/kinds/host-endpoint.ts';
 import type { WorkloadEndpoint } from '../model/kinds/workload-endpoint.ts';
 import { namespaceProfilePrefix } from '../model/labels.ts';
@@ -55,6 +56,8 @@ import { SetRegistry } from './set-registry.ts';
 export interface CalcGraphOptions {
   /** The node whose state is calculated. */
   readonly nodeName: string;
+  /** Parameters that the node's own file and environment set. */
+  readonly felix?: FelixConfiguration['spec'];
 }
 
 /** Takes in a resource of one kind; undefined: it is gone. Throws a MargayError if it cannot be used. */
@@ -78,7 +81,7 @@ export class CalcGraph {
     this.nodeName = options.nodeName;
     this.resolver = new PolicyResolver(this.sets, this.problems);
     this.routing = new RoutingCalculator(options.nodeName);
-    this.felix = new FelixConfig(options.nodeName);
+    this.felix = new FelixConfig(options.nodeName, options.felix);
     for (const name of this.profiles.names()) this.profileChanged(name);
   }
 

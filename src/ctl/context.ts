@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
 import { ConfigError } from '../base/errors.ts';
+import type { DatastoreConfig } from '../datastore/config.ts';
 import type { Datastore } from '../datastore/datastore.ts';
 import type { Outcome } from './outcome.ts';
 
@@ -35,14 +36,16 @@ export class CtlContext {
   ) {}
 
   /** Opens the datastore that flags and environment name, checks the version, and closes it afterwards. */
-  async withDatastore(work: (datastore: Datastore) => Promise<Outcome | undefined>): Promise<void> {
+  async withDatastore(
+    work: (datastore: Datastore, config: DatastoreConfig) => Promise<Outcome | undefined>,
+  ): Promise<void> {
     const flags = this.program.opts<GlobalFlags>();
-    await this.withDatastoreAt(flags.datastore, async (datastore) => {
+    await this.withDatastoreAt(flags.datastore, async (datastore, config) => {
       if (flags.allowVersionMismatch !== true) {
         const { requireSameVersion } = await import('./version-guard.ts');
         await requireSameVersion(datastore);
       }
-      const outcome = await work(datastore);
+      const outcome = await work(datastore, config);
       if (outcome !== undefined) this.report(outcome);
     });
   }
@@ -53,7 +56,7 @@ export class CtlContext {
    */
   async withDatastoreAt(
     url: string | undefined,
-    work: (datastore: Datastore) => Promise<void>,
+    work: (datastore: Datastore, config: DatastoreConfig) => Promise<void>,
     options: { readonly missing?: 'create' | 'empty' } = {},
   ): Promise<void> {
     const [{ datastoreConfig }, { openDatastore }] = await Promise.all([
@@ -74,7 +77,7 @@ export class CtlContext {
     const empty = missing && options.missing === 'empty';
     const datastore = await openDatastore(empty ? { type: 'memory' } : config);
     try {
-      await work(datastore);
+      await work(datastore, config);
     } finally {
       await datastore.close();
     }

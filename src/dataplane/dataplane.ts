@@ -45,6 +45,9 @@ export class Dataplane {
   /** Called when the kernel's state no longer is what was applied: {@link apply} wants to run. */
   onDisturbance: () => void = () => undefined;
 
+  /** Called when interfaces or addresses that are the host's own may have changed. */
+  onInterfaces: () => void = () => undefined;
+
   private readonly links = new LinkTable();
   private readonly endpoints = new Map<string, LocalEndpoint>();
   private readonly policies = new Set<string>();
@@ -143,6 +146,15 @@ export class Dataplane {
   /** Before the first {@link update}: keeps what an earlier agent left as it is. Rejects with what hinders it. */
   async hold(): Promise<void> {
     await this.held?.repair();
+  }
+
+  /** Interfaces that may be host endpoints, with their addresses. */
+  hostInterfaces(): { readonly name: string; readonly addresses: readonly Address[] }[] {
+    const { interfacePrefixes = [], interfaceExclude = [] } = this.felix ?? {};
+    const spared = ['lo', ...interfacePrefixes.map((prefix) => `${prefix}*`), ...interfaceExclude];
+    const isSpared = (name: string): boolean =>
+      spared.some((one) => (one.endsWith('*') ? name.startsWith(one.slice(0, -1)) : name === one));
+    return this.hosts.interfaces().filter(({ name }) => !isSpared(name));
   }
 
   status(): Omit<DataplaneStatus, 'revisionInForce'> {
@@ -321,6 +333,7 @@ export class Dataplane {
     }
     this.routes?.follow(event);
     const hostsMoved = this.hosts.follow(event);
+    if (event.type !== 'route' && event.type !== 'route-deleted') this.onInterfaces();
     if (hostsMoved) this.table?.setHostEndpoints(this.hosts.resolve());
     if (hostsMoved || this.routes?.pending === true || this.unsettled.size > 0) this.onDisturbance();
   }

@@ -1,6 +1,7 @@
 /** Which interfaces each HostEndpoint of the node stands for (Calico felix/dataplane/linux/endpoint_mgr.go). */
 import type { LocalHostEndpoint } from '../calc/output.ts';
 import type { Address } from '../net/address.ts';
+import { prefix, prefixContains } from '../net/prefix.ts';
 import type { InterfaceAddress, KernelEvent } from '../netlink/kernel.ts';
 import type { ActiveHostEndpoint } from '../nftables/render/host-endpoints.ts';
 import type { LinkTable } from './links.ts';
@@ -22,6 +23,19 @@ export class HostInterfaces {
   replace(addresses: readonly InterfaceAddress[]): void {
     this.holders.clear();
     for (const one of addresses) this.add(one);
+  }
+
+  /** Every interface of the namespace by name, with its addresses but those of the link. */
+  interfaces(): { readonly name: string; readonly addresses: readonly Address[] }[] {
+    return [...this.links.all()]
+      .map(({ name, index }) => ({
+        name,
+        addresses: [...this.holders]
+          .filter(([address, indexes]) => indexes.has(index) && !isLinkLocal(address))
+          .map(([address]) => address)
+          .toSorted(),
+      }))
+      .toSorted((a, b) => (a.name < b.name ? -1 : 1));
   }
 
   hasAddress(address: Address): boolean {
@@ -72,4 +86,11 @@ export class HostInterfaces {
     if (known === undefined) this.holders.set(address, new Set([index]));
     else known.add(index);
   }
+}
+
+/** RFC 4291 §2.5.6. */
+const LINK_LOCAL = prefix('fe80::/10');
+
+function isLinkLocal(address: Address): boolean {
+  return prefixContains(LINK_LOCAL, address);
 }

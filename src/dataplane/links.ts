@@ -9,6 +9,10 @@ export class LinkTable {
     return this.byName.get(name);
   }
 
+  all(): Iterable<Link> {
+    return this.byIndex.values();
+  }
+
   index(index: number): Link | undefined {
     return this.byIndex.get(index);
   }

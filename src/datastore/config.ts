@@ -1,4 +1,5 @@
 /** Which datastore: from the command line, the environment and calicoctl's configuration file. */
+import { type Address, parseAddress } from '../net/address.ts';
 import { readFileSync } from 'node:fs';
 import { isAbsolute, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -264,4 +265,18 @@ function readConfigFile(path: string | undefined, overridden: boolean): [Setting
 
 function isMap(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** Where the datastore is reached, as far as its configuration gives addresses; names may be looked up differently elsewhere. */
+export function datastoreSockets(
+  config: DatastoreConfig,
+): { readonly address: Address; readonly port: number }[] {
+  if (config.type !== 'etcdv3') return [];
+  return config.endpoints.flatMap((endpoint) => {
+    const { hostname, port, protocol } = new URL(endpoint);
+    const address = parseAddress(hostname.replace(/^\[(.*)\]$/, '$1'));
+    if (address === undefined) return [];
+    const byDefault = protocol === 'https:' ? 443 : 80;
+    return [{ address, port: port === '' ? byDefault : Number(port) }];
+  });
 }

@@ -60,9 +60,12 @@ export function endOfProfilesId(endpoint: string, direction: Direction): string 
   return `${endpoint}/${direction}/no-profile-match`;
 }
 
+/** What of an endpoint decides: a workload's, or a stage of a host endpoint. */
+type Policed = Pick<LocalEndpoint, 'key' | 'workload' | 'tiers' | 'profiles'>;
+
 /** Walks a packet through the policy of one endpoint. */
 export function evaluateEndpoint(
-  endpoint: LocalEndpoint,
+  endpoint: Policed,
   direction: Direction,
   packet: Packet,
   state: PolicyState,
@@ -78,7 +81,7 @@ class Walk {
   private readonly possible: Decision[] = [];
 
   constructor(
-    private readonly endpoint: LocalEndpoint,
+    private readonly endpoint: Policed,
     private readonly direction: Direction,
     private readonly packet: Packet,
     private readonly state: PolicyState,

@@ -1,5 +1,12 @@
 /** What the dataplane holds after the calculation's deltas, with sets that can be asked for members. */
-import type { ActivePolicy, CalcDelta, LocalEndpoint, SetDelta, SetId } from '../calc/output.ts';
+import type {
+  ActivePolicy,
+  CalcDelta,
+  LocalEndpoint,
+  LocalHostEndpoint,
+  SetDelta,
+  SetId,
+} from '../calc/output.ts';
 import { type Address, addressBytes, addressBits, familyOf } from '../net/address.ts';
 import { hostPrefix, maskBytes, prefixFromBytes, prefixLength, type Prefix } from '../net/prefix.ts';
 
@@ -15,6 +22,7 @@ export class PolicyState {
   readonly profiles = new Map<string, ActivePolicy>();
   /** By `namespace/name`. */
   readonly endpoints = new Map<string, LocalEndpoint>();
+  readonly hostEndpoints = new Map<string, LocalHostEndpoint>();
   /** Problems of single resources by `keyText`. */
   readonly problems = new Map<string, string>();
   /** What people call an address, where they call it something. */
@@ -22,7 +30,9 @@ export class PolicyState {
   private readonly sets = new Map<SetId, HeldSet>();
 
   /** Takes one delta in. */
-  apply(delta: Pick<CalcDelta, 'sets' | 'policies' | 'profiles' | 'endpoints' | 'problems'>): void {
+  apply(
+    delta: Pick<CalcDelta, 'sets' | 'policies' | 'profiles' | 'endpoints' | 'hostEndpoints' | 'problems'>,
+  ): void {
     for (const [id, change] of delta.sets) {
       if (change === undefined) this.sets.delete(id);
       else this.changeSet(id, change);
@@ -30,6 +40,7 @@ export class PolicyState {
     changeMap(this.policies, delta.policies);
     changeMap(this.profiles, delta.profiles);
     changeMap(this.endpoints, delta.endpoints);
+    changeMap(this.hostEndpoints, delta.hostEndpoints);
     changeMap(this.problems, delta.problems);
   }
 

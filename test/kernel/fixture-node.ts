@@ -8,6 +8,7 @@ import { ConnectionCutter } from '../../src/agent/connection-cutter.ts';
 import { silentLogger } from '../../src/base/log.ts';
 import { CalcGraph } from '../../src/calc/graph.ts';
 import { Dataplane } from '../../src/dataplane/dataplane.ts';
+import { PolicyState } from '../../src/explain/policy-state.ts';
 import { keyOf, type ResourceKey } from '../../src/model/resource.ts';
 import { parseResources } from '../../src/model/yaml.ts';
 import type { Address, Family } from '../../src/net/address.ts';
@@ -47,7 +48,8 @@ export async function ip(namespace: string, lines: string): Promise<void> {
 
 export class TestNode {
   private readonly graph = new CalcGraph({ nodeName: NODE_NAME });
-  private readonly cutter = new ConnectionCutter({
+  private readonly state = new PolicyState();
+  private readonly cutter = new ConnectionCutter(this.state, {
     open: () => new Conntrack({ namespace: this.namespace }),
     isHost: (address) => this.dataplane.hasAddress(address),
     log: silentLogger(),
@@ -153,6 +155,7 @@ export class TestNode {
   private async settle(): Promise<void> {
     const delta = this.graph.flush();
     this.dataplane.update(delta);
+    this.state.apply(delta);
     this.cutter.follow(delta);
     await this.dataplane.apply();
     await this.cutter.run();

@@ -11,6 +11,7 @@ interface ModifyFlags extends FileFlags {
   readonly skipNotExists?: boolean;
   readonly dryRun?: DryRun;
   readonly atomic?: boolean;
+  readonly strict?: boolean;
 }
 
 const ABOUT: Readonly<Record<Exclude<Action, 'delete'>, { readonly about: string; readonly more: string }>> =
@@ -42,7 +43,8 @@ function addModify(program: Command, context: CtlContext, action: Exclude<Action
   const { about, more } = ABOUT[action];
   const command = addFileFlags(program.command(action).description(about))
     .addOption(dryRunOption())
-    .option('--atomic', 'all or nothing: one error anywhere, and nothing is changed');
+    .option('--atomic', 'all or nothing: one error anywhere, and nothing is changed')
+    .option('--strict', 'change nothing that would cut your own SSH connection, the datastore or BGP');
   if (action === 'create') command.option('--skip-exists', 'leave resources alone that exist already');
   command
     .addHelpText(
@@ -51,6 +53,9 @@ function addModify(program: Command, context: CtlContext, action: Exclude<Action
 Every problem of a document is reported with file, line and column. A document with errors changes nothing; the others
 of the file are worked on all the same, unless --atomic.
 ${more}
+
+Where host endpoints would begin to refuse your own SSH connection (SSH_CONNECTION), connections of nodes to an etcd
+that is given by address, or BGP between nodes, a warning says so; with --strict nothing is changed then.
 
 Exit code: 0 when everything succeeded, else 1.
 
@@ -76,7 +81,18 @@ async function run(
     context.report(dryRunOnClient(action, documents, flags.atomic === true));
     return;
   }
-  await context.withDatastore((datastore) => modify(datastore, action, documents, flags));
+  await context.withDatastore(async (datastore, config) => {
+    const { lockoutWarnings, surroundingsOf } = await import('../lockout.ts');
+    const surroundings = surroundingsOf(context.environment.variables, config);
+    const warnings = await lockoutWarnings(datastore, action, documents, flags, surroundings);
+    const { errorLines } = await import('../outcome.ts');
+    if (warnings.length > 0 && flags.strict === true) {
+      const errors = errorLines([...warnings, 'Nothing was changed (--strict).']);
+      return { output: '', errors, exitCode: 1 };
+    }
+    const outcome = await modify(datastore, action, documents, flags);
+    return { ...outcome, errors: errorLines(warnings) + outcome.errors };
+  });
 }
 
 function addDelete(program: Command, context: CtlContext): void {
@@ -86,6 +102,7 @@ function addDelete(program: Command, context: CtlContext): void {
     .option('-s, --skip-not-exists', 'pass over resources that do not exist')
     .addOption(dryRunOption())
     .option('--atomic', 'all or nothing: one error anywhere, and nothing is deleted')
+    .option('--strict', 'delete nothing that would cut your own SSH connection, the datastore or BGP')
     .addHelpText(
       'after',
       `
