@@ -6,7 +6,9 @@ import {
   type PeerConfig,
   type SpeakerConfig,
 } from '../bgp/config.ts';
+import { DEFAULT_DECISION, type DecisionOptions } from '../bgp/rib/decision.ts';
 import type { RoutingPlan } from '../calc/output.ts';
+import type { SpeakerOptions } from '../model/bgp-options.ts';
 import { type Address, formatAddress } from '../net/address.ts';
 import { TABLE_MAIN } from '../netlink/kernel.ts';
 
@@ -33,6 +35,7 @@ export function speakerConfig(plan: RoutingPlan, settings: SpeakerSettings): Spe
     routerId: node.addresses[4] ?? routerIdFromName(node.name),
     listen: { port: plan.listenPort, addresses: plan.listenAddresses },
     nodeAddresses: node.addresses,
+    decision: decisionOptions(plan.options),
     ...(plan.options.confederation === undefined ? {} : { confederation: plan.options.confederation }),
     ...(node.clusterId === undefined ? {} : { clusterId: node.clusterId }),
     peers: settings.peers,
@@ -49,6 +52,20 @@ export function speakerConfig(plan: RoutingPlan, settings: SpeakerSettings): Spe
       enabled: settings.gracefulRestart,
     },
     ...(settings.drain === undefined ? {} : { drain: settings.drain }),
+  };
+}
+
+/** The decision process with what BGPConfiguration has otherwise. */
+function decisionOptions(options: SpeakerOptions): DecisionOptions {
+  const { multipath } = DEFAULT_DECISION;
+  return {
+    alwaysCompareMed: options.alwaysCompareMed ?? DEFAULT_DECISION.alwaysCompareMed,
+    preferOlder: options.preferOlder ?? DEFAULT_DECISION.preferOlder,
+    multipathAsPath: options.multipathAsPath ?? DEFAULT_DECISION.multipathAsPath,
+    multipath: {
+      external: options.multipathExternal ?? multipath.external,
+      internal: options.multipathInternal ?? multipath.internal,
+    },
   };
 }
 

@@ -9,6 +9,7 @@ import type { PrivateAsRemoval } from './policy/as-path-edit.ts';
 import type { BgpFilter } from './policy/bgp-filter.ts';
 import type { MaxPrefix } from './policy/max-prefix.ts';
 import type { PrefixAdvertisement, ServiceRange } from './policy/prefix-filter.ts';
+import type { DecisionOptions } from './rib/decision.ts';
 import type { Confederation } from './wire/confederation.ts';
 import type { Role } from './wire/role.ts';
 
@@ -36,6 +37,13 @@ export interface PeerConfig {
   readonly maxPrefix?: MaxPrefix;
   /** Present: no session, and what the peer is told as the reason (RFC 9003), which may be empty. */
   readonly shutdown?: string;
+  /** Octets a second that the link to the peer carries: equal paths share traffic by it. */
+  readonly linkBandwidth?: number;
+  /**
+   * Accumulated metrics are exchanged (RFC 7311), and the way to the peer adds this much; if left out, they are
+   * exchanged within our AS or confederation only.
+   */
+  readonly aigp?: number;
   /** What becomes of private AS numbers towards a peer in another AS. */
   readonly removePrivateAs?: PrivateAsRemoval;
   /** Our AS stands for the peer's in paths that it is told. */
@@ -119,6 +127,8 @@ export interface SpeakerConfig {
   };
   /** This node's own addresses: next hop of what we originate, where the session's own address has not the family. */
   readonly nodeAddresses: Readonly<Partial<Record<Family, Address>>>;
+  /** How the best path is chosen. */
+  readonly decision: DecisionOptions;
   /** The confederation that our AS is a member of (RFC 5065). */
   readonly confederation?: Confederation;
   /** Present on a route reflector (RFC 4456). */
@@ -182,6 +192,8 @@ const FIELD_EFFECTS: Readonly<Record<keyof PeerConfig, ChangeEffect>> = {
   idleHoldTime: 'none',
   maxPrefix: 'none',
   shutdown: 'none',
+  linkBandwidth: 'none',
+  aigp: 'export',
   removePrivateAs: 'export',
   asOverride: 'export',
   gracefulShutdown: 'export',

@@ -58,6 +58,8 @@ export class Fib {
   private roundPosition = 0;
   private readonly table = new NextHopTable();
   private readonly learned = new Map<Prefix, readonly Address[]>();
+  /** How traffic is shared where it is not shared alike: beside `learned`, in the same order. */
+  private readonly weights = new Map<Prefix, readonly number[]>();
   /** Hosts with a gateway of their own. */
   private gateways: ReadonlyMap<Address, Address> = new Map();
   /** Prefixes by next hop, and how each is reached now. */
@@ -132,9 +134,11 @@ export class Fib {
     this.schedule();
   }
 
-  /** Wants a route by all of these next hops that can be reached. */
-  set(prefix: Prefix, nextHops: readonly Address[]): void {
+  /** Wants a route by all of these next hops that can be reached; `weights` (1 to 256) say how they share traffic. */
+  set(prefix: Prefix, nextHops: readonly Address[], weights: readonly number[] = []): void {
     if (this.isStatic(prefix)) return;
+    if (weights.some((weight) => weight !== 1)) this.weights.set(prefix, weights);
+    else this.weights.delete(prefix);
     this.learn(prefix, nextHops);
     this.schedule();
   }
@@ -168,6 +172,7 @@ export class Fib {
     const before = this.learned.get(prefix);
     if (before === undefined) return;
     this.learned.delete(prefix);
+    this.weights.delete(prefix);
     this.forgetUse(prefix, before, []);
     this.derive(prefix);
   }
@@ -234,8 +239,12 @@ export class Fib {
     const metric = this.config.metric[familyOf(prefix)];
     const id = routeId(prefix, metric);
     const nextHops = new Map<string, NextHop>();
-    for (const nextHop of this.learned.get(prefix) ?? []) {
-      for (const way of this.resolved.get(nextHop) ?? []) nextHops.set(nextHopText(way), way);
+    const weights = this.weights.get(prefix);
+    for (const [index, nextHop] of (this.learned.get(prefix) ?? []).entries()) {
+      for (const way of this.resolved.get(nextHop) ?? []) {
+        const weight = weights?.[index] ?? 1;
+        nextHops.set(nextHopText(way), weight === 1 ? way : { ...way, weight });
+      }
     }
     this.refused.delete(id);
     this.touched.add(id);
@@ -500,8 +509,8 @@ function routeId(destination: Prefix, metric: number): RouteId {
   return `${metric} ${destination}`;
 }
 
-function nextHopText({ gateway, interface: index, onlink }: NextHop): string {
-  return `${gateway ?? ''}%${index ?? ''}${onlink === true ? '!' : ''}`;
+function nextHopText({ gateway, interface: index, onlink, weight = 1 }: NextHop): string {
+  return `${gateway ?? ''}%${index ?? ''}${onlink === true ? '!' : ''}${weight === 1 ? '' : `*${weight}`}`;
 }
 
 function nextHopsText(nextHops: readonly NextHop[]): string {

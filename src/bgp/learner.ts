@@ -221,6 +221,7 @@ function sameSource(a: Source, b: Source): boolean {
     a.identifier === b.identifier &&
     a.external === b.external &&
     a.confederation === b.confederation &&
+    a.metricCost === b.metricCost &&
     a.reflectorClient === b.reflectorClient
   );
 }

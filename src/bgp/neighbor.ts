@@ -200,9 +200,10 @@ export class Neighbor {
   exportAgain(): void {
     const { up } = this;
     if (up === undefined) return;
-    const { name, reflectorClient } = this.config;
-    if (name !== up.source.name || reflectorClient !== up.source.reflectorClient) {
-      up.source = { ...up.source, name, reflectorClient };
+    const { name, reflectorClient, aigp: metricCost } = this.config;
+    const source = { ...up.source, name, reflectorClient, metricCost };
+    if (!isDeepStrictEqual(source, up.source)) {
+      up.source = source;
       this.learner.renew(up.source);
     }
     up.advertiser.changePolicy(this.exportContext(up.source, up.negotiated));
@@ -259,6 +260,7 @@ export class Neighbor {
       identifier: negotiated.peerIdentifier,
       external: negotiated.wire.external,
       confederation: negotiated.wire.confederation,
+      metricCost: config.aigp,
       reflectorClient: config.reflectorClient,
     };
     this.prefixWatch.reset();
@@ -369,6 +371,8 @@ export class Neighbor {
       ownAddresses: Object.values(this.ownAddresses()),
       filters: environment.policies().importFilters(config),
       leaving: config.gracefulShutdown === true,
+      accumulatesMetric: config.aigp !== undefined,
+      linkBandwidth: config.linkBandwidth,
     };
   }
 
@@ -383,6 +387,7 @@ export class Neighbor {
       },
       localAs: config.localAsNumber,
       role: source.external ? config.role?.name : undefined,
+      accumulatesMetric: config.aigp !== undefined,
       asPathEdit: this.asPathEdit,
       clusterId,
       nextHopMode: config.nextHopMode,

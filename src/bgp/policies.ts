@@ -51,9 +51,9 @@ export class Policies {
 
   /** The rules that a peer's import is subject to, as text that differs if they do. */
   importText(peer: PeerConfig): string {
-    const { allowedOwnAs, gracefulShutdown } = peer;
+    const { allowedOwnAs, gracefulShutdown, linkBandwidth, aigp } = peer;
     const filters = this.filtersOf(peer).map(({ rules }) => rules?.import ?? 'missing');
-    return JSON.stringify([filters, allowedOwnAs, gracefulShutdown]);
+    return JSON.stringify([filters, allowedOwnAs, gracefulShutdown, linkBandwidth, aigp === undefined]);
   }
 
   private filtersOf({ filters }: PeerConfig): NamedFilter[] {

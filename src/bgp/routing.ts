@@ -10,6 +10,7 @@ import type { Prefix } from '../net/prefix.ts';
 import { Advertiser, type AdvertiserOptions } from './advertiser.ts';
 import type { Fib } from './fib.ts';
 import type { ExportContext } from './policy/export.ts';
+import { bandwidthOf, weightsOf } from './policy/link-bandwidth.ts';
 import type { PrefixId } from './rib/prefix-table.ts';
 import { FAMILIES, Rib } from './rib/rib.ts';
 import { OWN } from './rib/sources.ts';
@@ -22,8 +23,6 @@ const SLICE = 4;
 const SELECT_STEP = 1024;
 const SWEEP_STEP = 16_384;
 const TELL_STEP = 4096;
-/** The kernel takes more, but nobody has more equal uplinks. */
-const MULTIPATH_LIMIT = 16;
 
 export interface RoutingOptions {
   readonly fib: Fib;
@@ -199,17 +198,20 @@ export class Routing {
     if (best === 0 || rib.paths.source(best) === OWN || !programmed(rib.prefixes.bits(prefix))) {
       fib.delete(text);
     } else {
-      fib.set(text, this.nextHopsOf(family, prefix));
+      this.programPaths(family, prefix, text);
     }
   }
 
-  private nextHopsOf(family: Family, prefix: PrefixId): Address[] {
-    const rib = this.rib.families[family];
-    const nextHops = new Set<Address>();
-    for (const path of rib.selection(prefix)?.equal ?? []) {
-      const { nextHop } = this.rib.path(family, path).route;
-      if (nextHop !== undefined) nextHops.add(nextHop.address);
+  /** Next hops that several paths have in common carry the traffic of all of them. */
+  private programPaths(family: Family, prefix: PrefixId, text: Prefix): void {
+    const { equal = [] } = this.rib.families[family].selection(prefix) ?? {};
+    const routes = equal.map((path) => this.rib.path(family, path).route);
+    const shares = weightsOf(routes.map(({ attributes }) => bandwidthOf(attributes)));
+    const weights = new Map<Address, number>();
+    for (const [index, { nextHop }] of routes.entries()) {
+      if (nextHop === undefined) continue;
+      weights.set(nextHop.address, Math.max(shares[index]!, weights.get(nextHop.address) ?? 0));
     }
-    return [...nextHops].slice(0, MULTIPATH_LIMIT);
+    this.options.fib.set(text, [...weights.keys()], [...weights.values()]);
   }
 }

@@ -117,6 +117,7 @@ export class Speaker {
     this.restarted = enabled && (restarting ?? found[4] + found[6] > 0);
     this.fib.reachBy(gateways(config));
     options.log.info({ restarting: this.restarted, kernelRoutes: found }, 'bgp speaker starts');
+    this.decide();
     this.routing.originate(originated(config));
     this.gate = new RestartGate(
       {
@@ -147,6 +148,7 @@ export class Speaker {
     const imports = this.importTexts();
     if (differs(...POLICY_FIELDS)) this.policies = new Policies(config);
     if (differs('services')) this.routing.reprogram();
+    if (differs('decision')) this.decide();
     this.routing.originate(originated(config));
     if (differs('drain')) this.turnDrain(config.drain);
     this.reconfigurePeers(differs('routerId', 'confederation'));
@@ -155,6 +157,11 @@ export class Speaker {
     }
     this.importChanges(imports);
     this.listen();
+  }
+
+  private decide(): void {
+    this.routing.rib.setDecision(this.config.decision);
+    this.routing.schedule();
   }
 
   /** Peers to have sessions with: none on a drained node. */

@@ -53,6 +53,15 @@ function seconds(least: number, most: number): (text: string) => number | undefi
   };
 }
 
+const UNITS: Readonly<Record<string, number>> = { K: 1e3, M: 1e6, G: 1e9, T: 1e12 };
+
+/** Reads bits a second as octets a second. */
+function parseBandwidth(text: string): number | undefined {
+  const parts = /^([0-9]{1,6}(?:\.[0-9]{1,3})?)([KMGT])$/.exec(text);
+  const bits = parts === null ? 0 : Number(parts[1]) * UNITS[parts[2]!]!;
+  return bits > 0 ? bits / 8 : undefined;
+}
+
 /** Reads `1000 90% restart 5m`. */
 function parseMaxPrefix(text: string) {
   const parts = /^([0-9]{1,10})(?: ([0-9]{1,3})%)?(?: (idle|warn|restart ([0-9a-z.]+)))?$/.exec(text);
@@ -190,6 +199,25 @@ const bgpOptions = {
     parse: parseFlag,
     reverse: () => undefined,
   }),
+  linkBandwidth: row({
+    scopes: ['BGPPeer'],
+    syntax: 'bits a second: a number with K, M, G or T, such as 10G',
+    default: 'none',
+    description:
+      'What the link to the peer carries. Its routes are marked with it (draft-ietf-idr-link-bandwidth), and where all ' +
+      'equal paths are marked, they share traffic by it.',
+    parse: parseBandwidth,
+    reverse: () => undefined,
+  }),
+  aigp: row({
+    scopes: ['BGPPeer'],
+    syntax: 'a cost from 0 to 4294967295',
+    default: 'within our AS and confederation with cost 0, with other ASes not at all',
+    description:
+      'Exchanges accumulated metrics with the peer; the way to the peer adds this cost. Of paths with the same ' +
+      'LOCAL_PREF the one with the lowest metric wins, before the length of AS paths counts (RFC 7311).',
+    parse: (text) => parseCount(text, 0, 0xffff_ffff),
+  }),
   gracefulShutdown: row({
     scopes: ['BGPPeer'],
     syntax: 'true or false',
@@ -223,6 +251,46 @@ const bgpOptions = {
       if (identifier === undefined || valid.length === 0 || valid.length < members.length) return undefined;
       return { identifier, members: valid };
     },
+  }),
+  alwaysCompareMed: row({
+    scopes: ['BGPConfiguration'],
+    syntax: 'true or false',
+    default: 'false',
+    description:
+      'Compares MULTI_EXIT_DISC also between paths of different neighbour ASes. (Between those of one it never depends ' +
+      'on the order in which they come; RFC 4271 §9.1.2.2 c.)',
+    parse: parseFlag,
+  }),
+  preferOlder: row({
+    scopes: ['BGPConfiguration'],
+    syntax: 'true or false',
+    default: 'false: the lowest router ID decides, whatever came first',
+    description:
+      'Of paths from other ASes that only the tie-break tells apart, the one in use stays: fewer changes, but an outcome ' +
+      'that depends on history (RFC 5004).',
+    parse: parseFlag,
+  }),
+  multipathExternal: row({
+    scopes: ['BGPConfiguration'],
+    syntax: 'a number from 1 (no sharing) to 256',
+    default: '16',
+    description: 'How many equal paths from other ASes share traffic (Linux multipath route).',
+    parse: (text) => parseCount(text, 1, 256),
+  }),
+  multipathInternal: row({
+    scopes: ['BGPConfiguration'],
+    syntax: 'a number from 1 (no sharing) to 256',
+    default: '16',
+    description: 'How many equal paths from our own AS share traffic (Linux multipath route).',
+    parse: (text) => parseCount(text, 1, 256),
+  }),
+  multipathAsPath: row({
+    scopes: ['BGPConfiguration'],
+    syntax: 'length or neighbor',
+    default: 'length',
+    description:
+      'What AS paths must have in common to share traffic: their length (RFC 4271 §9.1.2.2 a), or also the neighbour AS.',
+    parse: (text) => (['length', 'neighbor'] as const).find((mode) => mode === text),
   }),
   deferralTime: row({
     scopes: ['BGPConfiguration'],

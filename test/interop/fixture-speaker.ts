@@ -7,6 +7,7 @@ import { DEFAULT_GRACEFUL_RESTART, type PeerConfig, type SpeakerConfig } from '.
 import { BfdEngine } from '../../src/bgp/bfd-engine.ts';
 import type { BfdService } from '../../src/bgp/bfd-service.ts';
 import { BfdSockets } from '../../src/bgp/bfd-sockets.ts';
+import { DEFAULT_DECISION } from '../../src/bgp/rib/decision.ts';
 import { Speaker } from '../../src/bgp/speaker.ts';
 import type { RouteStatus, SpeakerStatus } from '../../src/bgp/status.ts';
 import { address } from '../../src/net/address.ts';
@@ -57,6 +58,7 @@ export function speakerConfig(
     services: [],
     advertisements: [],
     filters: {},
+    decision: DEFAULT_DECISION,
     kernel: { protocol: 81, table: 254, metric: { 4: 1024, 6: 1024 } },
     gracefulRestart: DEFAULT_GRACEFUL_RESTART,
     ...fields,

@@ -31,6 +31,8 @@ export interface ExportContext {
   readonly localAs: number;
   /** What becomes of AS_PATH towards a peer in another AS; nothing if left out. */
   readonly asPathEdit?: AsPathEdit | undefined;
+  /** A peer in another AS is told accumulated metrics (RFC 7311 §3.1). */
+  readonly accumulatesMetric?: boolean | undefined;
   /** Our role towards a peer in another AS (RFC 9234). */
   readonly role?: Role | undefined;
   /** Present on a reflector. */
@@ -58,6 +60,9 @@ export interface ExportedRoute {
 
 /** The bit that makes an extended community non-transitive across AS borders (RFC 4360 §2). */
 const NON_TRANSITIVE = 1n << 62n;
+
+/** RFC 7311 §3: 64 bits. */
+const LARGEST_METRIC = 2n ** 64n - 1n;
 
 /** Whether a path may be told to a peer that is not its source, whatever its prefix. */
 export function mayAdvertise(path: Path, context: ExportContext): boolean {
@@ -87,10 +92,19 @@ export function exportRoute(
 ): ExportedRoute | undefined {
   const nextHop = exportedNextHop(path, family, context);
   if (nextHop === undefined) return undefined;
-  const wanted = editAttributes(path.route.attributes, edit);
+  const wanted = withOurCost(editAttributes(path.route.attributes, edit), path, nextHop);
   const edited = context.leaving ? editAttributes(wanted, LEAVING) : wanted;
   const attributes = attributesFor(path, edited, family, context);
   return { attributes, nextHop };
+}
+
+/** Who is sent to us, and on from here, has our way before it, too (RFC 7311 §3.4.3). */
+function withOurCost(attributes: PathAttributes, { source, route }: Path, nextHop: NextHop): PathAttributes {
+  const { aigp } = attributes;
+  const cost = source?.metricCost ?? 0;
+  if (aigp === undefined || cost === 0 || nextHop.address === route.nextHop?.address) return attributes;
+  const sum = aigp + BigInt(cost);
+  return { ...attributes, aigp: sum > LARGEST_METRIC ? LARGEST_METRIC : sum };
 }
 
 function attributesFor(
@@ -128,13 +142,13 @@ function keepsNextHop(learned: Address, { peer, nextHopMode, sharedNetworks }: E
 function toExternal(
   { source }: Path,
   attributes: PathAttributes,
-  { localAs, role, asPathEdit }: ExportContext,
+  { localAs, role, asPathEdit, accumulatesMetric }: ExportContext,
 ): PathAttributes {
   const {
     localPref: _preference,
     originatorId: _originator,
     clusterList: _clusters,
-    aigp: _aigp,
+    aigp,
     multiExitDisc,
     asPath,
     ...rest
@@ -143,6 +157,7 @@ function toExternal(
   return {
     ...rest,
     asPath: prependAs(asPathEdit === undefined ? asPath : editAsPath(asPath, asPathEdit), localAs),
+    ...(accumulatesMetric === true && aigp !== undefined ? { aigp } : {}),
     // MED is for the AS next to the one that set it, and goes no further (RFC 4271 §5.1.4).
     ...(source === undefined && multiExitDisc !== undefined ? { multiExitDisc } : {}),
     ...(extendedCommunities === undefined

@@ -8,6 +8,7 @@ import { DEFAULT_LOCAL_PREF } from '../rib/route.ts';
 import type { NextHop, PathAttributes } from '../wire/message.ts';
 import type { Role } from '../wire/role.ts';
 import type { FilterChain } from './bgp-filter.ts';
+import { withBandwidth } from './link-bandwidth.ts';
 import { isLeaked, markedOnImport } from './only-to-customer.ts';
 import { metricOfLocalPref } from './preference.ts';
 import { type RouteEdit, UNCHANGED } from './route-edit.ts';
@@ -29,6 +30,10 @@ export interface ImportContext {
   readonly allowedOwnAs: number;
   /** Addresses of this node. */
   readonly ownAddresses: readonly Address[];
+  /** Accumulated metrics from this peer count (RFC 7311 §3.1). */
+  readonly accumulatesMetric?: boolean | undefined;
+  /** Octets a second that the link to the peer carries, which its routes are marked with. */
+  readonly linkBandwidth?: number | undefined;
   /** The session is about to be shut down (RFC 8326 §4). */
   readonly leaving?: boolean | undefined;
   /** The peer's BGPFilters; undefined if it has none. */
@@ -75,6 +80,13 @@ function ownAsCount({ asPath }: PathAttributes, { localAs, confederationId }: Im
  * is about to withdraw, or that comes over a session which is about to end (RFC 8326 §4).
  */
 export function importedAttributes(attributes: PathAttributes, context: ImportContext): PathAttributes {
+  const { linkBandwidth, peerAs } = context;
+  const trusted = trustedAttributes(attributes, context);
+  return linkBandwidth === undefined ? trusted : withBandwidth(trusted, peerAs, linkBandwidth);
+}
+
+/** Without what is not the peer's to say. */
+function trustedAttributes(attributes: PathAttributes, context: ImportContext): PathAttributes {
   if (context.fromMember === true) {
     // A member keeps LOCAL_PREF (RFC 5065 §5) and knows nothing of another's reflectors.
     const { originatorId: _originator, clusterList: _clusters, ...rest } = attributes;
@@ -82,6 +94,8 @@ export function importedAttributes(attributes: PathAttributes, context: ImportCo
   }
   if (!context.external) return attributes;
   const { localPref: _preference, originatorId: _originator, clusterList: _clusters, ...rest } = attributes;
+  // RFC 7311 §3.1: as if it were unknown, unless wanted.
+  if (context.accumulatesMetric !== true) delete (rest as { aigp?: bigint | undefined }).aigp;
   const marked = markedOnImport(rest, context.role, context.peerAs);
   const leaving = context.leaving === true || marked.communities?.includes(GRACEFUL_SHUTDOWN) === true;
   return leaving ? { ...marked, localPref: 0 } : marked;

@@ -1,7 +1,9 @@
 /**
  * The decision process (RFC 4271 §9.1.2, RFC 4456 §9): each step leaves those paths that are best in one respect,
  * until one is left. Own routes come before everything learned. The interior cost to the next hop is not compared
- * (step e): no interior protocol tells it. Age is no criterion, so that the outcome never depends on history.
+ * (step e): no interior protocol tells it. Age is no criterion unless wanted, so that the outcome never depends on
+ * history; nor does MED ever make it depend on the order of paths: those of one neighbour AS are compared with one
+ * another before they meet the rest.
  */
 import type { PathId, PathTable } from './path-table.ts';
 import type { Ranks } from './ranks.ts';
@@ -11,13 +13,35 @@ export type DecisionStep =
   | 'only'
   | 'own'
   | 'local-preference'
+  | 'accumulated-metric'
   | 'as-path-length'
   | 'origin'
   | 'multi-exit-disc'
   | 'external'
+  | 'older'
   | 'router-id'
   | 'cluster-list-length'
   | 'peer-address';
+
+/** How operators may have it otherwise. Plain data. */
+export interface DecisionOptions {
+  /** MEDs of different neighbour ASes are compared, too. */
+  readonly alwaysCompareMed: boolean;
+  /** Of paths from outside that only the tie-break tells apart, the one in use stays (RFC 5004). */
+  readonly preferOlder: boolean;
+  /** How many paths may share traffic, by where the best comes from. */
+  readonly multipath: { readonly external: number; readonly internal: number };
+  /** What of AS_PATH paths that share traffic must have in common beyond its length. */
+  readonly multipathAsPath: 'length' | 'neighbor';
+}
+
+/** RFC 4271 to the letter; paths share traffic as BIRD's and Calico's do. */
+export const DEFAULT_DECISION: DecisionOptions = {
+  alwaysCompareMed: false,
+  preferOlder: false,
+  multipath: { external: 16, internal: 16 },
+  multipathAsPath: 'length',
+};
 
 /** Lower is better. */
 type Measure = (path: PathId) => number;
@@ -28,7 +52,9 @@ export class Decision {
   private readonly candidates: PathId[] = [];
   private left = 0;
   private equal = 0;
+  private best: PathId = 0;
   private step: DecisionStep = 'only';
+  options = DEFAULT_DECISION;
 
   constructor(
     private readonly paths: PathTable,
@@ -36,9 +62,21 @@ export class Decision {
     private readonly sources: Sources,
   ) {}
 
-  /** Paths as good as the best but for the tie-break, the best among them: for equal-cost multipath. */
+  /** The best, and paths as good but for the tie-break that may share its traffic (equal-cost multipath). */
   get equalPaths(): readonly PathId[] {
-    return this.candidates.slice(0, this.equal);
+    const { best, paths, ranks, sources } = this;
+    const { multipath, multipathAsPath } = this.options;
+    const limit = sources.external(paths.source(best)) ? multipath.external : multipath.internal;
+    let others = this.candidates.slice(0, this.equal).filter((path) => path !== best);
+    if (multipathAsPath === 'neighbor') {
+      const neighbor = ranks.neighborAs(paths.attribute(best));
+      others = others.filter((path) => ranks.neighborAs(paths.attribute(path)) === neighbor);
+    }
+    if (others.length >= limit) {
+      // Which ones must not depend on the order in which they came.
+      others.sort((a, b) => sources.compareAddresses(paths.source(a), paths.source(b)));
+    }
+    return [best, ...others.slice(0, limit - 1)];
   }
 
   /** The step that left one, or `only` if there was no other. */
@@ -46,26 +84,64 @@ export class Decision {
     return this.step;
   }
 
-  /** The best of a chain that begins with `first`, 0 for an empty one. */
-  decide(first: PathId): PathId {
-    const { candidates, paths } = this;
+  /** The best of a chain that begins with `first`, 0 for an empty one. `inUse`: the first is the best so far. */
+  decide(first: PathId, inUse: boolean): PathId {
+    this.best = this.choose(first, inUse);
+    return this.best;
+  }
+
+  private choose(first: PathId, inUse: boolean): PathId {
+    const { candidates, paths, sources } = this;
     this.step = 'only';
     this.left = 0;
     for (let path = first; path !== 0; path = paths.next(path)) candidates[this.left++] = path;
     this.equal = this.left;
     if (this.left <= 1) return first;
     this.keepLeast(this.ownRank, 'own');
+    if (this.someHaveMetric()) this.keepLowestMetric();
     this.keepLeast(this.quality, 'origin');
     if (this.left > 1) this.keepLowestDiscriminators();
     this.keepLeast(this.externality, 'external');
     this.equal = this.left;
     if (this.left === 1) return candidates[0]!;
+    // What is left is in the order of the chain.
+    if (
+      this.options.preferOlder &&
+      inUse &&
+      candidates[0] === first &&
+      sources.external(paths.source(first))
+    ) {
+      this.step = 'older';
+      return first;
+    }
     return this.breakTie();
   }
 
   private readonly ownRank: Measure = (path) => (this.paths.source(path) === OWN ? 0 : 1);
   private readonly quality: Measure = (path) => this.ranks.qualityOf(this.paths.attribute(path));
   private readonly externality: Measure = (path) => (this.sources.external(this.paths.source(path)) ? 0 : 1);
+
+  private someHaveMetric(): boolean {
+    for (let index = 0; index < this.left; index++) {
+      const attribute = this.paths.attribute(this.candidates[index]!);
+      this.ranks.qualityOf(attribute);
+      if (this.ranks.accumulatedMetric(attribute) !== undefined) return true;
+    }
+    return false;
+  }
+
+  /**
+   * RFC 7311 §4.1: of the preferred paths those with an accumulated metric come before the others, then the lowest
+   * counts, together with the way to who told it.
+   */
+  private keepLowestMetric(): void {
+    const { ranks, paths, sources } = this;
+    this.keepLeast((path) => -ranks.localPref(paths.attribute(path)), 'local-preference');
+    this.keepLeast((path) => {
+      const metric = ranks.accumulatedMetric(paths.attribute(path));
+      return metric === undefined ? Infinity : metric + sources.metricCost(paths.source(path));
+    }, 'accumulated-metric');
+  }
 
   /** Moves the paths of the lowest measure to the front and leaves only them. */
   private keepLeast(measure: Measure, step: DecisionStep): void {
@@ -103,6 +179,10 @@ export class Decision {
       differ = ranks.multiExitDisc(paths.attribute(all[index]!)) !== discriminator;
     }
     if (!differ) return;
+    if (this.options.alwaysCompareMed) {
+      this.keepLeast((path) => ranks.multiExitDisc(paths.attribute(path)), 'multi-exit-disc');
+      return;
+    }
     const lowest = new Map<number, number>();
     for (let index = 0; index < this.left; index++) {
       const attribute = paths.attribute(all[index]!);

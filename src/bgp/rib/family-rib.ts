@@ -11,7 +11,7 @@ import type { PrefixBits } from '../../net/prefix-bits.ts';
 import { type NlriBytes, visitNlriBits } from '../wire/nlri.ts';
 import type { AttributeId, AttributeStore } from './attribute-store.ts';
 import { FIRST_ROWS, grown } from './columns.ts';
-import { Decision, type DecisionStep } from './decision.ts';
+import { Decision, type DecisionOptions, type DecisionStep } from './decision.ts';
 import { type PathId, PathTable } from './path-table.ts';
 import { PrefixQueue } from './prefix-queue.ts';
 import { type PrefixId, PrefixTable } from './prefix-table.ts';
@@ -21,7 +21,7 @@ import { SourceBooks, type SourceId, type Sources } from './sources.ts';
 /** What was decided for a prefix. */
 export interface Selection {
   readonly best: PathId;
-  /** Paths as good as the best but for the tie-break, the best among them: for equal-cost multipath. */
+  /** The best, and those that share its traffic (equal-cost multipath). */
   readonly equal: readonly PathId[];
   /** The step that left one, or `only` if there was no other. */
   readonly decidedBy: DecisionStep;
@@ -30,13 +30,18 @@ export interface Selection {
 /** Epochs that may begin before what is gone must have been removed: their number has eight bits. */
 const EPOCHS_PER_SWEEP = 100;
 
+/** Whether a prefix has a best path; `LEFT`: the one it had is gone. */
+const NONE = 0;
+const CHOSEN = 1;
+const LEFT = 2;
+
 export class FamilyRib {
   readonly prefixes: PrefixTable;
   readonly paths = new PathTable();
   readonly books = new SourceBooks();
   private readonly decision: Decision;
   private readonly marked = new PrefixQueue();
-  /** 1: the first path of the prefix is its best. */
+  /** By prefix: whether it has a best path, which then is the first, and whether that has been removed since. */
   private selected = new Uint8Array(FIRST_ROWS);
   /** Next row of the sweep; past the table if there is nothing to sweep. */
   private sweepAt = Infinity;
@@ -114,6 +119,12 @@ export class FamilyRib {
     }
   }
 
+  /** Decides everything again in another way. */
+  setDecision(options: DecisionOptions): void {
+    this.decision.options = options;
+    for (const prefix of this.known()) this.marked.add(prefix);
+  }
+
   /** Whether {@link sweep} has work. */
   get sweeping(): boolean {
     return this.sweepAt < this.paths.limit;
@@ -153,13 +164,13 @@ export class FamilyRib {
   best(prefix: PrefixId): PathId {
     // Who asks before it has been decided gets the answer that will be given then.
     if (!this.held && this.marked.has(prefix)) return this.choose(prefix);
-    return this.selected[prefix] === 1 ? this.paths.first(prefix) : 0;
+    return this.selected[prefix] === NONE ? 0 : this.paths.first(prefix);
   }
 
   /** The best path and what goes with it; undefined if there is none. */
   selection(prefix: PrefixId): Selection | undefined {
     if (this.best(prefix) === 0) return undefined;
-    const best = this.decision.decide(this.paths.first(prefix));
+    const best = this.decision.decide(this.paths.first(prefix), true);
     return { best, equal: this.decision.equalPaths, decidedBy: this.decision.decidedBy };
   }
 
@@ -183,9 +194,9 @@ export class FamilyRib {
   }
 
   private choose(prefix: PrefixId): PathId {
-    const best = this.decision.decide(this.paths.first(prefix));
+    const best = this.decision.decide(this.paths.first(prefix), this.selected[prefix] === CHOSEN);
     this.selected = grown(this.selected, prefix + 1);
-    this.selected[prefix] = best === 0 ? 0 : 1;
+    this.selected[prefix] = best === 0 ? NONE : CHOSEN;
     if (best !== 0) this.paths.lead(best);
     return best;
   }
@@ -227,7 +238,9 @@ export class FamilyRib {
   }
 
   private remove(path: PathId): void {
-    this.marked.add(this.paths.prefix(path));
+    const prefix = this.paths.prefix(path);
+    if (this.selected[prefix] === CHOSEN && this.paths.first(prefix) === path) this.selected[prefix] = LEFT;
+    this.marked.add(prefix);
     this.attributes.release(this.paths.attribute(path));
     this.paths.remove(path);
   }

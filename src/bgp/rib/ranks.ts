@@ -4,6 +4,8 @@
  */
 import { attributeHeaderLength, attributeValueLength, word32 } from '../wire/attribute-record.ts';
 import {
+  AIGP_TLV,
+  ATTRIBUTE_AIGP,
   ATTRIBUTE_AS_PATH,
   ATTRIBUTE_CLUSTER_LIST,
   ATTRIBUTE_LOCAL_PREF,
@@ -26,12 +28,16 @@ export class Ranks {
   private originators = new Uint32Array(FIRST_ROWS);
   /** CLUSTER_LIST length, and the top bit if there is an ORIGINATOR_ID. */
   private reflections = new Uint16Array(FIRST_ROWS);
+  /** AIGP, where there is one: few have it. */
+  private readonly metrics = new Map<AttributeId, number>();
 
   constructor(private readonly attributes: AttributeStore) {}
 
   /** The number will mean another record. */
   forget(id: AttributeId): void {
-    if (id < this.quality.length && this.quality[id] !== 0) this.quality[id] = 0;
+    if (id >= this.quality.length || this.quality[id] === 0) return;
+    this.quality[id] = 0;
+    if (this.metrics.size > 0) this.metrics.delete(id);
   }
 
   /** Orders by LOCAL_PREF, AS_PATH length and ORIGIN; lower is better. */
@@ -41,6 +47,15 @@ export class Ranks {
   }
 
   // The rest is known once qualityOf() has been asked.
+
+  localPref(id: AttributeId): number {
+    return 0xffffffff - Math.floor((this.quality[id]! - 1) / 2 ** 18);
+  }
+
+  /** The accumulated interior metric (RFC 7311), rounded above 2^53. */
+  accumulatedMetric(id: AttributeId): number | undefined {
+    return this.metrics.size === 0 ? undefined : this.metrics.get(id);
+  }
 
   multiExitDisc(id: AttributeId): number {
     return this.discriminators[id]!;
@@ -92,6 +107,12 @@ export class Ranks {
           }
           break;
         }
+        case ATTRIBUTE_AIGP:
+          // Records are as we write them: one TLV (RFC 7311 §3).
+          if (bytes[value] === AIGP_TLV) {
+            this.metrics.set(id, word32(bytes, value + 3) * 2 ** 32 + word32(bytes, value + 7));
+          }
+          break;
         case ATTRIBUTE_MULTI_EXIT_DISC:
           discriminator = word32(bytes, value);
           break;

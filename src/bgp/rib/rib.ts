@@ -3,6 +3,7 @@ import { type Family, familyOf } from '../../net/address.ts';
 import { prefixBits } from '../../net/prefix-bits.ts';
 import type { Prefix } from '../../net/prefix.ts';
 import { type AttributeId, AttributeStore } from './attribute-store.ts';
+import type { DecisionOptions } from './decision.ts';
 import { FamilyRib } from './family-rib.ts';
 import type { PathId } from './path-table.ts';
 import { Ranks } from './ranks.ts';
@@ -37,6 +38,11 @@ export class Rib {
   /** Changes whenever the number of a source comes to mean another. */
   get sourceVersion(): number {
     return this.version;
+  }
+
+  /** Decides everything again in another way. */
+  setDecision(options: DecisionOptions): void {
+    for (const family of FAMILIES) this.families[family].setDecision(options);
   }
 
   addSource(source: Source): SourceId {

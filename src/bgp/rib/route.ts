@@ -15,6 +15,8 @@ export interface Source {
   readonly external: boolean;
   /** In another member AS of our confederation, and not external (RFC 5065). */
   readonly confederation?: boolean | undefined;
+  /** Cost of the way to it, which an accumulated metric grows by (RFC 7311 §3.4); none if left out. */
+  readonly metricCost?: number | undefined;
   /** We reflect for it (RFC 4456). */
   readonly reflectorClient: boolean;
 }

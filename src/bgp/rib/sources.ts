@@ -21,6 +21,7 @@ export class Sources {
   /** BGP Identifier as a number. */
   private readonly identifiers: number[] = [0];
   private readonly externals: boolean[] = [false];
+  private readonly metricCosts: number[] = [0];
 
   add(source: Source): SourceId {
     const id = this.free.shift() ?? this.values.length;
@@ -33,6 +34,7 @@ export class Sources {
     this.values[id] = source;
     this.identifiers[id] = Number(addressToInteger(source.identifier));
     this.externals[id] = source.external;
+    this.metricCosts[id] = source.metricCost ?? 0;
   }
 
   remove(id: SourceId): void {
@@ -51,6 +53,11 @@ export class Sources {
 
   external(id: SourceId): boolean {
     return this.externals[id]!;
+  }
+
+  /** What the way to it adds to an accumulated metric. */
+  metricCost(id: SourceId): number {
+    return this.metricCosts[id]!;
   }
 
   /** Negative if the address of `a` is the lower; an IPv4 address is lower than any IPv6 address. */

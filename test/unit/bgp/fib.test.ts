@@ -72,7 +72,8 @@ async function ours(): Promise<string[]> {
 }
 
 function describeRoute({ destination, nextHops, metric }: Route): string {
-  return `${destination} ${nextHops.map(({ gateway }) => gateway).join('+')} ${metric}`;
+  const ways = nextHops.map(({ gateway, weight = 1 }) => (weight === 1 ? gateway : `${gateway}*${weight}`));
+  return `${destination} ${ways.join('+')} ${metric}`;
 }
 
 function own(destination: Prefix, gateway = near): NewRoute {
@@ -80,6 +81,19 @@ function own(destination: Prefix, gateway = near): NewRoute {
 }
 
 describe('learned routes in the kernel', () => {
+  it('share traffic among next hops by weight', async () => {
+    await fib.start();
+    fib.set(P4, [near, other], [1, 4]);
+    await settle();
+    expect(await ours()).toEqual([`${P4} ${near}+${other}*4 1024`]);
+    fib.set(P4, [near, other], [1, 1]);
+    await settle();
+    expect(await ours()).toEqual([`${P4} ${near}+${other} 1024`]);
+    fib.set(P4, [near], [1]);
+    await settle();
+    expect(await ours()).toEqual([`${P4} ${near} 1024`]);
+  });
+
   it('come, change and go', async () => {
     await fib.start();
     fib.set(P4, [near]);

@@ -74,6 +74,20 @@ const VALUES: Readonly<
     refused: ['', 'true', 'ALL'],
   },
   asOverride: { read: [['true', true]], refused: [''] },
+  linkBandwidth: {
+    read: [
+      ['10G', 1.25e9],
+      ['2.5M', 312_500],
+    ],
+    refused: ['', '10', '10g', '0K', '-1G', 'G'],
+  },
+  aigp: {
+    read: [
+      ['0', 0],
+      ['4294967295', 4_294_967_295],
+    ],
+    refused: ['', '-1', '4294967296', 'true'],
+  },
   gracefulShutdown: { read: [['true', true]], refused: ['1'] },
   bfd: {
     read: [
@@ -99,6 +113,23 @@ const VALUES: Readonly<
   confederation: {
     read: [['65000 64512 64513', { identifier: 65000, members: [64512, 64513] }]],
     refused: ['', '65000', '65000 a', '0 64512', '65000  64512'],
+  },
+  alwaysCompareMed: { read: [['true', true]], refused: ['yes'] },
+  preferOlder: { read: [['false', false]], refused: [''] },
+  multipathExternal: {
+    read: [
+      ['1', 1],
+      ['256', 256],
+    ],
+    refused: ['0', '257'],
+  },
+  multipathInternal: { read: [['4', 4]], refused: ['0', 'all'] },
+  multipathAsPath: {
+    read: [
+      ['length', 'length'],
+      ['neighbor', 'neighbor'],
+    ],
+    refused: ['relax', ''],
   },
   deferralTime: { read: [['10s', 10]], refused: ['0', '61m'] },
 };

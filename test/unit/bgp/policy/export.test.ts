@@ -80,6 +80,23 @@ describe('within a confederation (RFC 5065)', () => {
   });
 });
 
+describe('an accumulated metric (RFC 7311)', () => {
+  const from = path(source('10.0.0.6', { metricCost: 10 }), { aigp: 5n });
+
+  it('stays inside, unless the peer is to have it', () => {
+    expect(exported(from, towards(external))).not.toHaveProperty('aigp');
+    expect(exported(from, towards(external, { accumulatesMetric: true }))?.aigp).toBe(15n);
+    expect(exported(from, towards(interior))?.aigp).toBe(5n);
+  });
+
+  it('grows by the way to who told it where we come to be on the way (§3.4.3)', () => {
+    expect(exported(from, towards(interior, { nextHopMode: 'self' }))?.aigp).toBe(15n);
+    expect(exported(from, towards(interior, { nextHopMode: 'keep' }))?.aigp).toBe(5n);
+    const most = path(source('10.0.0.6', { metricCost: 10 }), { aigp: 2n ** 64n - 2n });
+    expect(exported(most, towards(interior, { nextHopMode: 'self' }))?.aigp).toBe(2n ** 64n - 1n);
+  });
+});
+
 it('edits the path towards a peer in another AS before our own AS is put in front', () => {
   const from = path(otherExternal, { asPath: [{ type: 'sequence', asNumbers: [64600, 174, 65009] }] });
   const edit = { localAs: 64512, peerAs: 65009, removePrivateAs: 'all', asOverride: true } as const;

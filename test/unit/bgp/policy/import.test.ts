@@ -73,6 +73,18 @@ describe('usability of received routes', () => {
     expect(importedAttributes(received, member)).toEqual(attributes({ localPref: 7 }));
   });
 
+  it('takes an accumulated metric from inside, and from outside only where wanted (RFC 7311 §3.1)', () => {
+    const received = attributes({ aigp: 7n });
+    expect(importedAttributes(received, internal).aigp).toBe(7n);
+    expect(importedAttributes(received, context)).not.toHaveProperty('aigp');
+    expect(importedAttributes(received, { ...context, accumulatesMetric: true }).aigp).toBe(7n);
+  });
+
+  it('marks routes with the bandwidth of the link to the peer', () => {
+    const marked = importedAttributes(attributes(), { ...context, linkBandwidth: 1 });
+    expect(marked.extendedCommunities).toEqual([0x4004_fde9_3f80_0000n]);
+  });
+
   it('refuses a next hop that is ourselves, of either family (RFC 4271 §5.1.3)', () => {
     for (const own of context.ownAddresses) {
       expect(importRefusal(attributes(), { address: own }, context)).toBe('next hop is this node');

@@ -1,5 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import type { DecisionStep } from '../../../../src/bgp/rib/decision.ts';
+import {
+  DEFAULT_DECISION,
+  type DecisionOptions,
+  type DecisionStep,
+} from '../../../../src/bgp/rib/decision.ts';
 import { Rib } from '../../../../src/bgp/rib/rib.ts';
 import type { Path } from '../../../../src/bgp/rib/route.ts';
 import { OWN } from '../../../../src/bgp/rib/sources.ts';
@@ -23,6 +27,27 @@ const CASES: readonly (readonly [step: DecisionStep, better: Path, worse: Path])
     path(a, { localPref: 100, asPath: sequence(1) }),
   ],
   ['local-preference', path(b), path(a, { localPref: 99 })],
+  [
+    'accumulated-metric',
+    path(b, { aigp: 5n, asPath: sequence(1, 2) }),
+    path(a, { aigp: 6n, asPath: sequence(1) }),
+  ],
+  [
+    'accumulated-metric',
+    path(b, { aigp: 2n ** 63n, asPath: sequence(1, 2) }),
+    path(a, { asPath: sequence(1) }),
+  ],
+  [
+    'accumulated-metric',
+    path(source('10.0.0.2', { metricCost: 1 }), { aigp: 5n }),
+    path(source('10.0.0.1', { metricCost: 10 }), { aigp: 1n }),
+  ],
+  ['local-preference', path(b, { localPref: 101 }), path(a, { localPref: 100, aigp: 1n })],
+  [
+    'as-path-length',
+    path(b, { aigp: 3n, asPath: sequence(1) }),
+    path(a, { aigp: 3n, asPath: sequence(1, 2) }),
+  ],
   [
     'as-path-length',
     path(b, { asPath: sequence(1), origin: 'incomplete' }),
@@ -70,8 +95,9 @@ const CASES: readonly (readonly [step: DecisionStep, better: Path, worse: Path])
 const PREFIX = prefix('192.0.2.0/24');
 
 /** Has a RIB decide over these paths, told in this order. */
-function decide(paths: readonly Path[]) {
+function decide(paths: readonly Path[], options: Partial<DecisionOptions> = {}) {
   const rib = new Rib();
+  rib.setDecision({ ...DEFAULT_DECISION, ...options });
   const { families, attributes } = rib;
   const told = new Map<unknown, Path>();
   for (const given of paths) {
@@ -134,6 +160,31 @@ describe('the decision process (RFC 4271 §9.1.2)', () => {
     expect(selection.best).toBe(one);
   });
 
+  it('compares MEDs of different neighbours where that is wanted', () => {
+    const cheap = path(b, { asPath: sequence(7), multiExitDisc: 1 });
+    const dear = path(a, { asPath: sequence(8), multiExitDisc: 1000 });
+    const selection = decide([dear, cheap], { alwaysCompareMed: true });
+    expect(selection).toMatchObject({ best: cheap, decidedBy: 'multi-exit-disc' });
+  });
+
+  it('shares traffic among no more paths than wanted, the best among them, in whatever order they came', () => {
+    const paths = ['10.0.0.9', '10.0.0.4', '10.0.0.1', '10.0.0.6'].map((host) => path(source(host)));
+    const few = { multipath: { external: 2, internal: 1 } };
+    for (const order of [paths, paths.toReversed()]) {
+      const { equal } = decide(order, few)!;
+      expect(equal.map((one) => one.source?.address)).toEqual(['10.0.0.1', '10.0.0.4']);
+    }
+    const inside = ['10.0.0.1', '10.0.0.2'].map((host) => path(source(host, { external: false })));
+    expect(decide(inside, few)!.equal).toHaveLength(1);
+    expect(decide(inside)!.equal).toHaveLength(2);
+  });
+
+  it('shares traffic only among paths of one neighbour AS where that is wanted', () => {
+    const paths = [path(a, { asPath: sequence(7, 9) }), path(b, { asPath: sequence(8, 9) })];
+    expect(decide(paths)!.equal).toHaveLength(2);
+    expect(decide(paths, { multipathAsPath: 'neighbor' })!.equal).toEqual([paths[0]]);
+  });
+
   it('counts a set as one AS and confederation segments as none (RFC 5065 §5.3)', () => {
     expect(
       asPathLength([
@@ -142,5 +193,63 @@ describe('the decision process (RFC 4271 §9.1.2)', () => {
         { type: 'set', asNumbers: [5, 6, 7] },
       ]),
     ).toBe(3);
+  });
+});
+
+describe('the path in use (RFC 5004)', () => {
+  const better = path(a);
+  const older = path(b);
+  const attribute = (rib: Rib, from: Path) => rib.attributes.internRoute(from.route);
+
+  /** A RIB that has chosen `older`, and then learns `better`. */
+  function ribInUse(options: Partial<DecisionOptions>, one = older, two = better) {
+    const rib = new Rib();
+    rib.setDecision({ ...DEFAULT_DECISION, ...options });
+    const [first, second] = [rib.addSource(one.source!), rib.addSource(two.source!)];
+    const select = (): void => rib.families[4].select(10, () => undefined);
+    rib.announce(first, PREFIX, attribute(rib, one));
+    select();
+    rib.announce(second, PREFIX, attribute(rib, two));
+    select();
+    const best = (): string | undefined => {
+      const { families } = rib;
+      const chosen = families[4].selection(families[4].find(prefixBits(PREFIX)));
+      return (
+        chosen && `${rib.sources.get(families[4].paths.source(chosen.best))!.address} ${chosen.decidedBy}`
+      );
+    };
+    return { rib, first, second, select, best };
+  }
+
+  it('gives way to a lower router id, unless it is to stay', () => {
+    expect(ribInUse({}).best()).toBe('10.0.0.1 router-id');
+    expect(ribInUse({ preferOlder: true }).best()).toBe('10.0.0.2 older');
+  });
+
+  it('does not stay within our AS, and not against a better one', () => {
+    const inside = (host: string) => path(source(host, { external: false }));
+    expect(ribInUse({ preferOlder: true }, inside('10.0.0.2'), inside('10.0.0.1')).best()).toBe(
+      '10.0.0.1 router-id',
+    );
+    const preferred = path(a, { localPref: 200 });
+    expect(ribInUse({ preferOlder: true }, older, preferred).best()).toBe('10.0.0.1 local-preference');
+  });
+
+  it('leaves nobody in its place by chance when it goes', () => {
+    const { rib, first, select, best } = ribInUse({ preferOlder: true });
+    const third = path(source('10.0.0.3'));
+    rib.announce(rib.addSource(third.source!), PREFIX, attribute(rib, third));
+    select();
+    expect(best()).toBe('10.0.0.2 older');
+    rib.withdraw(first, PREFIX);
+    select();
+    expect(best()).toMatch(/^10\.0\.0\.1 /);
+  });
+
+  it('is chosen anew when the options change', () => {
+    const { rib, select, best } = ribInUse({ preferOlder: true });
+    rib.setDecision(DEFAULT_DECISION);
+    select();
+    expect(best()).toBe('10.0.0.1 router-id');
   });
 });
