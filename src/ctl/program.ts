@@ -3,6 +3,7 @@ import { Command, Option } from 'commander';
 import { addExplainCommand } from './commands/explain-command.ts';
 import { addCompletionCommand } from './commands/completion-command.ts';
 import { addGetCommand } from './commands/get-command.ts';
+import { addIpamCommands } from './commands/ipam-commands.ts';
 import { addDatastoreCommands } from './commands/migrate-commands.ts';
 import { addModelCommands } from './commands/model-commands.ts';
 import { addModifyCommands } from './commands/modify-commands.ts';
@@ -65,6 +66,7 @@ const GROUPS: readonly {
   { names: ['datastore'], add: addDatastoreCommands },
   { names: ['explain'], add: addExplainCommand },
   { names: ['reach', 'assert', 'lint'], add: addReachCommands },
+  { names: ['ipam'], add: addIpamCommands },
   { names: ['node'], add: addNodeCommands },
   { names: ['cluster'], add: addClusterCommands },
   { names: ['fields', 'crds'], add: addModelCommands },
