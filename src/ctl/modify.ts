@@ -13,7 +13,7 @@ import { type Resource, keyOf } from '../model/resource.ts';
 import type { ParsedResource } from '../model/yaml.ts';
 import { type Outcome, errorLines } from './outcome.ts';
 import { Rehearsal } from './rehearsal.ts';
-import { requireChangeable, requireDeletable } from './rules.ts';
+import { requireChangeable, requireCreatable, requireDeletable } from './rules.ts';
 import { userKind } from './target.ts';
 
 export type Action = 'create' | 'apply' | 'replace' | 'delete';
@@ -226,7 +226,7 @@ const ACTIONS: Readonly<
 > = {
   async create(datastore, resource, { skipExists }) {
     try {
-      await datastore.create(resource);
+      await created(datastore, resource);
     } catch (error) {
       if (!(skipExists === true && error instanceof AlreadyExistsError)) throw error;
     }
@@ -235,7 +235,7 @@ const ACTIONS: Readonly<
     for (let tries = 1; ; tries++) {
       try {
         const before = await find(datastore, resource);
-        if (before === 'none') await datastore.create(resource);
+        if (before === 'none') await created(datastore, resource);
         else await replaced(datastore, before, resource);
         return;
       } catch (error) {
@@ -261,6 +261,13 @@ const ACTIONS: Readonly<
     }
   },
 };
+
+/** What exists already is told first: a pool overlaps itself. */
+async function created(datastore: Datastore, resource: Resource): Promise<void> {
+  if ((await find(datastore, resource)) !== 'none') throw new AlreadyExistsError(keyOf(resource));
+  await requireCreatable(datastore, resource);
+  await datastore.create(resource);
+}
 
 async function replaced(
   datastore: Datastore,

@@ -1,13 +1,28 @@
-/** What may not be changed or deleted once it exists (model/changes.ts), as errors of a command. */
+/** What may not be created, and what may not be changed or deleted once it exists (model/changes.ts), as errors of a command. */
 import { ConfigError } from '../base/errors.ts';
 import type { Datastore } from '../datastore/datastore.ts';
-import { changeFaults, deletionFaults } from '../model/changes.ts';
-import { formatPath } from '../model/problem.ts';
+import {
+  changeFaults,
+  creationFaults,
+  creationPrecondition,
+  deletionFaults,
+  isReadOnlyKind,
+} from '../model/changes.ts';
+import { formatPath, formatProblem } from '../model/problem.ts';
 import { isKnown, kinds } from '../model/registry.ts';
 import type { Resource } from '../model/resource.ts';
 
-/** Throws a ConfigError if a field differs that cannot change. */
+/** Throws a ConfigError for kinds that only the software itself writes. */
+function requireWritable(kind: string): void {
+  if (!isReadOnlyKind(kind)) return;
+  throw new ConfigError('ctl.read-only', `${kind} is written by IPAM alone`, {
+    fix: 'use margayctl ipam, or pools and reservations (IPPool, IPReservation)',
+  });
+}
+
+/** Throws a ConfigError if the kind is not for users to write, or if a field differs that cannot change. */
 export function requireChangeable(before: Resource, after: Resource): void {
+  requireWritable(after.kind);
   if (!isKnown(before) || !isKnown(after)) return;
   const [fault] = changeFaults(before, after);
   if (fault === undefined) return;
@@ -17,6 +32,20 @@ export function requireChangeable(before: Resource, after: Resource): void {
     `${before.kind}(${before.metadata.name}): ${formatPath(fault.path)} ${fault.message}${to}`,
     { fix: fault.fix },
   );
+}
+
+/**
+ * Rejects with a ConfigError for kinds that users do not write, and if what is stored forbids a new resource: a pool
+ * that overlaps, a tier that is not there.
+ */
+export async function requireCreatable(datastore: Datastore, resource: Resource): Promise<void> {
+  requireWritable(resource.kind);
+  const kind = creationPrecondition(resource.kind);
+  if (kind === undefined || !isKnown(resource)) return;
+  const { resources } = await datastore.list({ kind });
+  const [fault] = creationFaults(resource, resources.filter(isKnown));
+  if (fault === undefined) return;
+  throw new ConfigError('ctl.precondition', formatProblem(fault), { fix: fault.fix });
 }
 
 /** Rejects with a ConfigError for what always exists, and for a tier that has policies. */

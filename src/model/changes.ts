@@ -5,9 +5,10 @@
 import { isDeepStrictEqual } from 'node:util';
 import { defaultAllowProfileName } from './defaults.ts';
 import { builtInTiers } from './kinds/tier.ts';
-import type { Path, Problem } from './problem.ts';
+import { type Path, type Problem, nearest } from './problem.ts';
 import type { KnownKind, KnownResource } from './registry.ts';
 import { isPlainObject } from './schema-walk.ts';
+import { prefixesOverlap } from '../net/prefix.ts';
 
 /** A change that is refused. */
 export interface ChangeFault extends Problem {
@@ -95,6 +96,47 @@ function changedTier({ metadata: { name }, spec }: OfKind<'Tier'>): ChangeFault[
       allowed: String(fixed[field]),
       fix: 'make a tier of another name',
     }));
+}
+
+/** The kind of the resources that decide whether one of the given kind may be created; undefined if none do. */
+export function creationPrecondition(kind: string): KnownKind | undefined {
+  if (kind === 'IPPool') return 'IPPool';
+  return /^(Staged)?(Global)?NetworkPolicy$/.test(kind) ? 'Tier' : undefined;
+}
+
+/** Why a resource cannot be created beside `others`, which are those of {@link creationPrecondition}. */
+export function creationFaults(resource: KnownResource, others: readonly KnownResource[]): ChangeFault[] {
+  if (resource.kind === 'IPPool') {
+    const { cidr } = resource.spec;
+    return others.flatMap((other) => {
+      if (other.kind !== 'IPPool' || other.metadata.name === resource.metadata.name) return [];
+      if (!prefixesOverlap(cidr, other.spec.cidr)) return [];
+      const message = `overlaps the pool ${other.metadata.name} (${other.spec.cidr})`;
+      const fix = 'choose a CIDR that no pool has, or delete that pool first';
+      return [{ path: ['spec', 'cidr'], message, found: JSON.stringify(cidr), fix }];
+    });
+  }
+  const tier = creationPrecondition(resource.kind) === 'Tier' ? tierOf(resource) : undefined;
+  if (tier === undefined || builtInTiers.has(tier)) return [];
+  const tiers = others.flatMap(({ kind, metadata }) => (kind === 'Tier' ? [metadata.name] : []));
+  if (tiers.includes(tier)) return [];
+  const all = [...new Set([...builtInTiers.keys(), ...tiers])];
+  const near = nearest(tier, all);
+  return [
+    {
+      path: ['spec', 'tier'],
+      message: 'there is no such tier',
+      found: JSON.stringify(tier),
+      allowed: all.join(', '),
+      ...(near === undefined ? {} : { suggestion: near }),
+      fix: 'create the tier first',
+    },
+  ];
+}
+
+function tierOf({ spec }: KnownResource): string | undefined {
+  const tier = valueAt(spec, ['tier']);
+  return typeof tier === 'string' ? tier : undefined;
 }
 
 /** Why a resource cannot be deleted; empty if it can. `policies` are those of the tier, for a Tier. */

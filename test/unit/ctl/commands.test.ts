@@ -88,6 +88,27 @@ describe('margayctl on a datastore', () => {
     expect(outcome.errors).toContain('resource does not exist: NetworkPolicy(shop/frontend)');
   });
 
+  it('creates no pool over another, no policy without its tier, and nothing that IPAM keeps', async () => {
+    const pool = (name: string, cidr: string): string =>
+      `{apiVersion: projectcalico.org/v3, kind: IPPool, metadata: {name: ${name}}, spec: {cidr: ${cidr}}}\n`;
+    await run('apply', pool('a', '10.65.0.0/16'));
+    for (const action of ['create', 'apply'] as const) {
+      expect(await run(action, pool('b', '10.65.1.0/24'))).toEqual({
+        output: '',
+        errors: `failed to ${action} 'IPPool' resource: spec.cidr: overlaps the pool a (10.65.0.0/16), found "10.65.1.0/24"\n  fix: choose a CIDR that no pool has, or delete that pool first\n`,
+        exitCode: 1,
+      });
+    }
+    const policy = `apiVersion: projectcalico.org/v3\nkind: GlobalNetworkPolicy\nmetadata: {name: sec.x}\nspec: {tier: sec}\n`;
+    const tier = `apiVersion: projectcalico.org/v3\nkind: Tier\nmetadata: {name: sec}\nspec: {order: 5}\n`;
+    expect((await run('apply', policy)).errors).toContain('spec.tier: there is no such tier, found "sec"');
+    for (const atomic of [true, false]) {
+      expect((await run('apply', `${tier}---\n${policy}`, { atomic })).exitCode).toBe(0);
+    }
+    const affinity = `apiVersion: projectcalico.org/v3\nkind: BlockAffinity\nmetadata: {name: n1-10-65-0-0-26}\nspec: {node: n1, cidr: 10.65.0.0/26}\n`;
+    expect((await run('apply', affinity)).errors).toContain('BlockAffinity is written by IPAM alone');
+  });
+
   it('deletes, and minds what does not exist unless told not to', async () => {
     await run('create', POLICIES);
     expect((await run('delete', POLICIES)).output).toBe(

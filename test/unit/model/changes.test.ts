@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { changeFaults, deletionFaults, isReadOnlyKind } from '../../../src/model/changes.ts';
+import { changeFaults, creationFaults, deletionFaults, isReadOnlyKind } from '../../../src/model/changes.ts';
 import { decodeResource } from '../../../src/model/decode.ts';
 import { defaultAllowProfile } from '../../../src/model/defaults.ts';
 import { formatProblem } from '../../../src/model/problem.ts';
@@ -95,6 +95,36 @@ describe('a change', () => {
   it('of what IPAM keeps is its own', () => {
     expect(['BlockAffinity', 'IPAMBlock', 'IPAMHandle'].every(isReadOnlyKind)).toBe(true);
     expect(['IPPool', 'IPAMConfiguration', 'Node'].some(isReadOnlyKind)).toBe(false);
+  });
+});
+
+describe('a creation', () => {
+  const problemsOf = (...[kind, name, spec, namespace]: Parameters<typeof resource>): string[] =>
+    creationFaults(resource(kind, name, spec, namespace), [
+      resource('IPPool', 'a', { cidr: '10.65.0.0/16' }),
+      resource('IPPool', 'six', { cidr: 'fd65::/48' }),
+      resource('Tier', 'admin', { order: 10 }),
+    ]).map(formatProblem);
+
+  it('of a pool is refused if its addresses are those of another', () => {
+    expect(problemsOf('IPPool', 'b', { cidr: '10.65.4.0/24' })).toEqual([
+      'spec.cidr: overlaps the pool a (10.65.0.0/16), found "10.65.4.0/24"',
+    ]);
+    expect(problemsOf('IPPool', 'b', { cidr: '10.0.0.0/8' })).toHaveLength(1);
+    expect(problemsOf('IPPool', 'b', { cidr: 'fd65:0:0:1::/64' })).toHaveLength(1);
+    expect(problemsOf('IPPool', 'b', { cidr: '10.66.0.0/16' })).toEqual([]);
+    expect(problemsOf('IPPool', 'a', { cidr: '10.65.0.0/16' })).toEqual([]);
+  });
+
+  it('of a policy is refused if its tier is not there', () => {
+    expect(problemsOf('GlobalNetworkPolicy', 'admn.x', { tier: 'admn' })).toEqual([
+      'spec.tier: there is no such tier, found "admn" (did you mean "admin"?); allowed: default, kube-admin, kube-baseline, admin',
+    ]);
+    expect(problemsOf('NetworkPolicy', 'x', { tier: 'other' }, 'shop')).toHaveLength(1);
+    expect(problemsOf('StagedNetworkPolicy', 'x', { tier: 'other' }, 'shop')).toHaveLength(1);
+    expect(problemsOf('GlobalNetworkPolicy', 'admin.x', { tier: 'admin' })).toEqual([]);
+    expect(problemsOf('GlobalNetworkPolicy', 'x', {})).toEqual([]);
+    expect(problemsOf('StagedKubernetesNetworkPolicy', 'x', {}, 'shop')).toEqual([]);
   });
 });
 
