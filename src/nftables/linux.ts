@@ -13,6 +13,7 @@ import {
   readChain,
   readGeneration,
   readRule,
+  readRuleHandle,
   readTable,
   writeHeader,
   writeRuleReference,
@@ -53,11 +54,6 @@ const MAXIMUM_ATTEMPTS = 100;
 const IMMEDIATE_ATTEMPTS = 5;
 /** A dump that keeps meeting changes of our own table is given up after this many tries. */
 const DUMP_ATTEMPTS = 10;
-/**
- * Echoes of added rules wait in the socket until we read them: room for a cold start (about 1 KiB of kernel memory
- * for each rule).
- */
-const RECEIVE_BUFFER = 128 << 20;
 const NOTIFICATION_BUFFER = 32 << 20;
 /** A whole cold start goes out in one piece. */
 const SEND_BUFFER = 256 << 20;
@@ -84,7 +80,6 @@ class LinuxNftables implements NftablesKernel {
     this.connection = new NetlinkConnection({
       protocol: NETLINK_NETFILTER,
       ...this.place(),
-      receiveBuffer: RECEIVE_BUFFER,
       sendBuffer: SEND_BUFFER,
       closed: (reason) => {
         this.watch?.close();
@@ -256,14 +251,29 @@ class LinuxNftables implements NftablesKernel {
     });
     const { failures, replies } = await this.batch(batch);
     if (failures.length === 0) {
-      return replies
+      const echoed = replies
         .filter(({ message }) => message.type === messageType(NFT_MSG.NEWRULE))
-        .map(({ message }) => readRule(message.payload).handle);
+        .map(({ message }) => readRuleHandle(message.payload));
+      return this.allHandles(echoed, batch.ruleRuns);
     }
     const { index, error } = failures[0]!;
     if (error.errno === 'ERESTART') return 'restart';
     const owner = batch.operations[index] ?? -1;
     throw new RejectedError(operations[owner], owner, error);
+  }
+
+  /** From the handles of the first and the last rule of each run, those of all. */
+  private allHandles(echoed: readonly number[], runs: readonly number[]): number[] {
+    let next = 0;
+    return runs.flatMap((length) => {
+      const first = echoed[next++];
+      const last = length === 1 ? first : echoed[next++];
+      if (first === undefined || last !== first + length - 1) {
+        this.outcomeUnknown = true;
+        throw new StaleError('the kernel did not count the handles of rules as expected');
+      }
+      return Array.from({ length }, (_, index) => first + index);
+    });
   }
 
   private async batch(batch: EncodedBatch): ReturnType<NetlinkConnection['batch']> {

@@ -345,7 +345,7 @@ function sameBase(one: BaseChain | undefined, other: BaseChain | undefined): boo
 }
 
 /** What an element is beside its key, as a text to compare. */
-function elementValue({ verdict, comment, counter }: Element): string {
-  if (verdict === undefined && comment === undefined && counter !== true) return '';
-  return JSON.stringify([verdict ?? null, comment ?? null, counter === true]);
+function elementValue({ verdict, comment }: Element): string {
+  if (verdict === undefined && comment === undefined) return '';
+  return JSON.stringify([verdict ?? null, comment ?? null]);
 }

@@ -139,6 +139,8 @@ export interface NamedSet {
   /** Elements may be ranges. */
   readonly interval: boolean;
   readonly verdicts: boolean;
+  /** Each element counts what it matches. */
+  readonly counters?: true;
   readonly comment?: string;
 }
 
@@ -148,8 +150,6 @@ export interface Element {
   /** In verdict maps only. */
   readonly verdict?: Verdict;
   readonly comment?: string;
-  /** Whether the element counts what it matches. */
-  readonly counter?: boolean;
 }
 
 export interface ChainValue extends Chain {
@@ -172,6 +172,7 @@ export function sameDefinition(one: NamedSet, other: NamedSet): boolean {
   return (
     one.interval === other.interval &&
     one.verdicts === other.verdicts &&
+    one.counters === other.counters &&
     one.type.length === other.type.length &&
     one.type.every((type, index) => type === other.type[index])
   );
@@ -211,12 +212,15 @@ function chainToJson({ name, comment, base }: Chain): { [key: string]: JsonValue
   return { name, ...(comment === undefined ? {} : { comment }), ...base };
 }
 
-function setToJson({ name, type, interval, verdicts, comment }: NamedSet): { [key: string]: JsonValue } {
+function setToJson({ name, type, interval, verdicts, counters, comment }: NamedSet): {
+  [key: string]: JsonValue;
+} {
   return {
     name,
     type: type.length === 1 ? type[0]! : type,
     ...(verdicts ? { map: 'verdict' } : {}),
     ...(interval ? { flags: ['interval'] } : {}),
+    ...(counters === true ? { stmt: [{ counter: null }] } : {}),
     ...(comment === undefined ? {} : { comment }),
   };
 }
@@ -227,15 +231,6 @@ function ruleToJson({ comment, expr }: Rule): { [key: string]: JsonValue } {
 
 function elementJson(set: NamedSet, element: Element): JsonValue {
   const key = elementToJson(set.type, element.key);
-  const dressed =
-    element.comment === undefined && element.counter !== true
-      ? key
-      : {
-          elem: {
-            val: key,
-            ...(element.comment === undefined ? {} : { comment: element.comment }),
-            ...(element.counter === true ? { counter: { packets: 0, bytes: 0 } } : {}),
-          },
-        };
+  const dressed = element.comment === undefined ? key : { elem: { val: key, comment: element.comment } };
   return element.verdict === undefined ? dressed : [dressed, element.verdict as JsonValue];
 }

@@ -55,9 +55,26 @@ function macOf(index: number): string {
 }
 
 /** What we read of a rule in `nft -j list`. */
+interface Counted {
+  readonly counter?: { readonly packets: number };
+}
+
 interface ListedRule {
   readonly comment?: string;
-  readonly expr: readonly { readonly counter?: { readonly packets: number } }[];
+  readonly expr: readonly Counted[];
+}
+
+/** A verdict map with comments and counters at its elements. */
+interface ListedMap {
+  readonly elem?: readonly (readonly [
+    { readonly elem?: Counted & { readonly comment?: string } },
+    unknown,
+  ])[];
+}
+
+interface ListedObject {
+  readonly rule?: ListedRule;
+  readonly map?: ListedMap;
 }
 
 let counter = 0;
@@ -135,10 +152,14 @@ export class ProbeLab {
   async counters(): Promise<Map<string, number>> {
     const text = await runChecked('nft', ['-j', 'list', 'table', 'inet', 'margay'], { namespace: this.node });
     const counters = new Map<string, number>();
-    for (const { rule } of (JSON.parse(text) as { nftables: readonly { rule?: ListedRule }[] }).nftables) {
-      if (rule?.comment === undefined) continue;
-      const packets = rule.expr.reduce((sum, { counter }) => sum + (counter?.packets ?? 0), 0);
-      counters.set(rule.comment, (counters.get(rule.comment) ?? 0) + packets);
+    const count = (comment: string | undefined, counted: readonly Counted[]): void => {
+      if (comment === undefined) return;
+      const packets = counted.reduce((sum, { counter }) => sum + (counter?.packets ?? 0), 0);
+      counters.set(comment, (counters.get(comment) ?? 0) + packets);
+    };
+    for (const { rule, map } of (JSON.parse(text) as { nftables: readonly ListedObject[] }).nftables) {
+      if (rule !== undefined) count(rule.comment, rule.expr);
+      for (const [{ elem }] of map?.elem ?? []) if (elem !== undefined) count(elem.comment, [elem]);
     }
     return counters;
   }

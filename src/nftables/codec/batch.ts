@@ -38,14 +38,38 @@ export interface EncodedBatch {
   readonly messages: OutgoingMessage[];
   /** For each message, the operation it belongs to; -1 for the frame. */
   readonly operations: number[];
+  /**
+   * How many rules are added without anything else between them that gets a handle. The kernel counts handles up, so
+   * the first and the last rule of each run are echoed and tell all others.
+   */
+  readonly ruleRuns: number[];
 }
+
+/** What gets a handle of its own, from the same count as rules (nf_tables_api.c, nf_tables_alloc_handle). */
+const WITH_HANDLE: ReadonlySet<Operation['kind']> = new Set([
+  'add-table',
+  'add-chain',
+  'add-set',
+  'add-rule',
+]);
 
 /** The messages of a transaction, with begin and end. */
 export function encodeBatch(operations: readonly Operation[], options: BatchOptions): EncodedBatch {
   const messages: OutgoingMessage[] = [begin(options.generation)];
   const owners = [-1];
+  const runs = ruleRuns(operations);
+  const echoed = new Set(runs.flatMap((run) => [run[0]!, run.at(-1)!]));
+  const newSets = new Map(
+    operations.flatMap((operation, index): [string, number][] =>
+      operation.kind === 'add-set' ? [[operation.set.name, setId(index)]] : [],
+    ),
+  );
   for (const [index, operation] of operations.entries()) {
-    for (const message of encodeOperation(operation, index, options)) {
+    for (const message of encodeOperation(operation, index, {
+      ...options,
+      newSets,
+      isEchoed: echoed.has(index),
+    })) {
       messages.push(message);
       owners.push(index);
     }
@@ -56,7 +80,27 @@ export function encodeBatch(operations: readonly Operation[], options: BatchOpti
     operation: () => 'end nf_tables batch',
   });
   owners.push(-1);
-  return { messages, operations: owners };
+  return { messages, operations: owners, ruleRuns: runs.map(({ length }) => length) };
+}
+
+/** What a set is called in the transaction that makes it, by the position of its making. */
+function setId(index: number): number {
+  return index + 1;
+}
+
+/** Positions of added rules, those together that get consecutive handles. */
+function ruleRuns(operations: readonly Operation[]): number[][] {
+  const runs: number[][] = [];
+  let run: number[] | undefined;
+  for (const [index, { kind }] of operations.entries()) {
+    if (kind === 'add-rule') {
+      if (run === undefined) runs.push((run = []));
+      run.push(index);
+    } else if (WITH_HANDLE.has(kind)) {
+      run = undefined;
+    }
+  }
+  return runs;
 }
 
 function begin(generation: number | undefined): OutgoingMessage {
@@ -70,8 +114,12 @@ function begin(generation: number | undefined): OutgoingMessage {
   };
 }
 
-function encodeOperation(operation: Operation, index: number, options: BatchOptions): OutgoingMessage[] {
-  const { table } = options;
+function encodeOperation(
+  operation: Operation,
+  index: number,
+  options: BatchOptions & { readonly newSets: ReadonlyMap<string, number>; readonly isEchoed: boolean },
+): OutgoingMessage[] {
+  const { table, isEchoed, newSets } = options;
   const message = (type: number, flags: number, body: (writer: ByteWriter) => void): OutgoingMessage => ({
     type: messageType(type),
     flags,
@@ -93,7 +141,7 @@ function encodeOperation(operation: Operation, index: number, options: BatchOpti
     case 'add-rule': {
       const { chain, rule, before } = operation;
       const position = before === undefined ? {} : { position: before };
-      const flags = NLM_F_CREATE | NLM_F_ECHO | (before === undefined ? NLM_F_APPEND : 0);
+      const flags = NLM_F_CREATE | (isEchoed ? NLM_F_ECHO : 0) | (before === undefined ? NLM_F_APPEND : 0);
       const instructions = compileRule(rule).encoded;
       return [
         message(NFT_MSG.NEWRULE, flags, (out) =>
@@ -108,13 +156,13 @@ function encodeOperation(operation: Operation, index: number, options: BatchOpti
         ),
       ];
     case 'add-set':
-      return [message(NFT_MSG.NEWSET, create, (out) => writeSet(out, table, operation.set, index + 1))];
+      return [message(NFT_MSG.NEWSET, create, (out) => writeSet(out, table, operation.set, setId(index)))];
     case 'delete-set':
       return [message(NFT_MSG.DELSET, 0, (out) => writeSetName(out, table, operation.set))];
     case 'add-elements':
       return encodeElements(operation.set, operation.elements, 'add').map((chunk) =>
         message(NFT_MSG.NEWSETELEM, NLM_F_CREATE, (out) =>
-          writeElementList(out, table, operation.set.name, chunk),
+          writeElementList(out, table, newSets.get(operation.set.name) ?? operation.set.name, chunk),
         ),
       );
     case 'delete-elements':

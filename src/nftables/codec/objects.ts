@@ -204,6 +204,11 @@ export function readRule(payload: Uint8Array): RuleRecord {
   };
 }
 
+/** The handle alone of an NFT_MSG_NEWRULE. */
+export function readRuleHandle(payload: Uint8Array): number {
+  return readHandle(readBody(payload), RULE.HANDLE);
+}
+
 const GENERATION = { ID: 1 } as const;
 
 /** The generation id of an NFT_MSG_NEWGEN. */

@@ -48,6 +48,8 @@ const SET = {
   ID: 10,
   USERDATA: 13,
   HANDLE: 16,
+  EXPRESSION: 17,
+  EXPRESSIONS: 18,
 } as const;
 /** `enum nft_set_flags`. */
 const FLAG = { INTERVAL: 0x4, MAP: 0x8, CONCAT: 0x80 } as const;
@@ -80,7 +82,10 @@ export function writeSet(writer: ByteWriter, table: string, set: NamedSet, id: n
     ...(set.comment === undefined ? {} : { comment: set.comment }),
   });
   writeBytes(writer, SET.USERDATA, userdata);
+  if (set.counters === true) writeNested(writer, SET.EXPRESSION, (out) => writeInstruction(out, NO_COUNT));
 }
+
+const NO_COUNT: Instruction = { name: 'counter', packets: 0n, bytes: 0n };
 
 function writeFieldLengths(writer: ByteWriter, types: readonly DataTypeName[]): void {
   writeNested(writer, SET.DESC, (description) =>
@@ -126,6 +131,7 @@ export function readSet(payload: Uint8Array): SetRecord {
     keyLength(types) === number(SET.KEY_LEN) &&
     (!verdicts || number(SET.DATA_TYPE) === NFT_DATA_VERDICT);
   const comment = decodeSetComment(attributes.get(SET.USERDATA));
+  const counter = readCounter(attributes.get(SET.EXPRESSION), attributes.get(SET.EXPRESSIONS));
   return {
     family: payload[0]!,
     table: text(attributes, SET.TABLE),
@@ -137,13 +143,14 @@ export function readSet(payload: Uint8Array): SetRecord {
           type: types,
           interval: (flags & FLAG.INTERVAL) !== 0,
           verdicts,
+          ...(counter === undefined ? {} : { counters: true }),
           ...(comment === undefined ? {} : { comment }),
         }
       : undefined,
   };
 }
 
-const LIST = { TABLE: 1, SET: 2, ELEMENTS: 3 } as const;
+const LIST = { TABLE: 1, SET: 2, ELEMENTS: 3, SET_ID: 4 } as const;
 const ELEMENT = {
   KEY: 1,
   DATA: 2,
@@ -191,11 +198,6 @@ function encodeElement(writer: ByteWriter, set: NamedSet, element: Element, full
     const open = boundaries && end === undefined;
     const userdata = encodeElementUserdata({ comment: element.comment, open });
     if (userdata !== undefined) writeBytes(out, ELEMENT.USERDATA, userdata);
-    if (element.counter === true) {
-      writeNested(out, ELEMENT.EXPRESSION, (inner) =>
-        writeInstruction(inner, { name: 'counter', packets: 0n, bytes: 0n }),
-      );
-    }
   });
   if (end === undefined) return;
   writeNested(writer, NFTA_LIST_ELEM, (out) => {
@@ -228,11 +230,20 @@ function predecessor(key: Uint8Array): Uint8Array {
   return previous;
 }
 
-/** Writes NFT_MSG_NEWSETELEM or DELSETELEM around a chunk of {@link encodeElements}. */
-export function writeElementList(writer: ByteWriter, table: string, set: string, chunk: Uint8Array): void {
+/**
+ * Writes NFT_MSG_NEWSETELEM or DELSETELEM around a chunk of {@link encodeElements}. A set that the same transaction
+ * makes goes by its id, which the kernel finds faster than a name.
+ */
+export function writeElementList(
+  writer: ByteWriter,
+  table: string,
+  set: string | number,
+  chunk: Uint8Array,
+): void {
   writeHeader(writer);
   writeString(writer, LIST.TABLE, table);
-  writeString(writer, LIST.SET, set);
+  if (typeof set === 'string') writeString(writer, LIST.SET, set);
+  else writeU32(writer, LIST.SET_ID, set);
   writeNested(writer, LIST.ELEMENTS, (out) => out.append(chunk));
 }
 
@@ -268,7 +279,6 @@ function readElement(bytes: Uint8Array): RawElement {
   const kernelVerdict = data === undefined ? undefined : readVerdictData(data);
   const verdict = kernelVerdict === undefined ? undefined : verdictFromKernel(kernelVerdict);
   const comment = decodeElementComment(attributes.get(ELEMENT.USERDATA));
-  const counter = readCounter(attributes);
   const flags = attributes.get(ELEMENT.FLAGS);
   return {
     key: key(ELEMENT.KEY) ?? new Uint8Array(),
@@ -277,17 +287,16 @@ function readElement(bytes: Uint8Array): RawElement {
     element: {
       ...(verdict === undefined ? {} : { verdict }),
       ...(comment === undefined ? {} : { comment }),
-      ...(counter === undefined ? {} : { counter: true }),
     },
-    counted: counter,
+    counted: readCounter(attributes.get(ELEMENT.EXPRESSION), attributes.get(ELEMENT.EXPRESSIONS)),
   };
 }
 
+/** The counter among the expressions of a set or an element: the only one, or one of a list. */
 function readCounter(
-  attributes: ReadonlyMap<number, Uint8Array>,
+  single: Uint8Array | undefined,
+  several: Uint8Array | undefined,
 ): Extract<Instruction, { name: 'counter' }> | undefined {
-  const single = attributes.get(ELEMENT.EXPRESSION);
-  const several = attributes.get(ELEMENT.EXPRESSIONS);
   const expressions = [
     ...(single === undefined ? [] : [single]),
     ...(several === undefined ? [] : [...eachAttribute(several)].map(([, value]) => value)),

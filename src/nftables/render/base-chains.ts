@@ -22,7 +22,14 @@ import { joinPrefixes, prefixListSet } from './lists.ts';
 import type { RenderOptions } from './options.ts';
 import type { RenderedChain } from './policy.ts';
 import { rateRules } from './qos.ts';
-import { DISPATCH_SETS, NEIGHBOUR_DISCOVERY_SET, reference, sourceSet } from './set-names.ts';
+import {
+  DISPATCH_SETS,
+  INTERFACE_FIELDS,
+  NEIGHBOUR_DISCOVERY_SET,
+  PROFILE_VERDICT_SETS,
+  reference,
+  sourceSet,
+} from './set-names.ts';
 
 /** NF_IP_PRI_FILTER. */
 const FILTER_PRIORITY = 0;
@@ -31,24 +38,22 @@ const DISPATCH_CHAINS: Readonly<Record<Direction, string>> = {
   ingress: 'to-workload',
 };
 const FOREIGN_SOURCE_CHAIN = 'foreign-source';
-const INTERFACE_FIELDS = {
-  egress: { meta: { key: 'iifname' } },
-  ingress: { meta: { key: 'oifname' } },
-} as const;
 
 /** The sets that are always there. */
 export function fixedSets(): SetValue[] {
   return [
     { ...DISPATCH_SETS.egress, elements: [] },
     { ...DISPATCH_SETS.ingress, elements: [] },
+    { ...PROFILE_VERDICT_SETS.egress, elements: [] },
+    { ...PROFILE_VERDICT_SETS.ingress, elements: [] },
     { ...sourceSet(4), elements: [] },
     { ...sourceSet(6), elements: [] },
     NEIGHBOUR_DISCOVERY_SET,
   ];
 }
 
-/** The chains that are always there; some endpoints are `limited`. */
-export function fixedChains(options: RenderOptions, limited: readonly LocalEndpoint[] = []): ChainValue[] {
+/** The chains that are always there, but for {@link dispatchChain}. */
+export function fixedChains(options: RenderOptions): ChainValue[] {
   const base = (hook: BaseChain['hook'], offset: number): BaseChain => ({
     type: 'filter',
     hook,
@@ -66,19 +71,24 @@ export function fixedChains(options: RenderOptions, limited: readonly LocalEndpo
       rules: [...acceptNeighbourDiscovery(options), ...dispatch('egress')],
     },
     { name: 'input-to-host', base: base('input', 1), rules: toHost(options) },
-    {
-      name: DISPATCH_CHAINS.egress,
-      rules: [
-        ...spoofProtection(),
-        ...rateRules('egress', limited),
-        ...dispatchRules('egress', options, tunnelRules(options)),
-      ],
-    },
-    {
-      name: DISPATCH_CHAINS.ingress,
-      rules: [...rateRules('ingress', limited), ...dispatchRules('ingress', options)],
-    },
   ];
+}
+
+/** The chain that finds the place at which a workload's packets are judged; some rules ask about groups of them, some
+ * endpoints are `limited`. */
+export function dispatchChain(
+  direction: Direction,
+  options: RenderOptions,
+  groupRules: readonly Rule[],
+  limited: readonly LocalEndpoint[],
+): ChainValue {
+  const isEgress = direction === 'egress';
+  const rules = [
+    ...(isEgress ? spoofProtection() : []),
+    ...rateRules(direction, limited),
+    ...dispatchRules(direction, options, isEgress ? tunnelRules(options) : [], groupRules),
+  ];
+  return { name: DISPATCH_CHAINS[direction], rules };
 }
 
 /** The same rule for every prefix that workload interfaces may have. */
@@ -213,14 +223,15 @@ function tunnelRules({ blockedTunnels: { vxlanPort, ipip } }: RenderOptions): Ru
 }
 
 /**
- * Replies and related packets pass whatever policy says now; the rest goes to the endpoint's chain. The dispatch map
+ * Replies and related packets pass whatever policy says now; the rest goes to the endpoint's place. The dispatch
  * jumps and does not go: should a packet in flight meet the new map and the chain as it was before the transaction
  * that made it (empty), it comes back here and is dropped.
  */
 function dispatchRules(
   direction: Direction,
   options: RenderOptions,
-  beforePolicy: readonly Rule[] = [],
+  beforePolicy: readonly Rule[],
+  groupRules: readonly Rule[],
 ): Rule[] {
   const invalid: Rule = {
     comment: 'invalid conntrack state',
@@ -232,6 +243,7 @@ function dispatchRules(
     ...(options.dropInvalid ? [invalid] : []),
     ...beforePolicy,
     { expr: [{ vmap: { key: INTERFACE_FIELDS[direction], data: reference(DISPATCH_SETS[direction]) } }] },
+    ...groupRules,
     { comment: 'unknown workload interface', expr: [{ counter: null }, { drop: null }] },
   ];
 }

@@ -3,11 +3,16 @@
  * is only made where a rule needs it to be there: a rule that asks for a member of it can match nothing and is left
  * out until the first member comes. The kernel finds a set by walking a list, so a cluster of one family would
  * otherwise pay for twice the sets.
+ *
+ * Most sets hold nothing but hosts. Those are hashes, which take half the elements of an interval set and find a member
+ * at once. With the first network in it a half becomes an interval set, under another name; it stays one.
  */
 import type { CompiledRule, SetDelta, SetId } from '../../calc/output.ts';
 import { type Family, familyOf } from '../../net/address.ts';
+import { type Prefix, isHostPrefix, prefixAddress } from '../../net/prefix.ts';
 import type { DesiredTable } from '../reconciler.ts';
 import type { Match, NamedSet, Rule } from '../ruleset.ts';
+import type { KnownSets } from './rule.ts';
 import { calculatedSet, calculatedSetName } from './set-names.ts';
 import { Users } from './sharing.ts';
 
@@ -18,6 +23,8 @@ interface Half {
   peopled: boolean;
   /** Its members, while the kernel refuses them and the table goes without them. */
   refused?: Set<string>;
+  /** By what the calculation calls them. Kept of hosts alone, which may have to move. */
+  readonly hosts: Set<string>;
 }
 
 /** Every set that a rule asks about, members or not. */
@@ -37,10 +44,13 @@ interface KnownSet {
   readonly unwritten: Set<string>;
 }
 
-export class CalculatedSets {
+export class CalculatedSets implements KnownSets {
   private readonly sets = new Map<SetId, KnownSet>();
-  /** By name. */
   private readonly halves = new Map<string, Half>();
+  /** The halves again, by the name of their set. */
+  private readonly byName = new Map<string, Half>();
+  /** Sets that became interval sets; gone once no rule asks about them. */
+  private readonly outgrown = new Set<string>();
   /** Families in the table: those that were ever asked for. */
   private readonly families: Set<Family>;
   /** Who looks a half up, by its name: it must be there then. */
@@ -67,58 +77,102 @@ export class CalculatedSets {
     return begun.length > 0 ? this.askers.usersOf(id) : [];
   }
 
-  /** Whether that was the half's first member. */
+  /** Whether rules about the half are to be rendered again: it got its first member, or another name. */
   private write(id: SetId, family: Family, { kind, description, added, removed }: SetDelta): boolean {
     const own = (members: readonly string[]): string[] =>
       members.filter((member) => familyOf(member) === family);
-    const set = calculatedSet(kind, id, family, description);
-    const half: Half = this.halves.get(set.name) ?? { id, set, peopled: false };
-    half.set = set;
-    this.halves.set(set.name, half);
-    const members = own(added);
-    if (half.refused !== undefined) return this.tryAgain(half, own(removed), members);
-    const first = members.length > 0 && !half.peopled;
-    half.peopled ||= first;
-    if (this.isWanted(set.name)) {
-      this.desired.setSet(set);
-      this.desired.removeElements(set.name, own(removed));
-      this.desired.addElements(
-        set.name,
-        members.map((key) => ({ key })),
-      );
-    }
-    return first;
-  }
-
-  /** Members that were refused have changed: the kernel may take them now. */
-  private tryAgain(half: Half, removed: readonly string[], added: readonly string[]): boolean {
-    const members = half.refused!;
-    if (removed.length === 0 && added.length === 0) return false;
-    for (const member of removed) members.delete(member);
-    for (const member of added) members.add(member);
+    const half = this.halfOf(kind, id, family, description);
+    const { refused } = half;
+    if (refused === undefined) return this.fill(half, family, description, own(added), own(removed));
+    // Members that were refused have changed: the kernel may take them now.
+    if (own(added).length + own(removed).length === 0) return false;
+    for (const member of own(removed)) refused.delete(member);
+    for (const member of own(added)) refused.add(member);
     delete half.refused;
     this.desired.setSet(half.set);
-    this.desired.addElements(
-      half.set.name,
-      [...members].map((key) => ({ key })),
-    );
+    this.fill(half, family, description, [...refused], []);
     return true;
+  }
+
+  private fill(
+    half: Half,
+    family: Family,
+    description: string,
+    added: readonly string[],
+    removed: readonly string[],
+  ): boolean {
+    const outgrows = isHosts(half) && !added.every(isHostMember);
+    if (outgrows) this.outgrow(half, family, description);
+    const first = added.length > 0 && !half.peopled;
+    half.peopled ||= first;
+    if (this.isWanted(half)) {
+      const { name } = half.set;
+      this.desired.setSet(half.set);
+      const key = isHosts(half) ? hostAddress : asItIs;
+      this.desired.removeElements(name, removed.map(key));
+      this.desired.addElements(
+        name,
+        added.map((member) => ({ key: key(member) })),
+      );
+    }
+    if (isHosts(half)) {
+      for (const member of removed) half.hosts.delete(member);
+      for (const member of added) half.hosts.add(member);
+    }
+    return first || outgrows;
   }
 
   /** The chains made of rules that ask about a set of the table. */
   askersOf(name: string): string[] {
-    const half = this.halves.get(name);
+    const half = this.byName.get(name);
     return half === undefined ? [] : this.askers.usersOf(half.id);
   }
 
   /** Leaves a set that the kernel refuses out of the table until it changes. False if it is not ours, or in use. */
   refuse(name: string): boolean {
-    const half = this.halves.get(name);
+    const half = this.byName.get(name);
     if (half === undefined || half.refused !== undefined || this.users.usersOf(name).length > 0) return false;
-    half.refused = new Set(this.desired.keysOf(name));
+    half.refused = new Set(isHosts(half) ? half.hosts : this.desired.keysOf(name));
+    half.hosts.clear();
     this.desired.removeSet(name);
     return true;
   }
+
+  private halfOf(kind: SetDelta['kind'], id: SetId, family: Family, description: string): Half {
+    const key = halfKey(id, family);
+    let half = this.halves.get(key);
+    if (half === undefined) {
+      const set = calculatedSet(kind === 'addresses' ? 'hosts' : 'ports', id, family, description);
+      half = { id, set, peopled: false, hosts: new Set() };
+      this.halves.set(key, half);
+      this.byName.set(set.name, half);
+    }
+    return half;
+  }
+
+  private outgrow(half: Half, family: Family, description: string): void {
+    const { name } = half.set;
+    if (this.isWanted(half)) this.outgrown.add(name);
+    this.byName.delete(name);
+    half.set = calculatedSet('networks', half.id, family, description);
+    half.peopled = true;
+    this.byName.set(half.set.name, half);
+    this.desired.setSet(half.set);
+    this.desired.addElements(
+      half.set.name,
+      [...half.hosts].map((key) => ({ key })),
+    );
+    half.hosts.clear();
+  }
+
+  /** Drops what no rule asks about any more, after rules were rendered again. */
+  settle(): void {
+    for (const name of this.outgrown) this.desired.removeSet(name);
+    this.outgrown.clear();
+  }
+
+  readonly addressSetName = (id: SetId, family: Family): string =>
+    this.halves.get(halfKey(id, family))?.set.name ?? calculatedSetName('hosts', id, family);
 
   /** A family that workloads get addresses of only now. Every chain is to be rendered again afterwards. */
   addFamilies(families: readonly Family[]): void {
@@ -134,20 +188,20 @@ export class CalculatedSets {
   }
 
   remove(id: SetId): void {
-    const kind = this.sets.get(id)?.kind;
-    if (kind === undefined) return;
-    this.sets.delete(id);
+    if (!this.sets.delete(id)) return;
     for (const family of this.families) {
-      const name = calculatedSetName(kind, id, family);
-      if (this.isWanted(name)) this.desired.removeSet(name);
-      this.halves.delete(name);
+      const half = this.halves.get(halfKey(id, family));
+      if (half === undefined) continue;
+      if (this.isWanted(half)) this.desired.removeSet(half.set.name);
+      this.halves.delete(halfKey(id, family));
+      this.byName.delete(half.set.name);
     }
   }
 
   /** Whether a match asks for a member of a half that never had one. */
   readonly isVain = ({ op, right }: Match): boolean => {
     if (op !== '==' || typeof right !== 'string' || !right.startsWith('@')) return false;
-    return this.halves.get(right.slice(1))?.peopled === false;
+    return this.byName.get(right.slice(1))?.peopled === false;
   };
 
   /** Makes a chain of these rules the user of the halves that it looks up, and of `asked` sets. */
@@ -158,16 +212,38 @@ export class CalculatedSets {
       for (const statement of expr) {
         if (!('match' in statement)) continue;
         const { right } = statement.match;
-        if (typeof right === 'string' && this.halves.has(right.slice(1))) names.set(right.slice(1), true);
+        if (typeof right === 'string' && this.byName.has(right.slice(1))) names.set(right.slice(1), true);
       }
     }
     const { made, gone } = this.users.use(chain, names);
-    for (const name of made)
-      if (!this.halves.get(name)!.peopled) this.desired.setSet(this.halves.get(name)!.set);
-    for (const name of gone) if (this.halves.get(name)?.peopled === false) this.desired.removeSet(name);
+    for (const name of made) {
+      const half = this.byName.get(name)!;
+      if (!half.peopled) this.desired.setSet(half.set);
+    }
+    for (const name of gone) if (this.byName.get(name)?.peopled === false) this.desired.removeSet(name);
   }
 
-  private isWanted(name: string): boolean {
-    return this.halves.get(name)?.peopled === true || this.users.usersOf(name).length > 0;
+  private isWanted({ set, peopled }: Half): boolean {
+    return peopled || this.users.usersOf(set.name).length > 0;
   }
+}
+
+function halfKey(id: SetId, family: Family): string {
+  return `${family} ${id}`;
+}
+
+function isHosts({ set }: Half): boolean {
+  return !set.interval && set.type.length === 1;
+}
+
+function isHostMember(member: string): boolean {
+  return isHostPrefix(member as Prefix);
+}
+
+function hostAddress(member: string): string {
+  return prefixAddress(member as Prefix);
+}
+
+function asItIs(member: string): string {
+  return member;
 }

@@ -1,17 +1,21 @@
 /** Workload endpoints and the tiers that apply to them as chains. */
 import type { Direction, EndpointTier, LocalEndpoint } from '../../calc/output.ts';
 import { commentText, objectName, shortHash } from '../names.ts';
-import type { ChainValue, MaskedMark, Rule, SetValue, Statement } from '../ruleset.ts';
+import type { ChainValue, Element, MaskedMark, Rule, SetValue, Statement } from '../ruleset.ts';
 import type { Footprint } from './footprint.ts';
 import type { RenderOptions } from './options.ts';
 import { policyChainName } from './policy.ts';
 import { connectionLimitRules } from './qos.ts';
+import { INTERFACE_FIELDS, PROFILE_VERDICT_SETS, groupSet, reference } from './set-names.ts';
 import {
   DISPATCH_LIMITS,
   type DispatchLimits,
   type DispatchedPolicy,
   dispatchByPort,
 } from './port-dispatch.ts';
+
+/** What an endpoint's profiles come to, if that is the same for every packet. */
+export type ProfileVerdict = Omit<Element, 'key'>;
 
 const ENDPOINT_PREFIXES: Readonly<Record<Direction, string>> = { egress: 'fw-', ingress: 'tw-' };
 const TIER_PREFIXES: Readonly<Record<Direction, string>> = { egress: 'te-', ingress: 'ti-' };
@@ -21,8 +25,23 @@ export function endpointChainName(direction: Direction, interfaceName: string): 
   return objectName(ENDPOINT_PREFIXES[direction], interfaceName);
 }
 
+/** The calculation gives endpoints with the same policies the same values; hashing a long list takes its time. */
+const tierChainNames: Readonly<Record<Direction, WeakMap<EndpointTier, string>>> = {
+  egress: new WeakMap(),
+  ingress: new WeakMap(),
+};
+
 /** Equal policies in equal order with an equal end are one chain, whoever they apply to. */
 export function tierChainName(direction: Direction, tier: EndpointTier): string {
+  let name = tierChainNames[direction].get(tier);
+  if (name === undefined) {
+    name = nameTierChain(direction, tier);
+    tierChainNames[direction].set(tier, name);
+  }
+  return name;
+}
+
+function nameTierChain(direction: Direction, tier: EndpointTier): string {
   const staged = tier.staged?.[direction] ?? [];
   const content = [tier.name, tier.defaultAction, ...tier[direction], ...(staged.length > 0 ? [staged] : [])];
   const hash = shortHash(JSON.stringify(content));
@@ -115,9 +134,51 @@ export function renderEndpoint(direction: Direction, endpoint: LocalEndpoint): C
       ...connectionLimitRules(direction, endpoint),
       ...tiers,
       ...profiles,
-      countedDrop(`${endpoint.key}/${direction}/no-profile-match`),
+      countedDrop(noProfileId(direction, endpoint)),
     ],
   };
+}
+
+/** What a group of endpoints shares: the tiers; then each has its profiles' verdict in a map. */
+export function renderGroup(direction: Direction, name: string, tiers: readonly EndpointTier[]): ChainValue {
+  const key = INTERFACE_FIELDS[direction];
+  const verdict: Rule = { expr: [{ vmap: { key, data: reference(PROFILE_VERDICT_SETS[direction]) } }] };
+  return {
+    name,
+    comment: groupSet(direction, name, tiers).comment!,
+    rules: [
+      ...tiers.map((tier) => jump(tierChainName(direction, tier))),
+      verdict,
+      countedDrop('workload interface without profiles'),
+    ],
+  };
+}
+
+/**
+ * What profiles, as nft rules, come to if it is the same for every packet. A workload without any that decides is
+ * closed. Undefined also for an endpoint that has more to itself than profiles.
+ */
+export function profileVerdict(
+  direction: Direction,
+  endpoint: LocalEndpoint,
+  rulesOf: (profileId: string) => readonly Rule[],
+): ProfileVerdict | undefined {
+  if (connectionLimitRules(direction, endpoint).length > 0) return undefined;
+  const first = endpoint.profiles.flatMap((id) => rulesOf(id).slice(0, 1))[0];
+  if (first === undefined) {
+    return { verdict: { drop: null }, comment: commentText(noProfileId(direction, endpoint)) };
+  }
+  const [counter, verdict, more] = first.expr;
+  if (counter === undefined || !('counter' in counter) || more !== undefined || first.comment === undefined) {
+    return undefined;
+  }
+  if (verdict === undefined || !('accept' in verdict || 'drop' in verdict)) return undefined;
+  return { verdict, comment: first.comment };
+}
+
+/** The id, as rules have, of what happens when no profile decides. */
+function noProfileId(direction: Direction, { key }: LocalEndpoint): string {
+  return `${key}/${direction}/no-profile-match`;
 }
 
 export function tiersIn(direction: Direction, endpoint: LocalEndpoint): EndpointTier[] {

@@ -3,28 +3,34 @@ import type { NatOutgoingSets } from '../../calc/output.ts';
 import type { Family } from '../../net/address.ts';
 import type { AddressPayload, ChainValue, Match, Rule, SetReference, Statement } from '../ruleset.ts';
 import type { RenderOptions } from './options.ts';
-import { PORT_PROTOCOLS, calculatedSetName, reference } from './set-names.ts';
+import type { KnownSets } from './rule.ts';
+import { PORT_PROTOCOLS, reference } from './set-names.ts';
 
 export const NAT_CHAIN = 'nat-outgoing';
 /** Behind NF_IP_PRI_NAT_SRC (100): who translates sources there, such as kube-proxy, decides first. */
 const PRIORITY = 110;
 
 /** The chain, for both families. */
-export function natChain(sets: NatOutgoingSets, options: RenderOptions): ChainValue {
+export function natChain(sets: NatOutgoingSets, options: RenderOptions, known: KnownSets): ChainValue {
   return {
     name: NAT_CHAIN,
     comment: 'what leaves a pool with natOutgoing for an address outside all pools',
     base: { type: 'nat', hook: 'postrouting', prio: PRIORITY, policy: 'accept' },
-    rules: options.families.flatMap((family) => rules(sets, family, options)),
+    rules: options.families.flatMap((family) => rules(sets, family, options, known)),
   };
 }
 
-function rules(sets: NatOutgoingSets, family: Family, { natOutgoing }: RenderOptions): Rule[] {
+function rules(
+  sets: NatOutgoingSets,
+  family: Family,
+  { natOutgoing }: RenderOptions,
+  known: KnownSets,
+): Rule[] {
   const { addresses, ports, excludeNodes, outputInterface } = natOutgoing;
   const payload = (field: 'saddr' | 'daddr'): AddressPayload => ({
     payload: { protocol: family === 4 ? 'ip' : 'ip6', field },
   });
-  const set = (id: string): SetReference => reference({ name: calculatedSetName('addresses', id, family) });
+  const set = (id: string): SetReference => reference({ name: known.addressSetName(id, family) });
   const matches: Match[] = [
     { op: '==', left: payload('saddr'), right: set(sets.masqueraded) },
     { op: '!=', left: payload('daddr'), right: set(sets.pools) },

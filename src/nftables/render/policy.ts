@@ -1,9 +1,9 @@
 /** Policies and profiles as chains: one for each direction. */
 import type { ActivePolicy, CompiledRule, Direction } from '../../calc/output.ts';
 import { commentText, objectName } from '../names.ts';
-import type { ChainValue, MarkWithBits, Match, Rule, SetValue, Statement } from '../ruleset.ts';
+import type { ChainValue, MarkWithBits, Rule, SetValue, Statement } from '../ruleset.ts';
 import type { RenderOptions } from './options.ts';
-import { renderMatches } from './rule.ts';
+import { ANY_MEMBERS, type KnownSets, renderMatches } from './rule.ts';
 
 const CHAIN_PREFIXES = {
   policy: { ingress: 'pi-', egress: 'po-' },
@@ -39,7 +39,7 @@ export function renderPolicy(
   role: PolicyRole,
   direction: Direction,
   options: RenderOptions,
-  isVain: (match: Match) => boolean = () => false,
+  known: KnownSets = ANY_MEMBERS,
 ): RenderedChain {
   const name = policyChainName(role, direction, policy.id);
   const comment = commentText(policy.id);
@@ -49,7 +49,7 @@ export function renderPolicy(
   }
   const sets = new Map<string, SetValue>();
   const rules = policy[direction].flatMap((rule) => {
-    const rendered = renderMatches(rule, rule.action === 'log', options.families, isVain);
+    const rendered = renderMatches(rule, rule.action === 'log', options.families, known);
     for (const set of rendered.sets) sets.set(set.name, set);
     const ending = [
       { counter: null },

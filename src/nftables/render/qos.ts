@@ -9,7 +9,8 @@ import { commentText, objectName } from '../names.ts';
 import type { AddressPayload, ChainValue, Rule, SetValue, Statement } from '../ruleset.ts';
 import { joinPrefixes, prefixListSet } from './lists.ts';
 import type { RenderOptions } from './options.ts';
-import { calculatedSetName, reference } from './set-names.ts';
+import type { KnownSets } from './rule.ts';
+import { INTERFACE_FIELDS, reference } from './set-names.ts';
 import type { PartValue } from './table-part.ts';
 
 type Limited = Pick<LocalEndpoint, 'key' | 'interfaceName' | 'workload' | 'addresses' | 'qos'>;
@@ -18,10 +19,6 @@ const RATE_PREFIXES: Readonly<Record<Direction, string>> = {
   egress: 'from-workload-rate',
   ingress: 'to-workload-rate',
 };
-const INTERFACE_FIELDS = {
-  egress: { meta: { key: 'iifname' } },
-  ingress: { meta: { key: 'oifname' } },
-} as const;
 const TCP = 6;
 const DSCP_CHAIN = 'code-points';
 /** NF_IP_PRI_MANGLE: sources are not translated yet. */
@@ -39,9 +36,10 @@ export function renderQos(
   limited: readonly Limited[],
   pools: SetId | undefined,
   options: RenderOptions,
+  known: KnownSets,
 ): PartValue {
   const rates = (['egress', 'ingress'] as const).map((direction) => renderRates(direction, limited));
-  const points = pools === undefined ? undefined : renderCodePoints(limited, pools, options);
+  const points = pools === undefined ? undefined : renderCodePoints(limited, pools, options, known);
   return {
     chains: [...rates.flatMap(({ chains }) => chains), ...(points?.chains ?? [])],
     sets: [...rates.flatMap(({ sets }) => sets), ...(points?.sets ?? [])],
@@ -89,7 +87,12 @@ export function connectionLimitRules(direction: Direction, { key, qos }: Limited
   ];
 }
 
-function renderCodePoints(limited: readonly Limited[], pools: SetId, options: RenderOptions): PartValue {
+function renderCodePoints(
+  limited: readonly Limited[],
+  pools: SetId,
+  options: RenderOptions,
+  known: KnownSets,
+): PartValue {
   const marked = limited.filter(({ qos }) => qos?.dscp !== undefined);
   const values = [...new Set(marked.map(({ qos }) => qos!.dscp!))].toSorted((a, b) => a - b);
   const sets: SetValue[] = [];
@@ -102,7 +105,7 @@ function renderCodePoints(limited: readonly Limited[], pools: SetId, options: Re
       if (sources.length === 0) return [];
       const set = prefixListSet(joinPrefixes(sources.map(hostPrefix), family), family);
       sets.push(set);
-      return [codePointRule(family, set, pools, value)];
+      return [codePointRule(family, set, known.addressSetName(pools, family), value)];
     }),
   );
   const chain: ChainValue = {
@@ -114,15 +117,14 @@ function renderCodePoints(limited: readonly Limited[], pools: SetId, options: Re
   return rules.length === 0 ? { chains: [], sets: [] } : { chains: [chain], sets };
 }
 
-function codePointRule(family: Family, sources: SetValue, pools: SetId, value: number): Rule {
+function codePointRule(family: Family, sources: SetValue, pools: string, value: number): Rule {
   const protocol = family === 4 ? 'ip' : 'ip6';
   const payload = (field: 'saddr' | 'daddr'): AddressPayload => ({ payload: { protocol, field } });
-  const poolSet = reference({ name: calculatedSetName('addresses', pools, family) });
   return {
     comment: `code point ${value}`,
     expr: [
       { match: { op: '==', left: payload('saddr'), right: reference(sources) } },
-      { match: { op: '!=', left: payload('daddr'), right: poolSet } },
+      { match: { op: '!=', left: payload('daddr'), right: reference({ name: pools }) } },
       { counter: null },
       { mangle: { key: { payload: { protocol, field: 'dscp' } }, value } },
     ],

@@ -13,21 +13,16 @@ import type {
   EndpointTier,
   LocalEndpoint,
   NetworkPlan,
+  SetId,
 } from '../../calc/output.ts';
 import { familyOf } from '../../net/address.ts';
 import { commentText } from '../names.ts';
 import type { DesiredTable } from '../reconciler.ts';
-import type { ChainValue, SetValue } from '../ruleset.ts';
+import type { ChainValue, Rule, SetValue } from '../ruleset.ts';
 import { CalculatedSets, setsOfRule } from './calculated-sets.ts';
-import { fixedChains, fixedSets, foreignSourceChain } from './base-chains.ts';
-import {
-  endpointChainName,
-  renderEndpoint,
-  policiesIn,
-  renderTier,
-  tierChainName,
-  tiersIn,
-} from './endpoint.ts';
+import { dispatchChain, fixedChains, fixedSets, foreignSourceChain } from './base-chains.ts';
+import { policiesIn, profileVerdict, renderTier, tierChainName } from './endpoint.ts';
+import { EndpointPlaces } from './endpoint-places.ts';
 import type { ActiveHostEndpoint, HostChainUse } from './host-endpoints.ts';
 import { HostTable } from './host-table.ts';
 import { SERVICE_LOOP_CHAIN, serviceLoopChain } from './service-loop.ts';
@@ -44,12 +39,17 @@ import {
 } from './policy.ts';
 import { DISPATCH_LIMITS, type DispatchLimits } from './port-dispatch.ts';
 import { renderQos } from './qos.ts';
+import { ANY_MEMBERS, type KnownSets } from './rule.ts';
 import { SharedSets, Users } from './sharing.ts';
-import { DISPATCH_SETS, sourceSet } from './set-names.ts';
+import { sourceSet } from './set-names.ts';
 import { TablePart } from './table-part.ts';
 
 const DIRECTIONS: readonly Direction[] = ['ingress', 'egress'];
 const FAMILIES = [4, 6] as const;
+
+/** Who asks about sets besides policies. */
+const QOS_USER = 'qos';
+const NETWORK_USERS = [NAT_CHAIN, SERVICE_LOOP_CHAIN, QOS_USER];
 
 /** A policy or profile in one direction. */
 interface PolicyChain {
@@ -76,6 +76,10 @@ export class PolicyRenderer {
   private readonly tierChains = new Users<TierChain>();
   private readonly sharedSets: SharedSets;
   private readonly hosts: HostTable;
+  private readonly places: EndpointPlaces;
+  /** Which endpoints have a profile. */
+  private readonly profileUsers = new Users<true>();
+  private readonly dirtyEndpoints = new Set<string>();
   private readonly qos: TablePart;
   /** Whether an endpoint with limits came, changed or went since they were rendered. */
   private isLimitChanged = false;
@@ -105,8 +109,12 @@ export class PolicyRenderer {
       desired.setSet(set);
       desired.addElements(set.name, elements);
     }
+    this.places = new EndpointPlaces(
+      desired,
+      (use) => this.useChainsOf(use),
+      (direction) => this.setDispatchChain(direction),
+    );
     this.setFixedChains();
-    this.setForeignSourceChain();
   }
 
   /** As given, and as the policies want it besides. */
@@ -115,7 +123,9 @@ export class PolicyRenderer {
   }
 
   private setFixedChains(): void {
-    for (const chain of fixedChains(this.options, this.limited)) this.desired.setChain(chain);
+    for (const chain of fixedChains(this.options)) this.desired.setChain(chain);
+    for (const direction of DIRECTIONS) this.setDispatchChain(direction);
+    this.setForeignSourceChain();
   }
 
   /** Renders again, with other options, everything that options touch. */
@@ -124,10 +134,10 @@ export class PolicyRenderer {
     this.options = this.wantedOptions();
     this.calculatedSets.addFamilies(options.families);
     this.setFixedChains();
-    this.setForeignSourceChain();
     this.setNetworkChains();
     for (const [name, chain] of this.policyChains.all()) this.setPolicyChain(name, chain);
     for (const [name, chain] of this.tierChains.all()) this.setTierChain(name, chain);
+    for (const endpoint of this.endpoints.values()) this.placeEndpoint(endpoint);
     this.hosts.set(this.hosts.active, this.options);
     this.dirtyTiers.clear();
   }
@@ -174,7 +184,9 @@ export class PolicyRenderer {
         this.change(chain.role, chain.id, () => this.quarantined.delete(chain.id));
       else this.setPolicyChain(name, chain);
     }
-    this.settleTiers();
+    if (NETWORK_USERS.some((user) => begun.has(user))) this.setNetworkChains();
+    this.calculatedSets.settle();
+    this.settleDependents();
   }
 
   /**
@@ -184,7 +196,7 @@ export class PolicyRenderer {
   quarantine(id: string, reason: string): void {
     const role = this.policies.policy.has(id) ? 'policy' : 'profile';
     this.change(role, id, () => this.quarantined.set(id, reason));
-    this.settleTiers();
+    this.settleDependents();
   }
 
   /** Leaves a set out of the table until it changes, because the kernel refuses it. False if that cannot be. */
@@ -207,15 +219,33 @@ export class PolicyRenderer {
     return [...new Set(chains.flatMap((chain) => this.policiesOf({ chain })))];
   }
 
+  /** Ends what moves of endpoints have left behind, once they are in force. Whether there was anything to do. */
+  settle(): boolean {
+    return this.places.settle();
+  }
+
+  private setDispatchChain(direction: Direction): void {
+    const groupRules = this.places.groupRules(direction);
+    this.desired.setChain(dispatchChain(direction, this.options, groupRules, this.limited));
+  }
+
   private setNetworkChains(): void {
     const { outgoing, services } = this.networks;
-    this.setOptionalChain(NAT_CHAIN, outgoing && natChain(outgoing, this.options));
-    this.setOptionalChain(SERVICE_LOOP_CHAIN, serviceLoopChain(services, this.options));
+    this.setOptionalChain(
+      NAT_CHAIN,
+      outgoing && natChain(outgoing, this.options, this.calculatedSets),
+      Object.values(outgoing ?? {}),
+    );
+    this.setOptionalChain(
+      SERVICE_LOOP_CHAIN,
+      serviceLoopChain(services, this.options, this.calculatedSets),
+      services === undefined ? [] : [services],
+    );
     this.setQos();
   }
 
-  private setOptionalChain(name: string, chain: ChainValue | undefined): void {
-    this.calculatedSets.use(name, chain?.rules ?? [], []);
+  private setOptionalChain(name: string, chain: ChainValue | undefined, asked: readonly SetId[]): void {
+    this.calculatedSets.use(name, chain?.rules ?? [], asked);
     if (chain === undefined) this.desired.removeChain(name);
     else this.desired.setChain(chain);
   }
@@ -225,11 +255,11 @@ export class PolicyRenderer {
   }
 
   private setQos(): void {
-    const part = renderQos(this.limited, this.networks.pools, this.options);
+    const part = renderQos(this.limited, this.networks.pools, this.options, this.calculatedSets);
     this.calculatedSets.use(
-      'qos',
+      QOS_USER,
       part.chains.flatMap(({ rules }) => rules),
-      [],
+      this.networks.pools === undefined ? [] : [this.networks.pools],
     );
     this.qos.set(part);
   }
@@ -270,6 +300,7 @@ export class PolicyRenderer {
   private change(role: PolicyRole, id: string, change: () => void): void {
     const passed = DIRECTIONS.map((direction) => this.passes(direction, id));
     change();
+    if (role === 'profile') for (const key of this.profileUsers.usersOf(id)) this.dirtyEndpoints.add(key);
     for (const [index, direction] of DIRECTIONS.entries()) {
       const name = policyChainName(role, direction, id);
       const chain = this.policyChains.get(name);
@@ -296,11 +327,17 @@ export class PolicyRenderer {
     if (before !== undefined && !sameFootprint(before, footprint)) this.markTiersOf(direction, id);
   }
 
-  private renderPolicyChain(name: string, role: PolicyRole, direction: Direction, id: string): RenderedChain {
+  private renderPolicyChain(
+    name: string,
+    role: PolicyRole,
+    direction: Direction,
+    id: string,
+    known: KnownSets = this.calculatedSets,
+  ): RenderedChain {
     const policy = this.policies[role].get(id);
     const reason = this.quarantined.get(id) ?? (policy === undefined ? `${role} is not known` : undefined);
     if (policy !== undefined && reason === undefined)
-      return renderPolicy(policy, role, direction, this.options, this.calculatedSets.isVain);
+      return renderPolicy(policy, role, direction, this.options, known);
     const rules = [failClosedRule(reason ?? '')];
     return { chain: { name, comment: commentText(id), rules }, sets: [] };
   }
@@ -309,6 +346,12 @@ export class PolicyRenderer {
   private markTiersOf(direction: Direction, id: string): void {
     for (const name of this.policyChains.usersOf(policyChainName('policy', direction, id)))
       this.dirtyTiers.add(name);
+  }
+
+  /** Renders again what depends on several things that change at a time. */
+  private settleDependents(): void {
+    for (const key of this.dirtyEndpoints) this.placeEndpoint(this.endpoints.get(key)!);
+    this.settleTiers();
   }
 
   private settleTiers(): void {
@@ -349,16 +392,21 @@ export class PolicyRenderer {
     this.isLimitChanged ||= (before?.qos ?? endpoint.qos) !== undefined;
     this.endpoints.set(key, endpoint);
     this.interfaces.set(endpoint.interfaceName, key);
-    for (const direction of DIRECTIONS) {
-      this.useChains(direction, endpoint);
-      this.desired.setChain(renderEndpoint(direction, endpoint));
-      if (before !== undefined) continue;
-      const jump = { jump: { target: endpointChainName(direction, endpoint.interfaceName) } };
-      this.desired.addElements(DISPATCH_SETS[direction].name, [
-        { key: endpoint.interfaceName, verdict: jump },
-      ]);
-    }
+    this.profileUsers.use(key, new Map(endpoint.profiles.map((id) => [id, true])));
+    this.placeEndpoint(endpoint);
     this.changeSources(before, endpoint);
+  }
+
+  private placeEndpoint(endpoint: LocalEndpoint): void {
+    this.dirtyEndpoints.delete(endpoint.key);
+    for (const direction of DIRECTIONS) {
+      // Without a look at the members of sets: a verdict is the same whoever is in them.
+      const rulesOf = (id: string): readonly Rule[] => {
+        const name = policyChainName('profile', direction, id);
+        return this.renderPolicyChain(name, 'profile', direction, id, ANY_MEMBERS).chain.rules;
+      };
+      this.places.set(direction, endpoint, profileVerdict(direction, endpoint, rulesOf));
+    }
   }
 
   private removeEndpoint(key: string): void {
@@ -367,12 +415,9 @@ export class PolicyRenderer {
     this.isLimitChanged ||= endpoint.qos !== undefined;
     this.endpoints.delete(key);
     this.interfaces.delete(endpoint.interfaceName);
-    for (const direction of DIRECTIONS) {
-      this.desired.removeElements(DISPATCH_SETS[direction].name, [endpoint.interfaceName]);
-      const name = endpointChainName(direction, endpoint.interfaceName);
-      this.desired.removeChain(name);
-      this.release(name);
-    }
+    this.profileUsers.use(key, new Map());
+    this.dirtyEndpoints.delete(key);
+    for (const direction of DIRECTIONS) this.places.remove(direction, endpoint.interfaceName);
     this.changeSources(endpoint, undefined);
   }
 
@@ -393,17 +438,7 @@ export class PolicyRenderer {
     }
   }
 
-  /** Makes an endpoint's chain the user of its tiers and profiles, and of nothing else. */
-  private useChains(direction: Direction, endpoint: LocalEndpoint): void {
-    const user = endpointChainName(direction, endpoint.interfaceName);
-    this.useChainsOf({
-      user,
-      direction,
-      tiers: tiersIn(direction, endpoint),
-      profiles: endpoint.profiles,
-    });
-  }
-
+  /** Makes a chain the user of tiers and profiles, and of nothing else. */
   private useChainsOf({ user, direction, tiers: used, profiles: ids }: HostChainUse): void {
     const tiers = new Map(used.map((tier) => [tierChainName(direction, tier), { direction, tier }]));
     const profiles = ids.map((id): PolicyChain => ({ role: 'profile', direction, id }));
@@ -440,12 +475,6 @@ export class PolicyRenderer {
       this.footprints.delete(name);
       this.desired.removeChain(name);
     }
-  }
-
-  /** An endpoint's chain is gone: it uses nothing any more. */
-  private release(user: string): void {
-    for (const name of this.tierChains.use(user, new Map()).gone) this.removeTierChain(name);
-    this.settlePolicyChains(this.policyChains.use(user, new Map()));
   }
 }
 

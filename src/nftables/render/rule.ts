@@ -6,7 +6,7 @@
  * A rule that constrains ports, in either way, is about packets that have ports: TCP, UDP, SCTP and UDP-Lite. A rule
  * that constrains ICMP, in either way, is about ICMP packets of the family.
  */
-import type { CompiledRule, PortRange } from '../../calc/output.ts';
+import type { CompiledRule, PortRange, SetId } from '../../calc/output.ts';
 import { type Family, familyOf } from '../../net/address.ts';
 import { type Prefix, isHostPrefix, prefixAddress, prefixLength } from '../../net/prefix.ts';
 import type { AddressPayload, Field, Match, PortPayload, SetReference, SetValue, Value } from '../ruleset.ts';
@@ -19,6 +19,20 @@ interface RenderedMatches {
   /** Sets by content (and other fixed ones) that they use. */
   readonly sets: readonly SetValue[];
 }
+
+/** What is known of the sets that the calculation keeps. */
+export interface KnownSets {
+  /** Whether a match asks for a member of a set that never had one. */
+  readonly isVain: (match: Match) => boolean;
+  /** The name of the family's half of a set of addresses, which depends on what its members are like. */
+  readonly addressSetName: (id: SetId, family: Family) => string;
+}
+
+/** Whatever members the sets have. */
+export const ANY_MEMBERS: KnownSets = {
+  isVain: () => false,
+  addressSetName: (id, family) => calculatedSetName('networks', id, family),
+};
 
 /** Matches that hold together. */
 type Conjunction = readonly Match[];
@@ -39,19 +53,19 @@ const SIDES = [
 type Side = (typeof SIDES)[number];
 
 /**
- * What a rule matches in `families`. `disjoint` keeps alternatives from matching the same packet twice, for actions after which
- * evaluation goes on. Alternatives with a match that `isVain` are left out.
+ * What a rule matches in `families`. `disjoint` keeps alternatives from matching the same packet twice, for actions
+ * after which evaluation goes on. Alternatives with a match that is vain are left out.
  */
 export function renderMatches(
   rule: CompiledRule,
   disjoint: boolean,
   families: readonly Family[],
-  isVain: (match: Match) => boolean = () => false,
+  known: KnownSets = ANY_MEMBERS,
 ): RenderedMatches {
   const sets = new Map<string, SetValue>();
   const alternatives = familiesOf(rule, families)
-    .flatMap((family) => new RuleMatches(rule, family, disjoint, sets).alternatives())
-    .filter((matches) => !matches.some(isVain));
+    .flatMap((family) => new RuleMatches(rule, family, disjoint, sets, known).alternatives())
+    .filter((matches) => !matches.some(known.isVain));
   const used = new Set(alternatives.flat().map(({ right }) => right));
   return { alternatives, sets: [...sets.values()].filter((set) => used.has(reference(set))) };
 }
@@ -77,6 +91,7 @@ class RuleMatches {
     private readonly family: Family | undefined,
     private readonly disjoint: boolean,
     private readonly sets: Map<string, SetValue>,
+    private readonly known: KnownSets,
   ) {}
 
   /** Cheap comparisons come first, set lookups last. */
@@ -209,7 +224,7 @@ class RuleMatches {
       one({
         op,
         left: this.address(side),
-        right: reference({ name: calculatedSetName('addresses', id, family) }),
+        right: reference({ name: this.known.addressSetName(id, family) }),
       });
     return [...sets.map((id) => lookup('==', id)), ...notSets.map((id) => lookup('!=', id))];
   }
@@ -259,7 +274,7 @@ class RuleMatches {
   private inNamedPort(side: Side, id: string): Match {
     const port: PortPayload = { payload: { protocol: 'th', field: side.port } };
     const fields: Field[] = [this.address(side), { meta: { key: 'l4proto' } }, port];
-    const name = calculatedSetName('named-port', id, this.family!);
+    const name = calculatedSetName('ports', id, this.family!);
     return { op: '==', left: { concat: fields }, right: reference({ name }) };
   }
 

@@ -5,7 +5,8 @@
 import type { SetId } from '../../calc/output.ts';
 import type { ChainValue, Rule } from '../ruleset.ts';
 import type { RenderOptions } from './options.ts';
-import { calculatedSetName, reference } from './set-names.ts';
+import type { KnownSets } from './rule.ts';
+import { reference } from './set-names.ts';
 
 export const SERVICE_LOOP_CHAIN = 'service-loop';
 /** Behind all policy of the forward hook. */
@@ -15,6 +16,7 @@ const PRIORITY = 3;
 export function serviceLoopChain(
   services: SetId | undefined,
   { serviceLoop, families }: RenderOptions,
+  known: KnownSets,
 ): ChainValue | undefined {
   if (services === undefined || serviceLoop === undefined) return undefined;
   const rules = families.map((family): Rule => ({
@@ -24,7 +26,7 @@ export function serviceLoopChain(
         match: {
           op: '==',
           left: { payload: { protocol: family === 4 ? 'ip' : 'ip6', field: 'daddr' } },
-          right: reference({ name: calculatedSetName('addresses', services, family) }),
+          right: reference({ name: known.addressSetName(services, family) }),
         },
       },
       { counter: null },

@@ -1,5 +1,5 @@
 /** Every name of a set, and the sets that every table has. */
-import type { SetId, SetKind } from '../../calc/output.ts';
+import type { Direction, SetId } from '../../calc/output.ts';
 import type { Family } from '../../net/address.ts';
 import type { DataTypeName } from '../datatype.ts';
 import { commentText, objectName } from '../names.ts';
@@ -9,22 +9,29 @@ export function addressType(family: Family): DataTypeName {
   return family === 4 ? 'ipv4_addr' : 'ipv6_addr';
 }
 
-const KIND_PREFIXES: Readonly<Record<SetKind, string>> = {
-  addresses: 'addresses',
-  'named-port': 'named-port',
+/**
+ * How a set holds its members: a set of addresses is a hash until the first of its members is a network, which only
+ * an interval set can hold.
+ */
+export type SetShape = 'hosts' | 'networks' | 'ports';
+
+const SHAPE_PREFIXES: Readonly<Record<SetShape, string>> = {
+  hosts: 'hosts',
+  networks: 'networks',
+  ports: 'named-port',
 };
 
 /** The family's half of a set that the calculation keeps. */
-export function calculatedSetName(kind: SetKind, id: SetId, family: Family): string {
-  return objectName(`${KIND_PREFIXES[kind]}${family}-`, id);
+export function calculatedSetName(shape: SetShape, id: SetId, family: Family): string {
+  return objectName(`${SHAPE_PREFIXES[shape]}${family}-`, id);
 }
 
-export function calculatedSet(kind: SetKind, id: SetId, family: Family, description: string): NamedSet {
+export function calculatedSet(shape: SetShape, id: SetId, family: Family, description: string): NamedSet {
   const address = addressType(family);
   return {
-    name: calculatedSetName(kind, id, family),
-    type: kind === 'addresses' ? [address] : [address, 'inet_proto', 'inet_service'],
-    interval: kind === 'addresses',
+    name: calculatedSetName(shape, id, family),
+    type: shape === 'ports' ? [address, 'inet_proto', 'inet_service'] : [address],
+    interval: shape === 'networks',
     verdicts: false,
     comment: commentText(description),
   };
@@ -66,7 +73,7 @@ export const NEIGHBOUR_DISCOVERY_SET = fixedSet(
 );
 
 /** Interface to chain, for packets from workloads and to workloads. */
-export const DISPATCH_SETS: Readonly<Record<'egress' | 'ingress', NamedSet>> = {
+export const DISPATCH_SETS: Readonly<Record<Direction, NamedSet>> = {
   egress: {
     name: 'from-workload-dispatch',
     type: ['ifname'],
@@ -82,6 +89,58 @@ export const DISPATCH_SETS: Readonly<Record<'egress' | 'ingress', NamedSet>> = {
     comment: 'ingress policy by workload interface',
   },
 };
+
+/** What the profiles of grouped endpoints come to (endpoint-places.ts). */
+export const PROFILE_VERDICT_SETS: Readonly<Record<Direction, NamedSet>> = {
+  egress: {
+    name: 'from-workload-profiles',
+    type: ['ifname'],
+    interval: false,
+    verdicts: true,
+    counters: true,
+    comment: 'what no tier decides, by workload interface',
+  },
+  ingress: {
+    name: 'to-workload-profiles',
+    type: ['ifname'],
+    interval: false,
+    verdicts: true,
+    counters: true,
+    comment: 'what no tier decides, by workload interface',
+  },
+};
+
+/** How chains of groups of endpoints begin. */
+export const GROUP_PREFIXES: Readonly<Record<Direction, string>> = {
+  egress: 'fw-group-',
+  ingress: 'tw-group-',
+};
+const GROUP_SET_PREFIXES: Readonly<Record<Direction, string>> = {
+  egress: 'from-workload-group-',
+  ingress: 'to-workload-group-',
+};
+
+/** The interfaces of the endpoints that a group's chain is about. */
+export function groupSet(
+  direction: Direction,
+  chain: string,
+  tiers: readonly { readonly name: string }[] = [],
+): NamedSet {
+  const names = tiers.map(({ name }) => name).join(', ');
+  return {
+    name: GROUP_SET_PREFIXES[direction] + chain.slice(GROUP_PREFIXES[direction].length),
+    type: ['ifname'],
+    interval: false,
+    verdicts: false,
+    comment: commentText(`workload interfaces with ${direction} tiers: ${names === '' ? 'none' : names}`),
+  };
+}
+
+/** Which interface of the host a packet is told by. */
+export const INTERFACE_FIELDS = {
+  egress: { meta: { key: 'iifname' } },
+  ingress: { meta: { key: 'oifname' } },
+} as const;
 
 /** Which addresses each workload may send from. */
 export function sourceSet(family: Family): NamedSet {

@@ -30,6 +30,7 @@ const NAMED: NamedSet = {
   type: ['ipv4_addr', 'inet_proto', 'inet_service'],
   interval: false,
   verdicts: false,
+  counters: true,
   comment: 'named ports',
 };
 const BOXES: NamedSet = {
@@ -38,7 +39,13 @@ const BOXES: NamedSet = {
   interval: true,
   verdicts: true,
 };
-const DISPATCH: NamedSet = { name: 'dispatch', type: ['ifname'], interval: false, verdicts: true };
+const DISPATCH: NamedSet = {
+  name: 'dispatch',
+  type: ['ifname'],
+  interval: false,
+  verdicts: true,
+  counters: true,
+};
 const MARKS: NamedSet = { name: 'marks', type: ['mark'], interval: false, verdicts: false };
 
 const addSet = (set: NamedSet): Operation => ({ kind: 'add-set', set });
@@ -168,10 +175,7 @@ const SET_CONTENTS: readonly (readonly [NamedSet, readonly Element[]])[] = [
   [PORTS, [{ key: '0-21' }, { key: '22', comment: 'ssh' }, { key: '23-80' }, { key: '65535' }]],
   [
     NAMED,
-    [
-      { key: '10.0.0.1,6,80', comment: 'default/NetworkPolicy/a/b/ingress/0', counter: true },
-      { key: '10.0.0.1,17,53' },
-    ],
+    [{ key: '10.0.0.1,6,80', comment: 'default/NetworkPolicy/a/b/ingress/0' }, { key: '10.0.0.1,17,53' }],
   ],
   [
     BOXES,

@@ -17,7 +17,7 @@ const SETS: readonly SetValue[] = ([4, 6] as const).flatMap((family) =>
     { id: 's:other', ...WEB_SET, added: [] },
     { id: 'n:http', ...HTTP_SET },
   ].map(({ id, kind, description, added }) => ({
-    ...calculatedSet(kind, id, family, description),
+    ...calculatedSet(kind === 'addresses' ? 'networks' : 'ports', id, family, description),
     elements: added.filter((key) => key.includes(':') === (family === 6)).map((key) => ({ key })),
   })),
 );

@@ -20,7 +20,7 @@ const KINDS = { web: 'addresses', other: 'addresses', http: 'named-port', dns: '
 /** The calculated sets as the renderer declares them. */
 const CALCULATED: SetValue[] = (Object.keys(KINDS) as (keyof typeof KINDS)[]).flatMap((id) =>
   ([4, 6] as const).map((family) => ({
-    ...calculatedSet(KINDS[id], id, family, id),
+    ...calculatedSet(KINDS[id] === 'addresses' ? 'networks' : 'ports', id, family, id),
     elements: MEMBERS[id]!.filter((member) => member.includes(':') === (family === 6)).map((key) => ({
       key,
     })),

@@ -6,7 +6,7 @@ import { Reconciler } from '../../../src/nftables/reconciler.ts';
 import { DEFAULT_RENDER_OPTIONS } from '../../../src/nftables/render/options.ts';
 import type { DispatchLimits } from '../../../src/nftables/render/port-dispatch.ts';
 import { PolicyRenderer } from '../../../src/nftables/render/renderer.ts';
-import type { ChainValue, Ruleset } from '../../../src/nftables/ruleset.ts';
+import type { ChainValue, Element, Ruleset } from '../../../src/nftables/ruleset.ts';
 import {
   HTTP_SET,
   RULE_SHAPES,
@@ -97,6 +97,10 @@ function chain(ruleset: Ruleset, name: string): ChainValue | undefined {
   return ruleset.chains.find((one) => one.name === name);
 }
 
+function elements(ruleset: Ruleset, set: string): readonly Element[] {
+  return ruleset.sets.find(({ name }) => name === set)!.elements;
+}
+
 describe('the renderer', () => {
   it('comes to the same table by deltas as from scratch', () => {
     fc.assert(
@@ -106,6 +110,7 @@ describe('the renderer', () => {
         const incremental = start(limits);
         for (const [index, world] of worlds.entries()) {
           incremental.renderer.apply(difference(worlds[index - 1], world));
+          while (incremental.renderer.settle());
         }
         const fresh = start(limits);
         fresh.renderer.apply(difference(undefined, worlds.at(-1)!));
@@ -152,27 +157,20 @@ describe('the renderer', () => {
       }),
     );
     const { operations } = reconciler.plan();
-    expect(operations.map((operation) => operation.kind)).toEqual([
-      'add-chain',
-      'add-chain',
-      ...new Array<string>(4).fill('add-elements'),
-      ...new Array<string>(operations.length - 6).fill('add-rule'),
-    ]);
-    const touched = operations.flatMap((operation) =>
-      operation.kind === 'add-rule'
-        ? operation.chain
-        : operation.kind === 'add-elements'
-          ? operation.set.name
-          : [],
-    );
-    expect([...new Set(touched)].toSorted()).toEqual([
-      'addresses4-s_web_d37cc3528e',
-      'from-workload-dispatch',
-      'fw-calinew',
-      'to-workload-dispatch',
-      'tw-calinew',
+    // A rule or a jump would make the kernel walk the whole table.
+    expect(
+      operations.map((operation) =>
+        operation.kind === 'add-elements' ? operation.set.name : operation.kind,
+      ),
+    ).toEqual([
+      expect.stringMatching(/^(hosts|networks)4-s_web_d37cc3528e$/),
+      expect.stringMatching(/^to-workload-group-/),
+      'to-workload-profiles',
+      expect.stringMatching(/^from-workload-group-/),
+      'from-workload-profiles',
       'workload-sources4',
     ]);
+    expect(JSON.stringify(operations)).not.toMatch(/"(jump|goto)"/);
   });
 
   it('checks and clears the mark only behind policies that pass, in either order of arrival', () => {
@@ -212,9 +210,159 @@ describe('the renderer', () => {
   it('drops for a profile that nobody knows', () => {
     const { renderer, ruleset } = start();
     renderer.apply(delta({ endpoints: [endpoint('x', { profiles: ['profile/Profile//missing'] })] }));
-    expect(chain(ruleset(), 'pri-profile/Profile//missing')!.rules).toEqual([
-      { comment: 'fail closed: profile is not known', expr: [{ counter: null }, { drop: null }] },
+    expect(elements(ruleset(), 'to-workload-profiles')).toEqual([
+      {
+        key: 'calix',
+        verdict: { drop: null },
+        comment: 'fail closed: profile is not known',
+      },
     ]);
+  });
+
+  it('keeps hosts in a hash until a network comes, and asks for them by the name that holds', () => {
+    const { renderer, ruleset } = start();
+    const asking = policy('a', {
+      ingress: [rule({ source: peer({ sets: ['s'] }) }), rule({ source: peer({ notSets: ['s'] }) })],
+    });
+    const tiers = [{ name: 'default', defaultAction: 'deny', ingress: [asking.id], egress: [] }] as const;
+    const change = (added: string[], removed: string[] = []) => ({
+      s: { kind: 'addresses', description: 'who', added, removed } as const,
+    });
+    const sets = () =>
+      ruleset()
+        .sets.filter(({ comment }) => comment === 'who')
+        .map(({ name, interval, elements: all }) => [name, interval, all.map(({ key }) => key)]);
+    const asked = () =>
+      [...JSON.stringify(chain(ruleset(), `pi-${asking.id}`)).matchAll(/"@([^"]+)"/g)].map(
+        (match) => match[1],
+      );
+    renderer.apply(
+      delta({
+        policies: [asking],
+        sets: change(['10.0.0.1/32', '10.0.0.2/32']),
+        endpoints: [endpoint('x', { tiers })],
+      }),
+    );
+    expect(sets()).toEqual([
+      ['hosts4-s', false, ['10.0.0.1', '10.0.0.2']],
+      ['hosts6-s', false, []],
+    ]);
+    expect(asked()).toEqual(['hosts4-s', 'hosts4-s', 'hosts6-s']);
+    renderer.apply(delta({ sets: change(['10.1.0.0/16', 'fd00::/64'], ['10.0.0.1/32']) }));
+    expect(sets()).toEqual([
+      ['networks4-s', true, ['10.0.0.2/32', '10.1.0.0/16']],
+      ['networks6-s', true, ['fd00::/64']],
+    ]);
+    expect(asked()).toEqual(['networks4-s', 'networks6-s', 'networks4-s', 'networks6-s']);
+    renderer.apply(delta({ sets: change(['10.0.0.3/32'], ['10.1.0.0/16', 'fd00::/64']) }));
+    expect(sets().map(([name, , all]) => [name, all])).toEqual([
+      ['networks4-s', ['10.0.0.2/32', '10.0.0.3/32']],
+      ['networks6-s', []],
+    ]);
+    renderer.apply(
+      delta({
+        sets: { s: undefined },
+        gone: { policies: [asking.id] },
+        endpoints: [endpoint('x', { tiers: [] })],
+      }),
+    );
+    while (renderer.settle());
+    expect(sets()).toEqual([]);
+  });
+
+  it('lets endpoints with the same tiers share a chain, each with the verdict of its profiles', () => {
+    const { renderer, ruleset } = start();
+    const tiers = [
+      { name: 'default', defaultAction: 'pass', ingress: [policy('a').id], egress: [] },
+    ] as const;
+    const open = profile('open');
+    const silent = profile('silent', { ingress: [], egress: [] });
+    renderer.apply(
+      delta({
+        policies: [policy('a')],
+        profiles: [open, silent],
+        endpoints: [
+          endpoint('x', { tiers, profiles: [silent.id, open.id] }),
+          endpoint('y', { tiers, profiles: [silent.id] }),
+        ],
+      }),
+    );
+    const verdict = (name: string, comment: string, action: 'accept' | 'drop') => ({
+      key: `cali${name}`,
+      verdict: { [action]: null },
+      comment,
+    });
+    expect(elements(ruleset(), 'to-workload-profiles')).toEqual([
+      verdict('x', 'profile/Profile//open/ingress/0', 'accept'),
+      verdict('y', `${endpoint('y').key}/ingress/no-profile-match`, 'drop'),
+    ]);
+    const groups = ruleset().sets.filter(({ name }) => name.startsWith('to-workload-group-'));
+    expect(groups.map((group) => group.elements)).toEqual([
+      [
+        { key: 'calix', comment: 'prod/x' },
+        { key: 'caliy', comment: 'prod/y' },
+      ],
+    ]);
+    expect(ruleset().chains.filter(({ name }) => /^[tf]w-cali/.test(name))).toEqual([]);
+    // Not the same for every packet any more: a chain of its own.
+    renderer.apply(
+      delta({ profiles: [profile('open', { ingress: [rule({ source: peer({ sets: ['nobody'] }) })] })] }),
+    );
+    renderer.settle();
+    expect(elements(ruleset(), 'to-workload-profiles').map(({ key }) => key)).toEqual(['caliy']);
+    expect(elements(ruleset(), 'to-workload-dispatch').map(({ key }) => key)).toEqual(['calix']);
+    expect(elements(ruleset(), 'from-workload-profiles').map(({ key }) => key)).toEqual(['calix', 'caliy']);
+  });
+
+  it('gives endpoints chains of their own where there would be too many groups', () => {
+    const { renderer, ruleset } = start();
+    const names = Array.from({ length: 10 }, (_, index) => String(index));
+    const one = (name: string) =>
+      endpoint(name, {
+        tiers: [{ name: 'default', defaultAction: 'deny', ingress: [policy(name).id], egress: [] }],
+      });
+    renderer.apply(delta({ policies: names.map((name) => policy(name)), endpoints: names.map(one) }));
+    const { sets } = ruleset();
+    expect(sets.filter(({ name }) => name.startsWith('to-workload-group-')).length).toBe(4);
+    expect(sets.filter(({ name }) => name.startsWith('from-workload-group-')).length).toBe(1);
+    expect(elements(ruleset(), 'to-workload-dispatch').length).toBe(6);
+    // Two groups end in a move; two endpoints that were refused can have groups then.
+    renderer.apply(delta({ endpoints: [endpoint('0'), endpoint('1')] }));
+    while (renderer.settle());
+    expect(elements(ruleset(), 'to-workload-dispatch').length).toBe(5);
+    expect(ruleset().sets.filter(({ name }) => name.startsWith('to-workload-group-')).length).toBe(4);
+  });
+
+  it('puts an endpoint into its new place before it takes it out of the old one', () => {
+    const { renderer, ruleset } = start();
+    const tiers = [
+      { name: 'default', defaultAction: 'deny', ingress: [policy('a').id], egress: [] },
+    ] as const;
+    const places = () =>
+      ruleset()
+        .sets.filter(
+          ({ name, elements: all }) => /^to-workload-(group|dispatch)/.test(name) && all.length > 0,
+        )
+        .map(({ name }) => name.replace(/-[0-9a-f]{10}$/, ''));
+    renderer.apply(delta({ policies: [policy('a')], endpoints: [endpoint('x')] }));
+    expect(places()).toEqual(['to-workload-group']);
+    renderer.apply(delta({ endpoints: [endpoint('x', { tiers })] }));
+    expect(places()).toEqual(['to-workload-group', 'to-workload-group']);
+    expect(renderer.settle()).toBe(true);
+    expect(renderer.settle()).toBe(false);
+    expect(places()).toEqual(['to-workload-group']);
+    const conditional = profile('p', { ingress: [rule({ protocol: 6 })] });
+    renderer.apply(
+      delta({ profiles: [conditional], endpoints: [endpoint('x', { tiers, profiles: [conditional.id] })] }),
+    );
+    expect(places()).toEqual(['to-workload-dispatch', 'to-workload-group']);
+    // Back before the move was over.
+    renderer.apply(delta({ endpoints: [endpoint('x', { tiers })] }));
+    renderer.settle();
+    expect(places()).toEqual(['to-workload-group']);
+    renderer.apply(delta({ gone: { endpoints: [endpoint('x').key] } }));
+    expect(places()).toEqual([]);
+    expect(elements(ruleset(), 'to-workload-profiles')).toEqual([]);
   });
 
   it('gives an interface to the endpoint that names it last', () => {
@@ -224,7 +372,9 @@ describe('the renderer', () => {
       delta({ endpoints: [endpoint('new', { interfaceName: 'cali1', addresses: [address('10.0.0.9')] })] }),
     );
     renderer.apply(delta({ gone: { endpoints: [endpoint('old').key] } }));
-    expect(chain(ruleset(), 'fw-cali1')!.comment).toBe('prod/new, egress');
+    expect(elements(ruleset(), 'from-workload-profiles')).toMatchObject([
+      { key: 'cali1', comment: `${endpoint('new').key}/egress/no-profile-match` },
+    ]);
     const sources = ruleset().sets.find(({ name }) => name === 'workload-sources4')!;
     expect(sources.elements).toEqual([{ key: 'cali1,10.0.0.9' }]);
   });
@@ -262,16 +412,16 @@ describe('the renderer', () => {
     const members = (added: string[]) => delta({ sets: { s: { ...WEB_SET, added } } });
     const sets = (): string[] =>
       ruleset().sets.flatMap(({ name, elements }) =>
-        name.startsWith('addresses') ? `${name.slice(0, 10)} ${elements.length}` : [],
+        /^hosts[46]-/.test(name) ? `${name.slice(0, 6)} ${elements.length}` : [],
       );
     renderer.apply(delta({ sets: { s: { ...WEB_SET, added: [] } } }));
     expect(sets()).toEqual([]);
     renderer.apply(delta({ policies: [asking], endpoints: [endpoint('x', { tiers })] }));
-    expect([rules(), ...sets()]).toEqual([2, 'addresses4 0', 'addresses6 0']);
+    expect([rules(), ...sets()]).toEqual([2, 'hosts4 0', 'hosts6 0']);
     renderer.apply(members(['10.0.0.1/32']));
-    expect([rules(), ...sets()]).toEqual([3, 'addresses4 1', 'addresses6 0']);
+    expect([rules(), ...sets()]).toEqual([3, 'hosts4 1', 'hosts6 0']);
     renderer.apply(members(['fd00::1/128']));
-    expect([rules(), ...sets()]).toEqual([4, 'addresses4 1', 'addresses6 1']);
+    expect([rules(), ...sets()]).toEqual([4, 'hosts4 1', 'hosts6 1']);
     renderer.apply(delta({ gone: { policies: [asking.id], endpoints: [endpoint('x').key] } }));
     renderer.apply({ ...delta({}), sets: new Map([['s', undefined]]) });
     expect(sets()).toEqual([]);
