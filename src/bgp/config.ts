@@ -37,6 +37,8 @@ export interface PeerConfig {
   readonly maxPrefix?: MaxPrefix;
   /** Present: no session, and what the peer is told as the reason (RFC 9003), which may be empty. */
   readonly shutdown?: string;
+  /** Seconds that routes may outlive a session for long (RFC 9494), at most 24 bits; not at all if left out. */
+  readonly llgr?: number;
   /** Octets a second that the link to the peer carries: equal paths share traffic by it. */
   readonly linkBandwidth?: number;
   /**
@@ -192,6 +194,7 @@ const FIELD_EFFECTS: Readonly<Record<keyof PeerConfig, ChangeEffect>> = {
   idleHoldTime: 'none',
   maxPrefix: 'none',
   shutdown: 'none',
+  llgr: 'reset',
   linkBandwidth: 'none',
   aigp: 'export',
   removePrivateAs: 'export',

@@ -1,7 +1,8 @@
 /**
  * What one peer tells us, over the ends of its sessions: import policy on the way in, and the helper's part of graceful
  * restart (RFC 4724 §4.2): routes of a lost peer stay in use as stale, for its restart time until it comes back, and
- * then until its end-of-RIB.
+ * then until its end-of-RIB. Where both sides have the long-lived form (RFC 9494 §4.2), what is stale when the restart
+ * time is over stays as a last resort.
  */
 import type { Clock, TimerHandle } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
@@ -10,6 +11,7 @@ import type { Negotiated } from './fsm/negotiate.ts';
 import type { PrefixBits } from '../net/prefix-bits.ts';
 import type { FilterChain } from './policy/bgp-filter.ts';
 import { type ImportContext, importEdit, importRefusal, importedAttributes } from './policy/import.ts';
+import { longLivedAttributes } from './policy/long-lived.ts';
 import { type RouteEdit, editAttributes } from './policy/route-edit.ts';
 import type { AttributeId } from './rib/attribute-store.ts';
 import { FAMILIES, type Rib } from './rib/rib.ts';
@@ -37,7 +39,12 @@ export class Learner {
   /** What the RIB knows the source by. */
   private id: SourceId | undefined;
   private context: ImportContext | undefined;
-  private timer: TimerHandle | undefined;
+  /** When the stale routes of a family go. */
+  private readonly timers = new Map<Family, TimerHandle>();
+  /** By family, the seconds that routes may outlive the session for long: what the last session has agreed on. */
+  private longLivedTimes: ReadonlyMap<Family, number> = new Map();
+  /** Families whose stale routes do so now. */
+  private readonly longLived = new Set<Family>();
   /** Families whose end-of-RIB is awaited in this session. */
   private readonly awaited = new Set<Family>();
 
@@ -59,8 +66,6 @@ export class Learner {
   /** The session is up. Returns what the RIB knows the peer by. */
   established(source: Source, negotiated: Negotiated, context: ImportContext): SourceId {
     this.context = context;
-    this.timer?.cancel();
-    this.timer = undefined;
     this.id ??= this.options.rib.addSource(source);
     if (this.source !== undefined && !sameSource(this.source, source)) this.renew(source);
     this.source = source;
@@ -69,14 +74,20 @@ export class Learner {
     for (const family of FAMILIES) {
       const entry = restart.find((candidate) => candidate.family === family);
       if (entry !== undefined) this.awaited.add(family);
-      // Without F its forwarding state is gone, and stale routes would lead nowhere.
-      if (entry?.forwarding !== true) this.sweep(family, 'forwarding state not preserved');
+      const outlived = this.longLived.has(family);
+      const { longLivedStale } = negotiated;
+      const listed = outlived ? longLivedStale.find((candidate) => candidate.family === family) : entry;
+      // Without F its forwarding state is gone, and stale routes would lead nowhere (RFC 4724 §4.2, RFC 9494 §4.2).
+      if (listed?.forwarding !== true) this.sweep(family, 'forwarding state not preserved');
+      // What has outlived the session for long goes when its time is over, whether the peer is back or not.
+      else if (!outlived) this.sweepAfter(family, STALE_TIME, 'no end-of-RIB in time');
     }
-    if (this.stale > 0) {
-      this.timer = this.options.clock.after(STALE_TIME * 1000, () => {
-        for (const family of FAMILIES) this.sweep(family, 'no end-of-RIB in time');
-      });
-    }
+    this.longLivedTimes = new Map(
+      negotiated.longLivedStale.map(({ family, staleTime }) => [
+        family,
+        Math.min(staleTime, context.longLivedTime ?? staleTime),
+      ]),
+    );
     this.options.changed();
     return this.id;
   }
@@ -85,19 +96,65 @@ export class Learner {
   lost(retain: readonly Family[], restartTime: number): void {
     const { id } = this;
     if (id === undefined) return;
-    this.timer?.cancel();
-    this.timer = undefined;
     for (const family of FAMILIES) {
       const rib = this.options.rib.families[family];
-      if (retain.includes(family) && restartTime > 0) rib.markStale(id);
-      else rib.drop(id);
-    }
-    if (this.stale > 0) {
-      this.timer = this.options.clock.after(restartTime * 1000, () => {
-        for (const family of FAMILIES) this.sweep(family, 'peer did not come back in time');
-      });
+      this.settle(family);
+      if (!retain.includes(family) || restartTime + this.longLivedTime(family) === 0) {
+        rib.drop(id);
+        continue;
+      }
+      rib.markStale(id);
+      if (restartTime > 0) this.after(family, restartTime, () => this.restartTimeOver(family));
+      else this.restartTimeOver(family);
     }
     this.options.changed();
+  }
+
+  private restartTimeOver(family: Family): void {
+    const { id } = this;
+    const time = this.longLivedTime(family);
+    if (id === undefined || time === 0) {
+      this.sweep(family, 'peer did not come back in time');
+      return;
+    }
+    const { rib, log, changed } = this.options;
+    this.longLived.add(family);
+    const edited = new Map<AttributeId, AttributeId>();
+    rib.families[family].editStale(id, (before) => {
+      let after = edited.get(before);
+      if (after === undefined) {
+        const { attributes, nextHop } = rib.attributes.route(before);
+        const outlived = longLivedAttributes(attributes);
+        after = outlived === undefined ? 0 : rib.attributes.internRoute({ attributes: outlived, nextHop });
+        edited.set(before, after);
+      }
+      if (after !== 0) rib.attributes.hold(after);
+      return after;
+    });
+    for (const attribute of edited.values()) if (attribute !== 0) rib.attributes.release(attribute);
+    log().info({ family, routes: this.count(family), seconds: time }, 'bgp stale routes are kept for long');
+    this.sweepAfter(family, time, 'peer did not come back in its long-lived stale time');
+    changed();
+  }
+
+  private longLivedTime(family: Family): number {
+    return this.longLivedTimes.get(family) ?? 0;
+  }
+
+  private sweepAfter(family: Family, seconds: number, reason: string): void {
+    this.after(family, seconds, () => this.sweep(family, reason));
+  }
+
+  private after(family: Family, seconds: number, act: () => void): void {
+    this.timers.get(family)?.cancel();
+    this.timers.set(family, this.options.clock.after(seconds * 1000, act));
+  }
+
+  /** Nothing of the family is stale any more, or it is about to be anew. */
+  private settle(family: Family): void {
+    this.timers.get(family)?.cancel();
+    this.timers.delete(family);
+    this.longLived.delete(family);
   }
 
   update(message: ParsedUpdate): void {
@@ -192,15 +249,12 @@ export class Learner {
   private endOfRib(family: Family): void {
     this.awaited.delete(family);
     this.sweep(family, 'not announced again');
-    if (this.stale === 0) {
-      this.timer?.cancel();
-      this.timer = undefined;
-    }
     this.options.endOfRib(family);
   }
 
   private sweep(family: Family, reason: string): void {
     if (this.id === undefined) return;
+    this.settle(family);
     const swept = this.options.rib.families[family].sweepStale(this.id);
     if (swept === 0) return;
     this.options.log().info({ family, routes: swept, reason }, 'bgp stale routes swept');

@@ -343,6 +343,7 @@ export class Neighbor {
           ? IDLE_HOLD_TIME
           : { initial: peer.idleHoldTime.initial * 1000, maximum: peer.idleHoldTime.maximum * 1000 },
       role: peer.role,
+      longLivedStaleTime: peer.llgr,
       extendedMessages: true,
       extendedNextHop: true,
       gracefulRestart: gracefulRestart.enabled
@@ -373,10 +374,11 @@ export class Neighbor {
       leaving: config.gracefulShutdown === true,
       accumulatesMetric: config.aigp !== undefined,
       linkBandwidth: config.linkBandwidth,
+      longLivedTime: config.llgr,
     };
   }
 
-  private exportContext(source: Source, { wire }: Negotiated): ExportContext {
+  private exportContext(source: Source, { wire, knowsLongLived }: Negotiated): ExportContext {
     const { config, environment } = this;
     const { clusterId, kernel } = environment.config();
     return {
@@ -388,6 +390,7 @@ export class Neighbor {
       localAs: config.localAsNumber,
       role: source.external ? config.role?.name : undefined,
       accumulatesMetric: config.aigp !== undefined,
+      knowsLongLived,
       asPathEdit: this.asPathEdit,
       clusterId,
       nextHopMode: config.nextHopMode,

@@ -199,6 +199,16 @@ const bgpOptions = {
     parse: parseFlag,
     reverse: () => undefined,
   }),
+  llgr: row({
+    scopes: SESSION,
+    syntax: `${DURATION}, from 1s to 16777215s`,
+    default: 'routes go when the restart time is over',
+    description:
+      'How long routes may outlive a session when the restart time is over (long-lived graceful restart, RFC 9494): they ' +
+      'are marked LLGR_STALE, are the last resort, and go only to peers that know what that means. The lesser time of ' +
+      'both sides counts. Routes marked NO_LLGR are not kept.',
+    parse: seconds(1, 0xff_ffff),
+  }),
   linkBandwidth: row({
     scopes: ['BGPPeer'],
     syntax: 'bits a second: a number with K, M, G or T, such as 10G',

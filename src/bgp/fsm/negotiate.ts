@@ -55,6 +55,8 @@ export interface Negotiated {
     readonly staleTime: number;
     readonly forwarding: boolean;
   }[];
+  /** The peer offered long-lived graceful restart, so that it knows what LLGR_STALE means (RFC 9494 §4.3). */
+  readonly knowsLongLived: boolean;
   /** The peer's role (RFC 9234), if it told. */
   readonly peerRole?: number | undefined;
   /** From the peer's FQDN capability. */
@@ -157,6 +159,7 @@ export function negotiate(config: SessionConfig, open: OpenMessage): Negotiated 
     enhancedRouteRefresh: has('route-refresh') && has('enhanced-route-refresh'),
     gracefulRestart: config.gracefulRestart === undefined ? undefined : peerGracefulRestart(open, families),
     longLivedStale: longLivedStale(config, open, families),
+    knowsLongLived: has('long-lived-graceful-restart'),
     peerRole: find(open, 'role')?.role,
     peerHostname: fqdn === undefined || fqdn.hostname === '' ? undefined : fqdn.hostname,
   };

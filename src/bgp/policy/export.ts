@@ -11,7 +11,7 @@ import { type AsPathEdit, editAsPath } from './as-path-edit.ts';
 import type { ExportPolicy } from './export-policy.ts';
 import { markedOnExport, staysDown } from './only-to-customer.ts';
 import { type RouteEdit, editAttributes, prependAs, prependMember } from './route-edit.ts';
-import { GRACEFUL_SHUTDOWN, NO_ADVERTISE, NO_EXPORT, NO_EXPORT_SUBCONFED } from './well-known.ts';
+import { GRACEFUL_SHUTDOWN, LLGR_STALE, NO_ADVERTISE, NO_EXPORT, NO_EXPORT_SUBCONFED } from './well-known.ts';
 
 /** What a speaker does to routes that it is about to withdraw: the last resort, inside our AS and outside (RFC 8326 §4). */
 const LEAVING: RouteEdit = {
@@ -48,6 +48,8 @@ export interface ExportContext {
   readonly ownLocalPref: Readonly<Record<Family, number>>;
   /** Which prefixes may go, and what is changed in them. */
   readonly policy: ExportPolicy;
+  /** The peer knows what a long-lived stale route is (RFC 9494). */
+  readonly knowsLongLived?: boolean | undefined;
   /** This node is being drained: what it tells is about to go away. */
   readonly leaving: boolean;
 }
@@ -70,6 +72,8 @@ export function mayAdvertise(path: Path, context: ExportContext): boolean {
   const { peer, clusterId } = context;
   const { communities = [] } = route.attributes;
   if (communities.includes(NO_ADVERTISE)) return false;
+  // RFC 9494 §4.3: who does not know them would prefer them like any other.
+  if (context.knowsLongLived !== true && communities.includes(LLGR_STALE)) return false;
   if (peer.external) {
     if (staysDown(route.attributes, context.role)) return false;
     return !communities.includes(NO_EXPORT) && !communities.includes(NO_EXPORT_SUBCONFED);

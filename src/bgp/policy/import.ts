@@ -32,6 +32,8 @@ export interface ImportContext {
   readonly ownAddresses: readonly Address[];
   /** Accumulated metrics from this peer count (RFC 7311 §3.1). */
   readonly accumulatesMetric?: boolean | undefined;
+  /** Seconds that we let routes outlive the session for long, at most (RFC 9494 §4.2). */
+  readonly longLivedTime?: number | undefined;
   /** Octets a second that the link to the peer carries, which its routes are marked with. */
   readonly linkBandwidth?: number | undefined;
   /** The session is about to be shut down (RFC 8326 §4). */

@@ -12,6 +12,7 @@ import { OWN, type Sources } from './sources.ts';
 export type DecisionStep =
   | 'only'
   | 'own'
+  | 'long-lived-stale'
   | 'local-preference'
   | 'accumulated-metric'
   | 'as-path-length'
@@ -136,7 +137,7 @@ export class Decision {
    */
   private keepLowestMetric(): void {
     const { ranks, paths, sources } = this;
-    this.keepLeast((path) => -ranks.localPref(paths.attribute(path)), 'local-preference');
+    this.keepLeast((path) => ranks.preferenceOf(paths.attribute(path)), 'local-preference');
     this.keepLeast((path) => {
       const metric = ranks.accumulatedMetric(paths.attribute(path));
       return metric === undefined ? Infinity : metric + sources.metricCost(paths.source(path));
@@ -166,7 +167,10 @@ export class Decision {
       candidates[kept++] = path;
     }
     this.left = kept;
-    if (kept === 1) this.step = step === 'origin' ? qualityStep(lowest, second) : step;
+    if (kept > 1) return;
+    if (step === 'origin') this.step = qualityStep(lowest, second);
+    else if (step === 'local-preference') this.step = preferenceStep(lowest, second);
+    else this.step = step;
   }
 
   /** MEDs of different neighbours say nothing of one another (RFC 4271 §9.1.2.2 c). */
@@ -231,6 +235,12 @@ const TIE_BREAKS: readonly DecisionStep[] = ['router-id', 'cluster-list-length',
 /** Which part of {@link Ranks.qualityOf} the best one differs in from the second. */
 function qualityStep(lowest: number, second: number): DecisionStep {
   const [a, b] = [lowest - 1, second - 1];
-  if (Math.floor(a / 2 ** 18) !== Math.floor(b / 2 ** 18)) return 'local-preference';
+  const [one, two] = [Math.floor(a / 2 ** 18), Math.floor(b / 2 ** 18)];
+  if (one !== two) return preferenceStep(one, two);
   return Math.floor(a / 4) === Math.floor(b / 4) ? 'origin' : 'as-path-length';
+}
+
+/** The same for {@link Ranks.preferenceOf}. */
+function preferenceStep(one: number, two: number): DecisionStep {
+  return Math.floor(one / 2 ** 32) === Math.floor(two / 2 ** 32) ? 'local-preference' : 'long-lived-stale';
 }

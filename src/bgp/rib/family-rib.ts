@@ -112,6 +112,25 @@ export class FamilyRib {
     return gone;
   }
 
+  /** Has `edit` change the attributes of what is stale of a source: it gives what it holds, or 0 for a route to forget. */
+  editStale(source: SourceId, edit: (attribute: AttributeId) => AttributeId): void {
+    const { paths, attributes, books } = this;
+    for (let path = 1; path < paths.limit; path++) {
+      if (paths.isFree(path) || paths.source(path) !== source) continue;
+      if (!books.isStale(source, paths.epoch(path))) continue;
+      const before = paths.attribute(path);
+      const after = edit(before);
+      if (after === 0) {
+        books.add(source, paths.epoch(path), -1);
+        this.remove(path);
+        continue;
+      }
+      paths.replace(path, after, paths.epoch(path));
+      attributes.release(before);
+      this.marked.add(paths.prefix(path));
+    }
+  }
+
   /** Decides all again that the source has a part in: it has become another. */
   redecide(source: SourceId): void {
     for (let path = 1; path < this.paths.limit; path++) {

@@ -8,6 +8,7 @@ import {
   ATTRIBUTE_AIGP,
   ATTRIBUTE_AS_PATH,
   ATTRIBUTE_CLUSTER_LIST,
+  ATTRIBUTE_COMMUNITIES,
   ATTRIBUTE_LOCAL_PREF,
   ATTRIBUTE_MULTI_EXIT_DISC,
   ATTRIBUTE_ORIGIN,
@@ -19,9 +20,11 @@ import { DEFAULT_LOCAL_PREF } from './route.ts';
 
 const SEGMENT_SET = 1;
 const SEGMENT_SEQUENCE = 2;
+/** RFC 9494 §3.2. */
+const LLGR_STALE = 0xffff0006;
 
 export class Ranks {
-  /** LOCAL_PREF, AS_PATH length and ORIGIN in one number of 51 bits, lower is better; 0 if not read yet. */
+  /** LLGR_STALE, LOCAL_PREF, AS_PATH length and ORIGIN in one number of 52 bits, lower is better; 0 if not read yet. */
   private quality = new Float64Array(FIRST_ROWS);
   private discriminators = new Uint32Array(FIRST_ROWS);
   private neighbors = new Uint32Array(FIRST_ROWS);
@@ -40,7 +43,7 @@ export class Ranks {
     if (this.metrics.size > 0) this.metrics.delete(id);
   }
 
-  /** Orders by LOCAL_PREF, AS_PATH length and ORIGIN; lower is better. */
+  /** Orders by LLGR_STALE (RFC 9494 §4.3), LOCAL_PREF, AS_PATH length and ORIGIN; lower is better. */
   qualityOf(id: AttributeId): number {
     const known = id < this.quality.length ? this.quality[id]! : 0;
     return known === 0 ? this.read(id) : known;
@@ -48,8 +51,9 @@ export class Ranks {
 
   // The rest is known once qualityOf() has been asked.
 
-  localPref(id: AttributeId): number {
-    return 0xffffffff - Math.floor((this.quality[id]! - 1) / 2 ** 18);
+  /** Orders by LLGR_STALE and LOCAL_PREF alone; lower is better. */
+  preferenceOf(id: AttributeId): number {
+    return Math.floor((this.quality[id]! - 1) / 2 ** 18);
   }
 
   /** The accumulated interior metric (RFC 7311), rounded above 2^53. */
@@ -87,6 +91,7 @@ export class Ranks {
     let discriminator = 0;
     let originator = 0;
     let reflection = 0;
+    let outlived = 0;
     for (let at = start + 1 + bytes[start]!; at < end;) {
       const length = attributeValueLength(bytes, at);
       const value = at + attributeHeaderLength(bytes[at]!);
@@ -116,6 +121,11 @@ export class Ranks {
         case ATTRIBUTE_MULTI_EXIT_DISC:
           discriminator = word32(bytes, value);
           break;
+        case ATTRIBUTE_COMMUNITIES:
+          for (let item = value; item < value + length; item += 4) {
+            if (word32(bytes, item) === LLGR_STALE) outlived = 1;
+          }
+          break;
         case ATTRIBUTE_LOCAL_PREF:
           localPref = word32(bytes, value);
           break;
@@ -129,7 +139,8 @@ export class Ranks {
       }
       at = value + length;
     }
-    const quality = (0xffffffff - localPref) * 2 ** 18 + Math.min(pathLength, 0xffff) * 4 + origin + 1;
+    const preference = outlived * 2 ** 32 + (0xffffffff - localPref);
+    const quality = preference * 2 ** 18 + Math.min(pathLength, 0xffff) * 4 + origin + 1;
     this.quality = grown(this.quality, id + 1);
     this.discriminators = grown(this.discriminators, id + 1);
     this.neighbors = grown(this.neighbors, id + 1);

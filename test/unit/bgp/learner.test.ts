@@ -68,6 +68,7 @@ function negotiated(forwarding: readonly Family[] | 'none'): Negotiated {
             families: BOTH.map((family) => ({ family, forwarding: forwarding.includes(family) })),
           },
     longLivedStale: [],
+    knowsLongLived: false,
   };
 }
 
@@ -182,6 +183,104 @@ describe('the helper of a restarting peer (RFC 4724 §4.2)', () => {
   it('forgets all of a peer that is no longer configured', () => {
     learner.forget();
     clock.advance(1_000_000);
+    expect(learner.received).toBe(0);
+  });
+});
+
+describe('the helper of a peer that is away for long (RFC 9494 §4.2)', () => {
+  const STALE = 0xffff0006;
+  const NO_LLGR = 0xffff0007;
+
+  function longLived(forwarding: readonly Family[], staleTimes: Partial<Record<Family, number>>): Negotiated {
+    return {
+      ...negotiated(BOTH),
+      longLivedStale: BOTH.flatMap((family) => {
+        const staleTime = staleTimes[family];
+        return staleTime === undefined
+          ? []
+          : [{ family, staleTime, forwarding: forwarding.includes(family) }];
+      }),
+    };
+  }
+
+  function back(
+    forwarding: readonly Family[],
+    staleTimes: Partial<Record<Family, number>>,
+    ours?: number,
+  ): void {
+    id = learner.established(peer, longLived(forwarding, staleTimes), { ...context, longLivedTime: ours });
+  }
+
+  /** Communities of what is held of IPv4, by prefix. */
+  function communities(): Record<string, readonly number[] | undefined> {
+    const family = rib.families[4];
+    return Object.fromEntries(
+      [...family.known()].flatMap((prefix) =>
+        [...family.pathsOf(prefix)].map((path) => [
+          family.prefixes.text(prefix),
+          rib.path(4, path).route.attributes.communities,
+        ]),
+      ),
+    );
+  }
+
+  beforeEach(() => {
+    back(BOTH, { 4: 100 });
+    const nextHop = { address: address('10.0.0.2') };
+    const announce = (at: (typeof PREFIXES)[number], values?: readonly number[]): void =>
+      update({
+        announced: [{ family: 4, prefixes: [at], nextHop }],
+        attributes: attributes(values === undefined ? {} : { communities: values }),
+      });
+    announce(PREFIXES[0]!, [7]);
+    announce(PREFIXES[1]!, [NO_LLGR]);
+    tell(PREFIXES[2]!);
+    learner.lost(BOTH, 60);
+  });
+
+  it('marks what is stale when the restart time is over, and forgets what must not be kept', () => {
+    clock.advance(59_999);
+    expect(communities()).toEqual({ [PREFIXES[0]!]: [7], [PREFIXES[1]!]: [NO_LLGR] });
+    clock.advance(1);
+    expect(communities()).toEqual({ [PREFIXES[0]!]: [7, STALE] });
+    // The other family has not the long-lived form.
+    expect([learner.received, learner.stale]).toEqual([1, 1]);
+  });
+
+  it('forgets them when their time is over, also if the peer is back without an end-of-RIB', () => {
+    clock.advance(60_000);
+    clock.advance(50_000);
+    back(BOTH, { 4: 1000 });
+    clock.advance(49_999);
+    expect(learner.stale).toBe(1);
+    clock.advance(1);
+    expect(learner.received).toBe(0);
+  });
+
+  it('has what is told again as if nothing had been', () => {
+    clock.advance(60_000);
+    back(BOTH, { 4: 100 });
+    tell(PREFIXES[0]!);
+    update({ endOfRib: 4 });
+    expect(communities()).toEqual({ [PREFIXES[0]!]: undefined });
+    clock.advance(1_000_000);
+    expect([learner.received, learner.stale]).toEqual([1, 0]);
+  });
+
+  it('forgets at once what the peer comes back without', () => {
+    clock.advance(60_000);
+    back([], { 4: 100 });
+    expect(learner.received).toBe(0);
+  });
+
+  it('keeps them for no longer than we want', () => {
+    back(BOTH, { 4: 100 }, 10);
+    learner.lost(BOTH, 60);
+    back(BOTH, { 4: 100 }, 10);
+    tell(PREFIXES[0]!);
+    learner.lost(BOTH, 0);
+    expect(communities()).toEqual({ [PREFIXES[0]!]: [STALE] });
+    clock.advance(10_000);
     expect(learner.received).toBe(0);
   });
 });

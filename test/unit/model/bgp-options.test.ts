@@ -74,6 +74,7 @@ const VALUES: Readonly<
     refused: ['', 'true', 'ALL'],
   },
   asOverride: { read: [['true', true]], refused: [''] },
+  llgr: { read: [['24h', 86_400]], refused: ['0', '16777216s', '1d'] },
   linkBandwidth: {
     read: [
       ['10G', 1.25e9],

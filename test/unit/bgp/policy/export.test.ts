@@ -4,7 +4,12 @@ import type { Path } from '../../../../src/bgp/rib/route.ts';
 import { ExportPolicy } from '../../../../src/bgp/policy/export-policy.ts';
 import { localPrefOfMetric } from '../../../../src/bgp/policy/preference.ts';
 import { PrefixFilter } from '../../../../src/bgp/policy/prefix-filter.ts';
-import { NO_ADVERTISE, NO_EXPORT, NO_EXPORT_SUBCONFED } from '../../../../src/bgp/policy/well-known.ts';
+import {
+  LLGR_STALE,
+  NO_ADVERTISE,
+  NO_EXPORT,
+  NO_EXPORT_SUBCONFED,
+} from '../../../../src/bgp/policy/well-known.ts';
 import { UNCHANGED, prependAs } from '../../../../src/bgp/policy/route-edit.ts';
 import { address } from '../../../../src/net/address.ts';
 import { prefix } from '../../../../src/net/prefix.ts';
@@ -145,6 +150,18 @@ describe('who may be told of a path', () => {
       path(external, { communities: [NO_EXPORT_SUBCONFED] }),
       towards(member),
       false,
+    ],
+    [
+      'long-lived stale to who does not know that',
+      path(external, { communities: [LLGR_STALE] }),
+      towards(interior),
+      false,
+    ],
+    [
+      'long-lived stale to who knows that',
+      path(external, { communities: [LLGR_STALE] }),
+      towards(interior, { knowsLongLived: true }),
+      true,
     ],
     ['NO_ADVERTISE to internal', path(external, { communities: [NO_ADVERTISE] }), towards(interior), false],
     ['NO_ADVERTISE to external', path(interior, { communities: [NO_ADVERTISE] }), towards(external), false],

@@ -28,6 +28,12 @@ const CASES: readonly (readonly [step: DecisionStep, better: Path, worse: Path])
   ],
   ['local-preference', path(b), path(a, { localPref: 99 })],
   [
+    'long-lived-stale',
+    path(b, { localPref: 1 }),
+    path(a, { localPref: 4_000_000_000, communities: [7, 0xffff0006] }),
+  ],
+  ['long-lived-stale', path(b, { localPref: 1 }), path(a, { aigp: 1n, communities: [0xffff0006] })],
+  [
     'accumulated-metric',
     path(b, { aigp: 5n, asPath: sequence(1, 2) }),
     path(a, { aigp: 6n, asPath: sequence(1) }),
