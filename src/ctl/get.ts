@@ -1,6 +1,7 @@
 /** `margayctl get`: resources as tables, YAML, JSON or by a template. */
 import { ConfigError, describeError } from '../base/errors.ts';
 import type { Datastore } from '../datastore/datastore.ts';
+import { STRAY_KIND } from '../datastore/stamp.ts';
 import type { KindDefinition } from '../model/kinds/definition.ts';
 import { formatProblem, nearest } from '../model/problem.ts';
 import { type KnownKind, type KnownResource, isKnown, kindDefinition } from '../model/registry.ts';
@@ -65,6 +66,8 @@ export async function getDocuments(
 interface Found {
   readonly resources: readonly KnownResource[];
   readonly errors: readonly string[];
+  /** What may be of interest and is no error. */
+  readonly notes?: readonly string[];
 }
 
 /** What a list or watch asks the datastore for; {@link asked} picks from what comes. */
@@ -90,15 +93,26 @@ export function asked(
 
 async function listed(datastore: Datastore, definition: KindDefinition, options: GetOptions): Promise<Found> {
   const list = await datastore.list(listOptions(definition, options));
+  const resources = list.resources
+    .filter(isKnown)
+    .flatMap((resource) => asked(resource, definition, options) ?? [])
+    .toSorted((a, b) => (keyText(keyOf(a)) < keyText(keyOf(b)) ? -1 : 1));
   return {
-    resources: list.resources
-      .filter(isKnown)
-      .flatMap((resource) => asked(resource, definition, options) ?? [])
-      .toSorted((a, b) => (keyText(keyOf(a)) < keyText(keyOf(b)) ? -1 : 1)),
+    resources,
+    notes: resources.length === 0 ? await strays(datastore) : [],
     errors: list.invalid.map(
       (entry) => `${keyText(entry.key)} is stored but invalid: ${entry.error.message}`,
     ),
   };
+}
+
+/** Files of a directory that are not read, for who finds nothing and wonders why. */
+async function strays(datastore: Datastore): Promise<string[]> {
+  if (datastore.type !== 'directory') return [];
+  const { invalid } = await datastore.list();
+  return invalid
+    .filter(({ key }) => key.kind === STRAY_KIND)
+    .map(({ error }) => `note: ${describeError(error)}`);
 }
 
 async function readAll(datastore: Datastore, keys: readonly ResourceKey[]): Promise<Found> {
@@ -117,14 +131,14 @@ async function readAll(datastore: Datastore, keys: readonly ResourceKey[]): Prom
 async function outcomeOf(
   datastore: Datastore,
   kinds: readonly string[],
-  { resources, errors }: Found,
+  { resources, errors, notes = [] }: Found,
   single: boolean,
   options: ShowOptions,
 ): Promise<Outcome> {
   const context = await columnContext(datastore, kinds);
   const shown = options.portable ? resources.map(portable) : resources;
   const output = await show(kinds, shown, single && resources.length === 1, options, context);
-  return { output, errors: errorLines(errors), exitCode: errors.length === 0 ? 0 : 1 };
+  return { output, errors: errorLines([...errors, ...notes]), exitCode: errors.length === 0 ? 0 : 1 };
 }
 
 /** The text of resources of some kinds; `single` for the one resource that was asked for by name. */

@@ -44,13 +44,19 @@ export function checkStorable(resource: Resource): void {
   decodeResource(resource.kind, withoutVersion(resource));
 }
 
-/** Whether a key is among those that a list or watch asks for. Kinds that are not in the table of kinds never are. */
+/**
+ * Kind of the keys under which the directory datastore reports files that lie where no resource can: no resource has
+ * it, and only who asks for everything is told.
+ */
+export const STRAY_KIND = 'File';
+
+/** Whether a key is among those that a list or watch asks for. Other kinds than those of the table of kinds never are. */
 export function isSelected(
   key: ResourceKey,
   options: { readonly kind?: string; readonly namespace?: string },
 ): boolean {
   return (
-    kindDefinition(key.kind) !== undefined &&
+    (kindDefinition(key.kind) !== undefined || key.kind === STRAY_KIND) &&
     (options.kind === undefined || options.kind === key.kind) &&
     (options.namespace === undefined || options.namespace === key.namespace)
   );

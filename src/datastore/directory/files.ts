@@ -7,12 +7,13 @@ import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promi
 import { MargayError } from '../../base/errors.ts';
 import { ValidationError } from '../../model/problem.ts';
 import { type Resource, type ResourceKey, keyOf, keyText } from '../../model/resource.ts';
+import { kindDefinition } from '../../model/registry.ts';
 import { formatYaml, parseResources } from '../../model/yaml.ts';
-import { withoutVersion } from '../stamp.ts';
+import { STRAY_KIND, withoutVersion } from '../stamp.ts';
 import type { Content } from '../state.ts';
 import { errorCode } from './directory-error.ts';
 import type { FileMark } from './journal.ts';
-import { OWN_FOLDER, isResourceFile, isResourceFolder, keyOfPath, pathOf } from './layout.ts';
+import { OWN_FOLDER, isResourceFile, isResourceFolder, keyOfPath, pathOf, strayReason } from './layout.ts';
 
 /**
  * A file that changed less than so many milliseconds ago may be in the middle of an edit, and on kernels before 6.13
@@ -42,23 +43,21 @@ export class ResourceFiles {
     return stats?.isFile() === true ? signatureOf(stats) : undefined;
   }
 
-  /** Paths below the root of all files that can hold resources, with their signatures. */
+  /** Paths below the root of all files that hold resources, or seem to, with their signatures. */
   async scan(): Promise<Map<string, string>> {
     const found = new Map<string, string>();
-    for (const folder of this.folders()) {
+    for (const folder of ['', ...this.folders()]) {
       for (const [path, signature] of await this.scanFolder(folder)) found.set(path, signature);
     }
     return found;
   }
 
-  /** The folders that can hold resources, below the root; parents before children. */
-  folders(): string[] {
-    const folders: string[] = [];
-    for (const plural of this.subfolders('')) {
-      folders.push(plural);
-      for (const namespace of this.subfolders(plural)) folders.push(`${plural}/${namespace}`);
-    }
-    return folders;
+  /** All folders below the root where people may have put files; parents before children. */
+  folders(below = ''): string[] {
+    return this.subfolders(below).flatMap((name) => {
+      const folder = below === '' ? name : `${below}/${name}`;
+      return [folder, ...this.folders(folder)];
+    });
   }
 
   private subfolders(folder: string): string[] {
@@ -74,7 +73,7 @@ export class ResourceFiles {
     let looked = 0;
     for (const entry of this.entries(folder)) {
       if (!isResourceFile(entry.name)) continue;
-      const path = `${folder}/${entry.name}`;
+      const path = folder === '' ? entry.name : `${folder}/${entry.name}`;
       const signature = this.signature(path);
       if (signature !== undefined && keyOfPath(path) !== undefined) found.set(path, signature);
       if (++looked % SLICE === 0) await nextTurn();
@@ -171,12 +170,28 @@ function hashOf(bytes: Buffer): string {
   return createHash('sha256').update(bytes).digest('base64url').slice(0, 22);
 }
 
+/** What is wrong with a file that lies where no resource can, and where it belongs if that can be told. */
+function strayError(absolute: string, path: string, text: string): MargayError {
+  const documents = parseResources(text, { file: absolute, defaultNamespace: 'default' });
+  const [document] = documents;
+  const key = document?.resource === undefined ? undefined : keyOf(document.resource);
+  const isStored = key !== undefined && kindDefinition(key.kind)?.storedAs === undefined;
+  const belongs = documents.length === 1 && isStored ? pathOf(key) : undefined;
+  return new MargayError('datastore.misplaced', `${absolute}: not read: ${strayReason(path)}`, {
+    fix:
+      belongs === undefined
+        ? `use margayctl apply -f ${absolute}, which puts each resource where it belongs, and move the file away`
+        : `move it to ${belongs}`,
+  });
+}
+
 /** One document, which must be the resource that the path names. */
 function parseFile(absolute: string, path: string, key: ResourceKey, text: string): Omit<ReadFile, 'file'> {
   const unreadable = (error: MargayError): Omit<ReadFile, 'file'> => ({
     key,
     content: { type: 'unreadable', error },
   });
+  if (key.kind === STRAY_KIND) return unreadable(strayError(absolute, path, text));
   const documents = parseResources(text, {
     file: absolute,
     ...(key.namespace === undefined ? {} : { defaultNamespace: key.namespace }),

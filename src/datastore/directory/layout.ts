@@ -5,10 +5,15 @@
  *     <plural>/<namespace>/<name>.yaml         networkpolicies/shop/allow-web.yaml
  *     .margay/journal                          revisions (journal.ts)
  *     .margay/writer/                          the lock of the writers (lock.ts)
+ *
+ * What looks like a resource and lies elsewhere is a stray, which is reported: its author thinks that it counts. Files
+ * of other kinds (README.md), and whatever begins with a dot, are none of ours.
  */
 import { createHash } from 'node:crypto';
-import { kindDefinition, kindOfPlural } from '../../model/registry.ts';
+import { nearest } from '../../model/problem.ts';
+import { kindDefinition, kindOfPlural, kinds } from '../../model/registry.ts';
 import type { ResourceKey } from '../../model/resource.ts';
+import { STRAY_KIND } from '../stamp.ts';
 
 export const OWN_FOLDER = '.margay';
 export const SUFFIX = '.yaml';
@@ -16,8 +21,9 @@ export const SUFFIX = '.yaml';
 /** NAME_MAX is 255 bytes, and Kubernetes' names may have 253 characters. */
 const LONGEST_STEM = 255 - SUFFIX.length;
 
-/** The path of a resource below the root; undefined for kinds that are not in the table of kinds. */
+/** The path of a resource, or of a stray, below the root; undefined for kinds that are not in the table of kinds. */
 export function pathOf(key: ResourceKey): string | undefined {
+  if (key.kind === STRAY_KIND) return key.name;
   const definition = kindDefinition(key.kind);
   if (definition === undefined || definition.namespaced !== (key.namespace !== undefined)) return undefined;
   const file = `${stemOf(key.name)}${SUFFIX}`;
@@ -26,14 +32,20 @@ export function pathOf(key: ResourceKey): string | undefined {
     : `${definition.plural}/${stemOf(key.namespace)}/${file}`;
 }
 
-/** What a path below the root names, if it is one that can hold a resource. A name that
- * was cut short stays so. */
+/** What a path below the root holds: a resource, a stray, or nothing of ours. A name that was cut short stays so. */
 export function keyOfPath(path: string): ResourceKey | undefined {
   const parts = path.split('/');
+  if (!isResourceFile(parts.at(-1)!) || parts.some((part) => !isResourceFolder(part))) return undefined;
+  return resourceKeyOf(path, parts) ?? { kind: STRAY_KIND, name: path };
+}
+
+function resourceKeyOf(path: string, parts: readonly string[]): ResourceKey | undefined {
   const definition = kindOfPlural(parts[0]!);
   const file = parts.at(-1)!;
   if (definition === undefined || parts.length !== (definition.namespaced ? 3 : 2)) return undefined;
-  if (!isResourceFile(file)) return undefined;
+  // A Namespace is stored as its profile (design D19).
+  if (definition.storedAs !== undefined) return undefined;
+  if (!file.endsWith(SUFFIX)) return undefined;
   const name = unescape(file.slice(0, -SUFFIX.length));
   const key = definition.namespaced
     ? { kind: definition.kind, namespace: unescape(parts[1]!), name }
@@ -42,9 +54,30 @@ export function keyOfPath(path: string): ResourceKey | undefined {
   return pathOf(key) === path || name.includes('~') ? key : undefined;
 }
 
-/** Whether a file of this name can hold a resource; editors' temporary files and backups cannot. */
+/** Why a file that looks like a resource is none, from where it lies. */
+export function strayReason(path: string): string {
+  const parts = path.split('/');
+  const [plural] = parts;
+  if (!path.endsWith(SUFFIX)) return `files of resources end in ${SUFFIX}`;
+  if (parts.length === 1) return 'resources lie in folders of their kind';
+  const definition = kindOfPlural(plural!);
+  if (definition === undefined) {
+    const near = nearest(
+      plural!,
+      kinds.map((kind) => kind.plural),
+    );
+    return `no kind has a folder "${plural}"${near === undefined ? '' : ` (did you mean "${near}"?)`}`;
+  }
+  if (definition.storedAs !== undefined) {
+    return `a ${definition.externalKind ?? definition.kind} is stored as the ${definition.storedAs} that it means`;
+  }
+  const layout = definition.namespaced ? `${plural}/NAMESPACE/NAME${SUFFIX}` : `${plural}/NAME${SUFFIX}`;
+  return `a ${definition.kind} lies in ${layout}`;
+}
+
+/** Whether a file of this name is meant to hold a resource; editors' temporary files and backups cannot. */
 export function isResourceFile(name: string): boolean {
-  return name.endsWith(SUFFIX) && !name.startsWith('.') && name.length > SUFFIX.length;
+  return /^[^.].*\.(ya?ml|json)$/.test(name);
 }
 
 /** Whether a folder of this name can hold resources. */

@@ -101,7 +101,7 @@ export class TreeWatcher {
       if (name === null || name === JOURNAL_FILE) this.events.journal();
       return;
     }
-    if (name !== null && folder !== '' && isResourceFile(name)) this.suspects.add(`${folder}/${name}`);
+    if (name !== null && isResourceFile(name)) this.suspects.add(folder === '' ? name : `${folder}/${name}`);
     else if (name === null || !name.includes('.')) this.structural = true;
     else return;
     this.schedule();

@@ -1,3 +1,5 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { CtlFixture } from './fixture-ctl.ts';
 import { CHANGED, GOOD, HALF, KUBERNETES, SCENES, TIER } from './scenes.ts';
@@ -78,6 +80,16 @@ describe('margayctl', () => {
       ['MODIFIED', 'pool-1'],
       ['DELETED', 'pool-1'],
     ]);
+  });
+
+  it('tells who finds nothing of files that lie where no resource can', async () => {
+    mkdirSync(join(fixture.datastore, 'policies'));
+    writeFileSync(join(fixture.datastore, 'policies', 'tier.yaml'), TIER);
+    const found = await fixture.run(['get', 'tiers']);
+    expect(found.code).toBe(0);
+    expect(found.errors).toMatch(/^note: .*policies\/tier\.yaml: not read: no kind has a folder "policies"/);
+    await fixture.run(['apply', '-f', '{}/tier.yaml']);
+    expect((await fixture.run(['get', 'tiers'])).errors).toBe('');
   });
 
   it('every command has help with examples', async () => {

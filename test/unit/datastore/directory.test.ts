@@ -4,9 +4,11 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { MargayError } from '../../../src/base/errors.ts';
 import { CompactedError, InvalidValueError } from '../../../src/datastore/datastore.ts';
 import { DirectoryDatastore } from '../../../src/datastore/directory/directory.ts';
 import { pathOf } from '../../../src/datastore/directory/layout.ts';
+import type { ResourceKey } from '../../../src/model/resource.ts';
 import {
   brief,
   collect,
@@ -252,6 +254,69 @@ spec:
     expect(resources.map(({ spec }) => spec)).toEqual([{ nets: ['10.0.0.0/8'] }]);
     expect(invalid.map(({ key }) => key)).toEqual([networkSetKey('copy')]);
     expect(invalid[0]!.error.message).toContain('belongs in networksets/blue/a.yaml');
+  });
+
+  it('reports what looks like a resource and lies where none can, and says where it belongs', async () => {
+    const datastore = await open();
+    await datastore.create(networkSet('a'));
+    const { revision } = await datastore.list();
+    const strays: Readonly<Record<string, readonly [string, string, string]>> = {
+      'top.yaml': [
+        setText('b', '10.7.0.0/16'),
+        'resources lie in folders of their kind',
+        'networksets/blue/b.yaml',
+      ],
+      'networkset/b.yaml': [
+        setText('b', '10.7.0.0/16'),
+        'no kind has a folder "networkset" (did you mean "networksets"?)',
+        'networksets/blue/b.yaml',
+      ],
+      'networksets/b.yaml': [
+        setText('b', '10.7.0.0/16'),
+        'a NetworkSet lies in networksets/NAMESPACE/NAME.yaml',
+        'networksets/blue/b.yaml',
+      ],
+      'networksets/blue/b.yml': [
+        setText('b', '10.7.0.0/16'),
+        'files of resources end in .yaml',
+        'networksets/blue/b.yaml',
+      ],
+      'apps/shop/deep/b.yaml': ['nonsense: [', 'no kind has a folder "apps"', 'use margayctl apply -f'],
+      'namespaces/shop.yaml': [
+        'apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n',
+        'a Namespace is stored as the Profile that it means',
+        'use margayctl apply -f',
+      ],
+    };
+    const seen = collect(datastore, revision, (events) => events.length >= Object.keys(strays).length);
+    for (const [path, [text]] of Object.entries(strays)) {
+      await mkdir(dirname(file(path)), { recursive: true });
+      await writeFile(file(path), text);
+    }
+    for (const none of ['README.md', '.hidden.yaml', 'networksets/blue/b.yaml~', '.git/x.yaml']) {
+      await mkdir(dirname(file(none)), { recursive: true });
+      await writeFile(file(none), 'x');
+    }
+    const events = await seen;
+    const fresh = await (await open()).list();
+    for (const found of [events, fresh.invalid]) {
+      const reported = found.map((entry) => entry as { key: ResourceKey; error: MargayError });
+      expect(reported.map(({ key }) => `${key.kind} ${key.name}`).toSorted()).toEqual(
+        Object.keys(strays)
+          .map((path) => `File ${path}`)
+          .toSorted(),
+      );
+      for (const { key, error } of reported) {
+        const [, reason, fix] = strays[key.name]!;
+        expect(error.message).toBe(`${file(key.name)}: not read: ${reason}`);
+        expect(error.fix).toContain(fix);
+      }
+    }
+    expect(fresh.resources).toHaveLength(1);
+    // Of one kind nobody asks for strays, and one that is gone is no longer told.
+    expect((await datastore.list({ kind: 'NetworkSet' })).invalid).toEqual([]);
+    for (const path of Object.keys(strays)) await rm(file(path));
+    expect((await datastore.list()).invalid).toEqual([]);
   });
 
   it('lets an update lose against an edit by hand that it did not know of', async () => {
