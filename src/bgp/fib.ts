@@ -16,6 +16,7 @@ import { type Prefix, hostPrefix, isHostPrefix, prefixAddress } from '../net/pre
 import type {
   ChangeFailure,
   KernelEvent,
+  Link,
   Monitor,
   NextHop,
   Route,
@@ -23,7 +24,8 @@ import type {
   RouteKernel,
 } from '../netlink/kernel.ts';
 import type { KernelConfig } from './config.ts';
-import { NextHopTable } from './next-hop-table.ts';
+import { type Ways, NextHopTracker } from './next-hop-tracker.ts';
+import { nextHopText, nextHopsText } from './next-hop-text.ts';
 import type { KernelStatus } from './status.ts';
 
 /** Kernel identity of a route of ours within its table: `METRIC PREFIX`. */
@@ -56,15 +58,15 @@ export class Fib {
   /** What is being written. */
   private round: readonly RouteId[] = [];
   private roundPosition = 0;
-  private readonly table = new NextHopTable();
+  /** How next hops are reached; the decision process follows it, too. */
+  readonly nextHops = new NextHopTracker();
   private readonly learned = new Map<Prefix, readonly Address[]>();
   /** How traffic is shared where it is not shared alike: beside `learned`, in the same order. */
   private readonly weights = new Map<Prefix, readonly number[]>();
   /** Hosts with a gateway of their own. */
   private gateways: ReadonlyMap<Address, Address> = new Map();
   /** Prefixes by next hop, and how each is reached now. */
-  private readonly users = new Map<Address, Set<Prefix>>();
-  private readonly resolved = new Map<Address, readonly NextHop[] | undefined>();
+  private readonly users = new Map<Address, { readonly prefixes: Set<Prefix>; ways: Ways }>();
   private readonly unresolved = new Set<Prefix>();
   /** Families whose routes from before the restart are not swept yet. */
   private readonly held = new Set<Family>();
@@ -85,11 +87,13 @@ export class Fib {
   /** A whole batch failed: nothing is tried before the retry timer. */
   private paused = false;
   private stopped = false;
+  private resolveSoon: NodeJS.Immediate | undefined;
 
   private config: KernelConfig;
 
   constructor(private readonly options: FibOptions) {
     this.config = options.config;
+    this.nextHops.onChange((changes) => this.reroute(changes));
   }
 
   /** Watches and reads the kernel. Returns how many routes of ours were there. Throws a KernelError. */
@@ -117,7 +121,7 @@ export class Fib {
 
   /** The networks of the link that a host is on; none if it is not on a link of ours. */
   networksOf(host: Address): readonly Prefix[] {
-    return this.table.networksOf(host);
+    return this.nextHops.table.networksOf(host);
   }
 
   /**
@@ -127,10 +131,10 @@ export class Fib {
   reachBy(gateways: ReadonlyMap<Address, Address>): void {
     const before = this.gateways;
     this.gateways = gateways;
-    this.table.setGateways(gateways);
+    this.nextHops.table.setGateways(gateways);
     for (const host of before.keys()) if (!gateways.has(host)) this.forget(hostPrefix(host));
     for (const host of gateways.keys()) this.learn(hostPrefix(host), [host]);
-    this.resolveAgain();
+    this.nextHops.resolveAgain();
     this.schedule();
   }
 
@@ -151,12 +155,11 @@ export class Fib {
     const before = this.learned.get(prefix);
     this.learned.set(prefix, nextHops);
     for (const nextHop of nextHops) {
-      let users = this.users.get(nextHop);
-      if (users === undefined) {
-        this.users.set(nextHop, (users = new Set()));
-        this.resolved.set(nextHop, this.table.resolve(nextHop));
+      let use = this.users.get(nextHop);
+      if (use === undefined) {
+        this.users.set(nextHop, (use = { prefixes: new Set(), ways: this.nextHops.watch(nextHop) }));
       }
-      users.add(prefix);
+      use.prefixes.add(prefix);
     }
     if (before !== undefined) this.forgetUse(prefix, before, nextHops);
     this.derive(prefix);
@@ -206,6 +209,7 @@ export class Fib {
   async stop(): Promise<void> {
     this.stopped = true;
     this.monitor?.close();
+    clearImmediate(this.resolveSoon);
     for (const timer of [this.retryTimer, this.resyncTimer, this.intervalTimer]) timer?.cancel();
     await this.settled();
   }
@@ -226,11 +230,11 @@ export class Fib {
   private forgetUse(prefix: Prefix, before: readonly Address[], after: readonly Address[]): void {
     for (const nextHop of before) {
       if (after.includes(nextHop)) continue;
-      const users = this.users.get(nextHop);
-      users?.delete(prefix);
-      if (users?.size !== 0) continue;
+      const use = this.users.get(nextHop);
+      use?.prefixes.delete(prefix);
+      if (use?.prefixes.size !== 0) continue;
       this.users.delete(nextHop);
-      this.resolved.delete(nextHop);
+      this.nextHops.unwatch(nextHop);
     }
   }
 
@@ -241,7 +245,7 @@ export class Fib {
     const nextHops = new Map<string, NextHop>();
     const weights = this.weights.get(prefix);
     for (const [index, nextHop] of (this.learned.get(prefix) ?? []).entries()) {
-      for (const way of this.resolved.get(nextHop) ?? []) {
+      for (const way of this.users.get(nextHop)?.ways ?? []) {
         const weight = weights?.[index] ?? 1;
         nextHops.set(nextHopText(way), weight === 1 ? way : { ...way, weight });
       }
@@ -281,8 +285,10 @@ export class Fib {
   private apply(event: KernelEvent): void {
     if (event.type === 'overrun') this.overrun();
     else if (event.type === 'link' || event.type === 'link-deleted') {
+      const alive = event.type === 'link' && event.link.up && event.link.carrier;
+      if (this.nextHops.link(event.link, alive)) this.resolveAgain();
       // The kernel takes IPv4 routes away with their link and does not say so.
-      if (event.type === 'link-deleted' || !event.link.up || !event.link.carrier) this.requestResync();
+      if (!alive) this.requestResync();
     } else if (event.type === 'route' || event.type === 'route-deleted') {
       this.applyRoute(event.route, event.type === 'route');
     }
@@ -298,13 +304,16 @@ export class Fib {
       this.schedule();
       return;
     }
-    if (present) this.table.set(route);
-    else this.table.delete(route);
+    this.nextHops.route(route, present);
     const id = routeId(route.destination, route.metric);
     if (this.refused.delete(id)) this.touched.add(id);
-    // One event does not always tell the whole change (IPv6 siblings, IPv4 replacements), so what matters is read.
-    if (this.table.concerns(route.destination, this.users.keys())) this.requestResync();
-    else this.schedule();
+    if (this.nextHops.concerns(route.destination)) {
+      this.resolveAgain();
+      // One event does not always tell the whole change (IPv6 siblings, IPv4 replacements), so what matters is read.
+      this.requestResync();
+    } else {
+      this.schedule();
+    }
   }
 
   /**
@@ -338,7 +347,9 @@ export class Fib {
     this.replay = [];
     try {
       if (this.monitor === undefined) this.openMonitor();
-      await this.adopt(await this.options.kernel.routes({ table: this.config.table }));
+      const { kernel } = this.options;
+      const links = await kernel.links();
+      await this.adopt(await kernel.routes({ table: this.config.table }), links);
     } finally {
       const events = this.replay;
       this.replay = undefined;
@@ -346,21 +357,29 @@ export class Fib {
     }
     this.refused.clear();
     this.touchDifferences();
-    this.resolveAgain();
+    this.nextHops.resolveAgain();
   }
 
-  /** How next hops are reached may have changed. */
+  /** How next hops are reached may have changed: once for all events that come together. */
   private resolveAgain(): void {
-    for (const [nextHop, before] of this.resolved) {
-      const now = this.table.resolve(nextHop);
-      if (nextHopsText(now ?? []) === nextHopsText(before ?? [])) continue;
-      this.resolved.set(nextHop, now);
-      for (const prefix of this.users.get(nextHop) ?? []) this.derive(prefix);
+    this.resolveSoon ??= setImmediate(() => {
+      this.resolveSoon = undefined;
+      this.nextHops.resolveAgain();
+    });
+  }
+
+  private reroute(changes: ReadonlyMap<Address, Ways>): void {
+    for (const [nextHop, ways] of changes) {
+      const use = this.users.get(nextHop);
+      if (use === undefined) continue;
+      use.ways = ways;
+      for (const prefix of use.prefixes) this.derive(prefix);
     }
+    this.schedule();
   }
 
   /** Takes over what was read, in slices. */
-  private async adopt(routes: readonly Route[]): Promise<void> {
+  private async adopt(routes: readonly Route[], links: readonly Link[]): Promise<void> {
     const seen = new Set<RouteId>();
     for (let start = 0; start < routes.length; start += BATCH) {
       for (const route of routes.slice(start, start + BATCH)) {
@@ -372,7 +391,10 @@ export class Fib {
       await new Promise((resolve) => setImmediate(resolve));
     }
     for (const id of this.tracker.actual.keys()) if (!seen.has(id)) this.tracker.deleteActual(id);
-    this.table.replaceAll(routes.filter((route) => !this.isOwn(route)));
+    this.nextHops.replaceAll(
+      routes.filter((route) => !this.isOwn(route)),
+      links,
+    );
   }
 
   private touchDifferences(): void {
@@ -451,7 +473,7 @@ export class Fib {
       return { operation: 'delete', route: { destination, metric, protocol, table } };
     }
     if (actual !== undefined && sameNextHops(desired, actual)) return undefined;
-    if (this.table.holds(desired.destination, desired.metric)) {
+    if (this.nextHops.table.holds(desired.destination, desired.metric)) {
       this.refuse(id, desired.destination, 'a route of another program has the same metric');
       return undefined;
     }
@@ -507,12 +529,4 @@ function sameNextHops(a: OwnRoute, b: OwnRoute): boolean {
 
 function routeId(destination: Prefix, metric: number): RouteId {
   return `${metric} ${destination}`;
-}
-
-function nextHopText({ gateway, interface: index, onlink, weight = 1 }: NextHop): string {
-  return `${gateway ?? ''}%${index ?? ''}${onlink === true ? '!' : ''}${weight === 1 ? '' : `*${weight}`}`;
-}
-
-function nextHopsText(nextHops: readonly NextHop[]): string {
-  return nextHops.map(nextHopText).toSorted().join(' ');
 }

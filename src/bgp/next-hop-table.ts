@@ -6,6 +6,7 @@
 import { type Address, type Family, addressBytes, familyOf } from '../net/address.ts';
 import { type Prefix, maskBytes, prefixContains, prefixFromBytes, prefixLength } from '../net/prefix.ts';
 import type { NextHop, Route } from '../netlink/kernel.ts';
+import { nextHopText } from './next-hop-text.ts';
 
 export class NextHopTable {
   /** By destination, then by metric: the kernel has at most one route for both that it would use. */
@@ -13,6 +14,8 @@ export class NextHopTable {
   /** How many destinations there are of each length. */
   private readonly lengths: Readonly<Record<Family, number[]>> = { 4: [], 6: [] };
 
+  /** Links that carry nothing: IPv4 routes outlast the carrier, and go silently with the link. */
+  private readonly deadLinks = new Set<number>();
   /** Hosts with a gateway of their own, whatever the routes say. */
   private gateways: ReadonlyMap<Address, Address> = new Map();
 
@@ -30,15 +33,35 @@ export class NextHopTable {
     entries.set(route.metric, route);
   }
 
+  /** Takes a route out; of a multipath route only the next hops that are named, as IPv6 tells it (RTM_DELROUTE). */
   delete(route: Route): void {
     const entries = this.routes.get(route.destination);
-    if (entries === undefined || !entries.delete(route.metric) || entries.size > 0) return;
+    const known = entries?.get(route.metric);
+    if (entries === undefined || known === undefined) return;
+    const gone = new Set(route.nextHops.map(nextHopText));
+    const left = known.nextHops.filter((nextHop) => !gone.has(nextHopText(nextHop)));
+    if (left.length > 0 && left.length < known.nextHops.length) {
+      entries.set(route.metric, { ...known, nextHops: left });
+      return;
+    }
+    entries.delete(route.metric);
+    if (entries.size > 0) return;
     this.routes.delete(route.destination);
     this.countLength(route.destination, -1);
   }
 
+  /** Returns whether the link has not been so before. */
+  setLink(index: number, alive: boolean): boolean {
+    if (alive) return this.deadLinks.delete(index);
+    if (this.deadLinks.has(index)) return false;
+    this.deadLinks.add(index);
+    return true;
+  }
+
+  /** Replaces all routes; links are all alive until told otherwise. */
   replaceAll(routes: Iterable<Route>): void {
     this.routes.clear();
+    this.deadLinks.clear();
     for (const family of [4, 6] as const) this.lengths[family].length = 0;
     for (const route of routes) this.set(route);
   }
@@ -53,7 +76,7 @@ export class NextHopTable {
     const neighbor = this.gateways.get(host) ?? host;
     const route = this.covering(neighbor);
     if (route === undefined || route.type !== 'unicast' || route.nextHops.length === 0) return undefined;
-    return route.nextHops.map((nextHop) => ({
+    return this.alive(route).map((nextHop) => ({
       gateway: nextHop.gateway ?? neighbor,
       ...(nextHop.interface === undefined ? {} : { interface: nextHop.interface }),
       ...(nextHop.onlink === true ? { onlink: true } : {}),
@@ -90,9 +113,20 @@ export class NextHopTable {
       if ((lengths[length] ?? 0) === 0) continue;
       const entries = this.routes.get(prefixFromBytes(maskBytes(bytes, length), length));
       if (entries === undefined) continue;
-      return [...entries.values()].reduce((best, route) => (route.metric < best.metric ? route : best));
+      const live = [...entries.values()].filter((route) => this.isAlive(route));
+      // We name gateway and interface to the kernel, so a longer prefix on a dead link is not in the way.
+      if (live.length === 0) continue;
+      return live.reduce((best, route) => (route.metric < best.metric ? route : best));
     }
     return undefined;
+  }
+
+  private isAlive(route: Route): boolean {
+    return route.nextHops.length === 0 || this.alive(route).length > 0;
+  }
+
+  private alive({ nextHops }: Route): readonly NextHop[] {
+    return nextHops.filter(({ interface: index }) => index === undefined || !this.deadLinks.has(index));
   }
 
   private countLength(destination: Prefix, change: 1 | -1): void {

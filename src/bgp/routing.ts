@@ -11,6 +11,7 @@ import { Advertiser, type AdvertiserOptions } from './advertiser.ts';
 import type { Fib } from './fib.ts';
 import type { ExportContext } from './policy/export.ts';
 import { bandwidthOf, weightsOf } from './policy/link-bandwidth.ts';
+import type { AttributeId } from './rib/attribute-store.ts';
 import type { PrefixId } from './rib/prefix-table.ts';
 import { FAMILIES, Rib } from './rib/rib.ts';
 import { OWN } from './rib/sources.ts';
@@ -33,21 +34,33 @@ export interface RoutingOptions {
 }
 
 export class Routing {
-  readonly rib = new Rib();
+  readonly rib: Rib;
   private readonly groups: UpdateGroups;
   private readonly advertisers = new Set<Advertiser>();
   private readonly own = new Set<Prefix>();
   /** Held for the life of the object. */
-  private readonly ownRoute = this.rib.attributes.internRoute({
-    attributes: { origin: 'igp', asPath: [] },
-    nextHop: undefined,
-  });
+  private readonly ownRoute: AttributeId;
   /** Families whose selection is deferred (RFC 4724 §4.1), or was until now and is not complete. */
   private readonly held = new Set<Family>();
   private readonly opening = new Set<Family>();
   private scheduled: NodeJS.Immediate | undefined;
 
   constructor(private readonly options: RoutingOptions) {
+    const { nextHops } = options.fib;
+    this.rib = new Rib({
+      watch: (address) => nextHops.watch(address) !== undefined,
+      unwatch: (address) => nextHops.unwatch(address),
+    });
+    nextHops.onChange((changes) => {
+      this.rib.changeReachability(
+        new Map([...changes].map(([address, ways]) => [address, ways !== undefined])),
+      );
+      this.schedule();
+    });
+    this.ownRoute = this.rib.attributes.internRoute({
+      attributes: { origin: 'igp', asPath: [] },
+      nextHop: undefined,
+    });
     this.groups = new UpdateGroups(this.rib, (prefix) =>
       options.log.warn({ prefix }, 'bgp route not sent: attributes too long'),
     );

@@ -21,7 +21,7 @@ import { RestartGate } from './restart-gate.ts';
 import { FAMILIES } from './rib/rib.ts';
 import { routeStatus } from './route-status.ts';
 import { Routing } from './routing.ts';
-import type { DrainState, RouteStatus, SpeakerStatus } from './status.ts';
+import type { DrainState, KernelStatus, RouteStatus, SpeakerStatus } from './status.ts';
 import {
   CEASE_ADMINISTRATIVE_SHUTDOWN,
   CEASE_OTHER_CONFIGURATION_CHANGE,
@@ -268,13 +268,19 @@ export class Speaker {
       restarting: this.restarting,
       drain: this.drain,
       peers: [...this.neighbors.values()].map((neighbor) => neighbor.status()),
-      kernel: this.fib.status(),
+      kernel: this.kernelStatus(),
     };
   }
 
   /** Every path of every prefix. */
   routes(): RouteStatus[] {
     return FAMILIES.flatMap((family) => routeStatus(this.routing.rib, family));
+  }
+
+  private kernelStatus(): KernelStatus {
+    const status = this.fib.status();
+    // What leads nowhere is not even handed on to the kernel.
+    return { ...status, unresolved: status.unresolved + this.routing.rib.unreachable };
   }
 
   private get restarting(): boolean {

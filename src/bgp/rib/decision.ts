@@ -1,16 +1,18 @@
 /**
- * The decision process (RFC 4271 §9.1.2, RFC 4456 §9): each step leaves those paths that are best in one respect,
- * until one is left. Own routes come before everything learned. The interior cost to the next hop is not compared
+ * The decision process (RFC 4271 §9.1.2, RFC 4456 §9): of the paths whose next hop leads somewhere (§9.1.2.1) each
+ * step leaves those that are best in one respect, until one is left. Own routes come before everything learned. The interior cost to the next hop is not compared
  * (step e): no interior protocol tells it. Age is no criterion unless wanted, so that the outcome never depends on
  * history; nor does MED ever make it depend on the order of paths: those of one neighbour AS are compared with one
  * another before they meet the rest.
  */
+import type { NextHops } from './next-hops.ts';
 import type { PathId, PathTable } from './path-table.ts';
 import type { Ranks } from './ranks.ts';
 import { OWN, type Sources } from './sources.ts';
 
 export type DecisionStep =
   | 'only'
+  | 'next-hop'
   | 'own'
   | 'long-lived-stale'
   | 'local-preference'
@@ -61,6 +63,7 @@ export class Decision {
     private readonly paths: PathTable,
     private readonly ranks: Ranks,
     private readonly sources: Sources,
+    private readonly nextHops: NextHops,
   ) {}
 
   /** The best, and paths as good but for the tie-break that may share its traffic (equal-cost multipath). */
@@ -85,19 +88,22 @@ export class Decision {
     return this.step;
   }
 
-  /** The best of a chain that begins with `first`, 0 for an empty one. `inUse`: the first is the best so far. */
+  /** The best of a chain that begins with `first`, 0 if there is none. `inUse`: the first is the best so far. */
   decide(first: PathId, inUse: boolean): PathId {
     this.best = this.choose(first, inUse);
     return this.best;
   }
 
   private choose(first: PathId, inUse: boolean): PathId {
-    const { candidates, paths, sources } = this;
+    const { candidates, paths, sources, nextHops } = this;
     this.step = 'only';
     this.left = 0;
-    for (let path = first; path !== 0; path = paths.next(path)) candidates[this.left++] = path;
+    for (let path = first; path !== 0; path = paths.next(path)) {
+      if (nextHops.leads(paths.attribute(path))) candidates[this.left++] = path;
+      else this.step = 'next-hop';
+    }
     this.equal = this.left;
-    if (this.left <= 1) return first;
+    if (this.left <= 1) return this.left === 0 ? 0 : candidates[0]!;
     this.keepLeast(this.ownRank, 'own');
     if (this.someHaveMetric()) this.keepLowestMetric();
     this.keepLeast(this.quality, 'origin');

@@ -12,6 +12,7 @@ import { type NlriBytes, visitNlriBits } from '../wire/nlri.ts';
 import type { AttributeId, AttributeStore } from './attribute-store.ts';
 import { FIRST_ROWS, grown } from './columns.ts';
 import { Decision, type DecisionOptions, type DecisionStep } from './decision.ts';
+import type { NextHops } from './next-hops.ts';
 import { type PathId, PathTable } from './path-table.ts';
 import { PrefixQueue } from './prefix-queue.ts';
 import { type PrefixId, PrefixTable } from './prefix-table.ts';
@@ -34,6 +35,8 @@ const EPOCHS_PER_SWEEP = 100;
 const NONE = 0;
 const CHOSEN = 1;
 const LEFT = 2;
+/** It has paths, but none that leads anywhere. */
+const UNREACHABLE = 3;
 
 export class FamilyRib {
   readonly prefixes: PrefixTable;
@@ -43,6 +46,7 @@ export class FamilyRib {
   private readonly marked = new PrefixQueue();
   /** By prefix: whether it has a best path, which then is the first, and whether that has been removed since. */
   private selected = new Uint8Array(FIRST_ROWS);
+  private unreachablePrefixes = 0;
   /** Next row of the sweep; past the table if there is nothing to sweep. */
   private sweepAt = Infinity;
   private epochsSinceSweep = 0;
@@ -55,9 +59,10 @@ export class FamilyRib {
     private readonly attributes: AttributeStore,
     ranks: Ranks,
     sources: Sources,
+    nextHops: NextHops,
   ) {
     this.prefixes = new PrefixTable(family, seed);
-    this.decision = new Decision(this.paths, ranks, sources);
+    this.decision = new Decision(this.paths, ranks, sources, nextHops);
   }
 
   /** Puts what a source says of these prefixes in place of what it said before. */
@@ -144,6 +149,15 @@ export class FamilyRib {
     for (const prefix of this.known()) this.marked.add(prefix);
   }
 
+  /** Decides all again that these records have a part in. */
+  redecideWith(concerned: (attribute: AttributeId) => boolean): void {
+    for (let path = 1; path < this.paths.limit; path++) {
+      if (!this.paths.isFree(path) && concerned(this.paths.attribute(path))) {
+        this.marked.add(this.paths.prefix(path));
+      }
+    }
+  }
+
   /** Whether {@link sweep} has work. */
   get sweeping(): boolean {
     return this.sweepAt < this.paths.limit;
@@ -162,6 +176,11 @@ export class FamilyRib {
     this.epochsSinceSweep = 0;
   }
 
+  /** Prefixes that were decided to have no path that leads anywhere, though they have paths. */
+  get unreachable(): number {
+    return this.unreachablePrefixes;
+  }
+
   /** Prefixes to be decided, if they may be. */
   get pending(): number {
     return this.held ? 0 : this.marked.size;
@@ -173,9 +192,9 @@ export class FamilyRib {
     for (let budget = limit; budget > 0; budget--) {
       const prefix = this.marked.take();
       if (prefix < 0) return;
-      const best = this.choose(prefix);
+      this.choose(prefix);
       changed(prefix);
-      if (best === 0) this.prefixes.release(prefix);
+      if (this.paths.first(prefix) === 0) this.prefixes.release(prefix);
     }
   }
 
@@ -183,7 +202,8 @@ export class FamilyRib {
   best(prefix: PrefixId): PathId {
     // Who asks before it has been decided gets the answer that will be given then.
     if (!this.held && this.marked.has(prefix)) return this.choose(prefix);
-    return this.selected[prefix] === NONE ? 0 : this.paths.first(prefix);
+    const state = this.selected[prefix];
+    return state === CHOSEN || state === LEFT ? this.paths.first(prefix) : 0;
   }
 
   /** The best path and what goes with it; undefined if there is none. */
@@ -213,9 +233,13 @@ export class FamilyRib {
   }
 
   private choose(prefix: PrefixId): PathId {
-    const best = this.decision.decide(this.paths.first(prefix), this.selected[prefix] === CHOSEN);
+    const first = this.paths.first(prefix);
     this.selected = grown(this.selected, prefix + 1);
-    this.selected[prefix] = best === 0 ? NONE : CHOSEN;
+    const before = this.selected[prefix];
+    const best = this.decision.decide(first, before === CHOSEN);
+    const after = best !== 0 ? CHOSEN : first === 0 ? NONE : UNREACHABLE;
+    this.selected[prefix] = after;
+    this.unreachablePrefixes += Number(after === UNREACHABLE) - Number(before === UNREACHABLE);
     if (best !== 0) this.paths.lead(best);
     return best;
   }

@@ -1,10 +1,11 @@
 /** The routing information base of a speaker: both families, and the attributes and sources that they share. */
-import { type Family, familyOf } from '../../net/address.ts';
+import { type Address, type Family, familyOf } from '../../net/address.ts';
 import { prefixBits } from '../../net/prefix-bits.ts';
 import type { Prefix } from '../../net/prefix.ts';
 import { type AttributeId, AttributeStore } from './attribute-store.ts';
 import type { DecisionOptions } from './decision.ts';
 import { FamilyRib } from './family-rib.ts';
+import { EVERYWHERE, NextHops, type Reachability } from './next-hops.ts';
 import type { PathId } from './path-table.ts';
 import { Ranks } from './ranks.ts';
 import type { Path, Route, Source } from './route.ts';
@@ -24,14 +25,19 @@ export class Rib {
   readonly families: Readonly<Record<Family, FamilyRib>>;
   /** Sources that are no more, and whose routes are still being removed. */
   private readonly leaving = new Set<SourceId>();
+  private readonly nextHops: NextHops;
   private version = 0;
 
   /** `seed` is any number that peers cannot guess. */
-  constructor(seed = Math.floor(Math.random() * 2 ** 32)) {
-    this.attributes = new AttributeStore(seed, (id) => ranks.forget(id));
+  constructor(reachability: Reachability = EVERYWHERE, seed = Math.floor(Math.random() * 2 ** 32)) {
+    this.attributes = new AttributeStore(seed, (id) => {
+      ranks.forget(id);
+      this.nextHops.forget(id);
+    });
     const ranks = new Ranks(this.attributes);
+    this.nextHops = new NextHops(this.attributes, reachability);
     const family = (which: Family): FamilyRib =>
-      new FamilyRib(which, seed, this.attributes, ranks, this.sources);
+      new FamilyRib(which, seed, this.attributes, ranks, this.sources, this.nextHops);
     this.families = { 4: family(4), 6: family(6) };
   }
 
@@ -61,6 +67,18 @@ export class Rib {
   removeSource(id: SourceId): void {
     for (const family of FAMILIES) this.families[family].drop(id);
     this.leaving.add(id);
+  }
+
+  /** Prefixes that somebody has told, and of which no path leads anywhere. */
+  get unreachable(): number {
+    return FAMILIES.reduce((sum, family) => sum + this.families[family].unreachable, 0);
+  }
+
+  /** These next hops lead somewhere, or do not any more; what that concerns is decided again. */
+  changeReachability(changes: ReadonlyMap<Address, boolean>): void {
+    const concerned = this.nextHops.change(changes);
+    if (concerned === undefined) return;
+    for (const family of FAMILIES) this.families[family].redecideWith(concerned);
   }
 
   count(source: SourceId, family: Family): SourceCount {

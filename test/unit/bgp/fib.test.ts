@@ -163,6 +163,42 @@ describe('learned routes in the kernel', () => {
     expect(fib.status()).toMatchObject({ installed: 0, unresolved: 1 });
   });
 
+  it('go at once when their link or the route to their next hop goes, and come back with it', async () => {
+    const far = network.open('b');
+    const port = (await far.link('eth0'))!.index;
+    await fib.start();
+    const told: (readonly [string, boolean])[] = [];
+    fib.nextHops.onChange((changes) => {
+      for (const [host, ways] of changes) told.push([host, ways !== undefined]);
+    });
+    fib.set(P4, [near]);
+    fib.set(P6, [address('2001:db8::1')]);
+    await put({
+      destination: prefix('2001:db8::/64'),
+      protocol: 4,
+      nextHops: [{ gateway: near6, interface: eth0 }],
+    });
+    // The clock stands still: nothing waits for the kernel to be read again.
+    await settle();
+    expect(await ours()).toEqual([`${P4} ${near} 1024`, `${P6} ${near6} 1024`]);
+    await kernel.changeRoutes([{ operation: 'delete', route: { destination: prefix('2001:db8::/64') } }]);
+    await settle();
+    expect(await ours()).toEqual([`${P4} ${near} 1024`]);
+    await far.changeLink(port, { up: false });
+    await settle();
+    expect(await ours()).toEqual([]);
+    await far.changeLink(port, { up: true });
+    await settle();
+    expect(await ours()).toEqual([`${P4} ${near} 1024`]);
+    far.close();
+    expect(told).toEqual([
+      ['2001:db8::1', true],
+      ['2001:db8::1', false],
+      [near, false],
+      [near, true],
+    ]);
+  });
+
   it('come back when somebody deletes them', async () => {
     await fib.start();
     fib.set(P4, [near]);

@@ -45,6 +45,44 @@ describe('the link of a host', () => {
 });
 
 describe('resolution of next hops', () => {
+  it('leaves out links that carry nothing, and goes another way if there is one', () => {
+    const both = route('10.9.0.0/16', [
+      { gateway, interface: 2 },
+      { gateway: address('10.1.0.254'), interface: 3 },
+    ]);
+    const made = table(
+      connected,
+      both,
+      route('0.0.0.0/0', [{ gateway: address('10.1.0.254'), interface: 3 }]),
+    );
+    expect(made.setLink(2, false)).toBe(true);
+    expect(made.setLink(2, false)).toBe(false);
+    const byThree = [{ gateway: '10.1.0.254', interface: 3 }];
+    expect(made.resolve(address('10.0.0.7'))).toEqual(byThree);
+    expect(made.resolve(address('10.9.0.7'))).toEqual(byThree);
+    made.setLink(3, false);
+    expect(made.resolve(address('10.0.0.7'))).toBeUndefined();
+    expect(made.setLink(2, true)).toBe(true);
+    expect(made.resolve(address('10.0.0.7'))).toEqual([{ gateway: '10.0.0.7', interface: 2 }]);
+    made.replaceAll([byDefault]);
+    expect(made.resolve(address('10.0.0.7'))).toEqual([{ gateway, interface: 2 }]);
+  });
+
+  it('loses of a multipath route only what the kernel names', () => {
+    const [one, two] = [address('fd00::1'), address('fd00::2')].map((host) => ({
+      gateway: host,
+      interface: 2,
+    }));
+    const made = table(route('fd09::/64', [one!, two!]));
+    made.delete(route('fd09::/64', [one!]));
+    expect(made.resolve(address('fd09::7'))).toEqual([two]);
+    made.delete(route('fd09::/64', [two!]));
+    expect(made.resolve(address('fd09::7'))).toBeUndefined();
+    made.set(route('fd09::/64', [one!, two!]));
+    made.delete(route('fd09::/64', [one!, two!]));
+    expect(made.resolve(address('fd09::7'))).toBeUndefined();
+  });
+
   it('takes a next hop on the link as its own gateway', () => {
     expect(table(connected, byDefault).resolve(address('10.0.0.7'))).toEqual([
       { gateway: '10.0.0.7', interface: 2 },

@@ -1,0 +1,105 @@
+/**
+ * Which next hops lead somewhere (RFC 4271 §9.1.2.1), as a column by attribute record: a path whose next hop does not
+ * is no candidate of the decision. Next hops are watched for as long as a record has them.
+ */
+import { type Address, formatAddress } from '../../net/address.ts';
+import type { AttributeId, AttributeStore } from './attribute-store.ts';
+import { FIRST_ROWS, grown } from './columns.ts';
+
+/** Tells whether addresses can be reached. */
+export interface Reachability {
+  /** Begins to watch an address, and says whether it can be reached now. Changes are told to the RIB. */
+  watch(address: Address): boolean;
+  unwatch(address: Address): void;
+}
+
+/** Where every next hop counts as reachable: for a RIB without a kernel. */
+export const EVERYWHERE: Reachability = { watch: () => true, unwatch: () => undefined };
+
+/** Number of a next hop; 0: not read yet. */
+type NextHopId = number;
+
+/** No next hop, which is an own route's, or one on the link of the session, which ends with its link. */
+const GIVEN: NextHopId = 1;
+
+export class NextHops {
+  private ids = new Uint32Array(FIRST_ROWS);
+  private readonly byAddress = new Map<Address, NextHopId>();
+  private readonly addresses: (Address | undefined)[] = [undefined, undefined];
+  private readonly usable: boolean[] = [false, true];
+  /** Records that have the next hop. */
+  private readonly holders: number[] = [0, 0];
+  private readonly free: NextHopId[] = [];
+
+  constructor(
+    private readonly attributes: AttributeStore,
+    private readonly reachability: Reachability,
+  ) {}
+
+  /** Whether paths with this record may be used. */
+  leads(attribute: AttributeId): boolean {
+    return this.usable[this.of(attribute)]!;
+  }
+
+  /** Takes over what has changed. Returns which records that concerns, or undefined if none. */
+  change(changes: ReadonlyMap<Address, boolean>): ((attribute: AttributeId) => boolean) | undefined {
+    const changed = new Set<NextHopId>();
+    for (const [address, usable] of changes) {
+      const id = this.byAddress.get(address);
+      if (id === undefined || this.usable[id] === usable) continue;
+      this.usable[id] = usable;
+      changed.add(id);
+    }
+    // What was not read yet has not been decided on, either.
+    return changed.size === 0 ? undefined : (attribute) => changed.has(this.ids[attribute] ?? 0);
+  }
+
+  /** The number will mean another record. */
+  forget(attribute: AttributeId): void {
+    const id = attribute < this.ids.length ? this.ids[attribute]! : 0;
+    if (id === 0) return;
+    this.ids[attribute] = 0;
+    if (id === GIVEN || --this.holders[id]! > 0) return;
+    const address = this.addresses[id]!;
+    this.addresses[id] = undefined;
+    this.byAddress.delete(address);
+    this.free.push(id);
+    this.reachability.unwatch(address);
+  }
+
+  private of(attribute: AttributeId): NextHopId {
+    const known = attribute < this.ids.length ? this.ids[attribute]! : 0;
+    return known === 0 ? this.read(attribute) : known;
+  }
+
+  private read(attribute: AttributeId): NextHopId {
+    const bytes = this.attributes.block(attribute);
+    const start = this.attributes.start(attribute);
+    const length = bytes[start]!;
+    this.ids = grown(this.ids, attribute + 1);
+    const id =
+      length === 0
+        ? GIVEN
+        : this.idOf(formatAddress(bytes.slice(start + 1, start + 1 + Math.min(length, 16))));
+    this.ids[attribute] = id;
+    if (id !== GIVEN) this.holders[id]!++;
+    return id;
+  }
+
+  private idOf(address: Address): NextHopId {
+    if (isLinkLocal(address)) return GIVEN;
+    const known = this.byAddress.get(address);
+    if (known !== undefined) return known;
+    const id = this.free.pop() ?? this.usable.length;
+    this.byAddress.set(address, id);
+    this.addresses[id] = address;
+    this.holders[id] = 0;
+    this.usable[id] = this.reachability.watch(address);
+    return id;
+  }
+}
+
+/** RFC 4291 §2.5.6: fe80::/10. */
+function isLinkLocal(address: Address): boolean {
+  return /^fe[89ab][0-9a-f]:/.test(address);
+}
