@@ -28,6 +28,8 @@ import type { FelixSpec } from '../model/felix-settings.ts';
 import type { AgentStatus } from '../model/agent-status.ts';
 import { Conntrack } from '../netlink/conntrack.ts';
 import { notifyManager } from '../sys/notify.ts';
+import { bgpHandlers } from './bgp-requests.ts';
+import { routeOwner } from './route-owner.ts';
 import { awaitDrain, drainConfig } from './drain-request.ts';
 import { ConnectionCutter } from './connection-cutter.ts';
 import { LocalRequestError, LocalServer } from './local-server.ts';
@@ -300,6 +302,10 @@ export class Agent {
       ['GET /status', () => this.status()],
       ['GET /wait', (query) => this.waitForRevision(query)],
       ['GET /routes', () => this.speaker.routes()],
+      ...bgpHandlers({
+        look: (name, params) => this.speaker.look(name, params),
+        owner: (address) => routeOwner(this.datastore, address),
+      }),
       [
         'POST /drain',
         (query) => {

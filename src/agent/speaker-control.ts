@@ -1,6 +1,7 @@
 /** The agent's hold on its BGP speaker: follows the routing plan, and tells the state in the words of the status. */
+import type { BgpQuestions } from '../base/bgp-view.ts';
 import { systemClock } from '../base/clock.ts';
-import { describeError } from '../base/errors.ts';
+import { MargayError, describeError } from '../base/errors.ts';
 import type { LogLevel, Logger } from '../base/log.ts';
 import type { DrainConfig, SpeakerConfig } from '../bgp/config.ts';
 import type { RouteStatus, SpeakerStatus } from '../bgp/status.ts';
@@ -96,6 +97,25 @@ export class SpeakerControl {
       drain: status.drain,
       peers: status.peers.map((peer) => ({ ...peer, type: PEER_TYPES[peer.type] })),
     };
+  }
+
+  /** Asks the looking glass. Rejects with a MargayError while BGP does not run, and for a peer that there is not. */
+  async look<Name extends keyof BgpQuestions>(
+    name: Name,
+    params: BgpQuestions[Name]['params'],
+  ): Promise<BgpQuestions[Name]['result']> {
+    const { host } = this;
+    if (host === undefined) {
+      throw new MargayError('bgp.not-running', `BGP does not run on this node${this.why()}`, {
+        fix: 'see `margayctl node status`',
+      });
+    }
+    return host.look(name, params);
+  }
+
+  private why(): string {
+    if (!this.options.enabled) return ': the agent was started with --no-bgp';
+    return this.problem === undefined ? ': it has no BGP address' : `: ${this.problem}`;
   }
 
   /** Every path of every prefix. */

@@ -5,6 +5,8 @@
  */
 import type { Family } from '../net/address.ts';
 import type { ExportContext } from './policy/export.ts';
+import type { AttributeId } from './rib/attribute-store.ts';
+import type { PrefixId } from './rib/prefix-table.ts';
 import type { SourceId } from './rib/sources.ts';
 import type { GroupMember, UpdateGroup } from './update-group.ts';
 import { afiSafi } from './wire/afi-safi.ts';
@@ -103,6 +105,19 @@ export class Advertiser {
       }
     }
     return moved;
+  }
+
+  /** The attributes of a prefix as the peer holds them, or is being told them; 0 for nothing. */
+  toldAttribute(family: Family, prefix: PrefixId): AttributeId {
+    const telling = this.tellings.find(({ group }) => group.family === family);
+    return telling === undefined ? 0 : telling.group.toldTo(telling.member, prefix);
+  }
+
+  /** For people: whether the peer is told of a prefix, and the rule that decides. */
+  explain(family: Family, prefix: PrefixId): { readonly told: boolean; readonly rule: string } {
+    const telling = this.tellings.find(({ group }) => group.family === family);
+    if (telling === undefined) return { told: false, rule: 'family-not-negotiated' };
+    return (telling.next ?? telling.group).explain(telling.member, prefix);
   }
 
   /** Groups that this session is in or about to go to. */

@@ -4,6 +4,7 @@ import type { Clock, TimerHandle } from '../base/clock.ts';
 import type { ConnectionId } from './fsm/event.ts';
 import type { ConnectionTimer } from './fsm/action.ts';
 import { type IncomingMessage, encodeMessage, readMessage } from './wire/codec.ts';
+import type { MessageCounts } from './message-counts.ts';
 import { MessageFramer } from './wire/framer.ts';
 import { BASIC_WIRE, type DecodeError, type Message, type WireOptions } from './wire/message.ts';
 
@@ -58,6 +59,7 @@ export class Connection {
     private readonly socket: Socket,
     private readonly clock: Clock,
     private readonly events: ConnectionEvents,
+    private readonly counts: { readonly received: MessageCounts; readonly sent: MessageCounts },
   ) {
     socket.setNoDelay(true);
     socket.on('data', (bytes: Uint8Array) => this.receive(bytes));
@@ -99,6 +101,7 @@ export class Connection {
 
   write(bytes: Uint8Array): void {
     if (!this.open) return;
+    this.counts.sent.addAll(bytes);
     this.unwritten++;
     if (this.unwritten === 1) this.watchWrites();
     this.socket.write(bytes, () => {
@@ -162,6 +165,7 @@ export class Connection {
         this.socket.resume();
         return;
       }
+      if (message instanceof Uint8Array) this.counts.received.add(message);
       const received = message instanceof Uint8Array ? readMessage(message, this.wire) : message;
       this.events.received(this, received);
       // A stream that cannot be read has no next message.

@@ -7,6 +7,7 @@
  *     read-back, kernel events ──────────────► actual ┴► difference ──► batches to the kernel
  */
 import { Backoff } from '../base/backoff.ts';
+import type { BgpKernelView } from '../base/bgp-view.ts';
 import type { Clock, TimerHandle } from '../base/clock.ts';
 import { DeltaTracker } from '../base/delta.ts';
 import { describeError } from '../base/errors.ts';
@@ -225,6 +226,31 @@ export class Fib {
       unresolved: this.unresolved.size,
       problems: [...this.refused.values()].slice(0, PROBLEMS_SHOWN),
     };
+  }
+
+  /** For people: one prefix that is wanted. Rejects with a KernelError if links cannot be read. */
+  async view(prefix: Prefix): Promise<BgpKernelView> {
+    const id = routeId(prefix, this.config.metric[familyOf(prefix)]);
+    const actual = this.tracker.actual.get(id);
+    const desired = this.tracker.desired.get(id);
+    const links = await this.options.kernel.links();
+    const nameOf = (index: number): string =>
+      links.find((link) => link.index === index)?.name ?? String(index);
+    const nextHops = (actual?.nextHops ?? []).map(({ gateway, interface: index, onlink }) =>
+      [
+        ...(gateway === undefined ? [] : [`via ${gateway}`]),
+        ...(index === undefined ? [] : [`dev ${nameOf(index)}`]),
+        ...(onlink === true ? ['onlink'] : []),
+      ].join(' '),
+    );
+    const reason = this.refused.get(id);
+    if (reason !== undefined) return { state: 'refused', nextHops, reason };
+    if (desired === undefined) {
+      const hops = (this.learned.get(prefix) ?? []).join(', ');
+      return { state: 'unresolved', nextHops, reason: `no route leads to the next hop ${hops}` };
+    }
+    const written = actual !== undefined && sameNextHops(desired, actual);
+    return { state: written ? 'installed' : 'pending', nextHops };
   }
 
   private forgetUse(prefix: Prefix, before: readonly Address[], after: readonly Address[]): void {

@@ -1,5 +1,7 @@
 /** A peer with both directions of its routes: what its session tells us goes to the RIB, and what we tell comes from it. */
 import { isDeepStrictEqual } from 'node:util';
+import type { BgpNeighborView } from '../base/bgp-view.ts';
+import { MargayError } from '../base/errors.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import { type Address, type Family, familyOf, parseAddress } from '../net/address.ts';
@@ -13,15 +15,24 @@ import { Learner } from './learner.ts';
 import { Liveness } from './liveness.ts';
 import { Peer } from './peer.ts';
 import type { Policies } from './policies.ts';
+import type { FilterDirection, FilterSubject, Verdict } from './policy/bgp-filter.ts';
 import type { ExportContext } from './policy/export.ts';
 import type { ImportContext } from './policy/import.ts';
 import { PrefixWatch } from './policy/max-prefix.ts';
 import { localPrefOfMetric } from './policy/preference.ts';
+import { neighborView } from './neighbor-view.ts';
+import type { AttributeId } from './rib/attribute-store.ts';
+import type { PrefixId } from './rib/prefix-table.ts';
 import type { Source } from './rib/route.ts';
 import type { Routing } from './routing.ts';
 import type { PeerStatus } from './status.ts';
 import { afiSafi, familyOfAfiSafi } from './wire/afi-safi.ts';
-import { CEASE_ADMINISTRATIVE_SHUTDOWN, CEASE_BFD_DOWN, CEASE_MAXIMUM_PREFIXES } from './wire/iana.ts';
+import {
+  CEASE_ADMINISTRATIVE_RESET,
+  CEASE_ADMINISTRATIVE_SHUTDOWN,
+  CEASE_BFD_DOWN,
+  CEASE_MAXIMUM_PREFIXES,
+} from './wire/iana.ts';
 import type { RouteRefreshMessage } from './wire/message.ts';
 import { prefixLimitData } from './wire/notification.ts';
 
@@ -76,6 +87,9 @@ export class Neighbor {
   private stopped = false;
   private log: Logger;
   private readonly prefixWatch = new PrefixWatch();
+  /** An operator has taken it down, whatever the configuration says. */
+  private heldDown = false;
+  private timesEstablished = 0;
 
   constructor(
     private readonly environment: NeighborEnvironment,
@@ -132,7 +146,67 @@ export class Neighbor {
   }
 
   start(): void {
-    if (this.config.shutdown === undefined) this.peer.start();
+    if (this.config.shutdown === undefined && !this.heldDown) this.peer.start();
+  }
+
+  /** Ends the session until {@link letUp}; a new configuration that needs a new session forgets that, too. */
+  holdDown(communication: string): void {
+    this.heldDown = true;
+    this.peer.stop(CEASE_ADMINISTRATIVE_SHUTDOWN, communication);
+  }
+
+  letUp(): void {
+    this.heldDown = false;
+    if (!this.stopped && !this.peer.enabled) this.start();
+  }
+
+  /** Begins anew: the session, or only what one side tells the other. Throws a MargayError where that cannot be. */
+  clear(how: 'hard' | 'in' | 'out'): void {
+    const { up } = this;
+    if (how === 'hard') {
+      this.peer.stop(CEASE_ADMINISTRATIVE_RESET, '');
+      if (!this.stopped) this.start();
+      return;
+    }
+    if (up === undefined) {
+      throw new MargayError('bgp.not-established', `the session with ${this.name} is not established`);
+    }
+    if (how === 'out') {
+      for (const family of up.negotiated.families) up.advertiser.refresh(family);
+      this.environment.routing.schedule();
+    } else if (!this.importAgain()) {
+      throw new MargayError('bgp.no-refresh', `${this.name} knows no route refresh (RFC 2918)`, {
+        fix: 'clear it without --soft, which begins a new session',
+      });
+    }
+  }
+
+  /** For the looking glass. */
+  view(): BgpNeighborView {
+    const { config, peer, up, heldDown, timesEstablished } = this;
+    return neighborView({
+      config,
+      peer,
+      negotiated: up?.negotiated,
+      status: this.status(),
+      heldDown,
+      timesEstablished,
+    });
+  }
+
+  /** The attributes of a prefix as the peer holds them from us; 0 for nothing. */
+  toldAttribute(family: Family, prefix: PrefixId): AttributeId {
+    return this.up?.advertiser.toldAttribute(family, prefix) ?? 0;
+  }
+
+  /** Whether the peer is told of a prefix, and the rule that decides. */
+  explainExport(family: Family, prefix: PrefixId): { readonly told: boolean; readonly rule: string } {
+    return this.up?.advertiser.explain(family, prefix) ?? { told: false, rule: 'session-not-established' };
+  }
+
+  /** What the policy of the peer does with a route. */
+  judge(direction: FilterDirection, subject: FilterSubject): Verdict {
+    return this.environment.policies().judge(this.config, direction, subject);
   }
 
   /** Begins again after {@link stop}. */
@@ -169,7 +243,7 @@ export class Neighbor {
       this.watchPrefixes();
     } else if (shutdown !== undefined || !isDeepStrictEqual(maxPrefix, config.maxPrefix)) {
       // It was given up under a limit that is no longer.
-      this.peer.start();
+      this.start();
     }
   }
 
@@ -247,6 +321,7 @@ export class Neighbor {
 
   private get info(): string {
     const { shutdown } = this.config;
+    if (this.heldDown) return 'Held down by an operator';
     if (shutdown === undefined) return this.peer.info;
     return shutdown === '' ? 'Shut down' : `Shut down: ${JSON.stringify(shutdown)}`;
   }
@@ -280,6 +355,7 @@ export class Neighbor {
     );
     this.up = { negotiated, source, advertiser };
     this.known = true;
+    this.timesEstablished++;
     this.watch();
   }
 

@@ -23,6 +23,7 @@ import {
 } from './fsm/session.ts';
 import { step } from './fsm/step.ts';
 import { GTSM_TIME_TO_LIVE, TRAFFIC_CLASS } from './listener.ts';
+import { MessageCounts } from './message-counts.ts';
 import type { Message, RouteRefreshMessage } from './wire/message.ts';
 import type { ParsedUpdate } from './wire/update.ts';
 
@@ -59,6 +60,8 @@ export class Peer {
   private accepted = 0;
   private active: Connection | undefined;
   private sinceWall: number;
+  /** Of all its connections. */
+  readonly counts = { received: new MessageCounts(), sent: new MessageCounts() };
 
   constructor(private readonly options: PeerOptions) {
     this.config = options.config;
@@ -249,7 +252,10 @@ export class Peer {
   }
 
   private adopt(id: ConnectionId, socket: Socket): void {
-    this.connections.set(id, new Connection(id, socket, this.options.clock, this.connectionEvents));
+    this.connections.set(
+      id,
+      new Connection(id, socket, this.options.clock, this.connectionEvents, this.counts),
+    );
   }
 
   private readonly connectionEvents: ConnectionEvents = {

@@ -1,6 +1,14 @@
 /** The policies of a speaker, each compiled once and shared by all peers that it is the same for. */
 import type { PeerConfig, SpeakerConfig } from './config.ts';
-import { type FilterChain, type NamedFilter, compileFilters } from './policy/bgp-filter.ts';
+import {
+  type FilterChain,
+  type FilterDirection,
+  type FilterSubject,
+  type NamedFilter,
+  type Verdict,
+  compileFilters,
+} from './policy/bgp-filter.ts';
+import { UNCHANGED } from './policy/route-edit.ts';
 import { ExportPolicy } from './policy/export-policy.ts';
 import { PrefixFilter } from './policy/prefix-filter.ts';
 
@@ -14,6 +22,9 @@ export const POLICY_FIELDS = [
   'kernel',
   'filters',
 ] as const satisfies readonly (keyof SpeakerConfig)[];
+
+/** What no filter decides on import is taken as it is. */
+const UNDECIDED: Verdict = { accept: true, rule: 'no filter decides', edit: UNCHANGED };
 
 export class Policies {
   readonly prefixes: PrefixFilter;
@@ -47,6 +58,12 @@ export class Policies {
     return cached(this.imports, keyOf(peer), () =>
       compileFilters(this.filtersOf(peer), 'import', isExternal(peer)),
     );
+  }
+
+  /** What the policy of a peer does with a route that need not exist. */
+  judge(peer: PeerConfig, direction: FilterDirection, subject: FilterSubject): Verdict {
+    if (direction === 'export') return this.exportPolicy(peer).judgeSubject(subject);
+    return this.importFilters(peer)?.(subject) ?? UNDECIDED;
   }
 
   /** The rules that a peer's import is subject to, as text that differs if they do. */

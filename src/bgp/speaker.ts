@@ -4,6 +4,7 @@
  * was opened with is different.
  */
 import type { Socket } from 'node:net';
+import type { BgpQuestions } from '../base/bgp-view.ts';
 import type { Clock, TimerHandle } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import type { Address, Family } from '../net/address.ts';
@@ -15,6 +16,7 @@ import { Fib } from './fib.ts';
 import type { Negotiated } from './fsm/negotiate.ts';
 import { Handover } from './handover.ts';
 import { Listener } from './listener.ts';
+import { LookingGlass } from './looking-glass.ts';
 import { Neighbor, type NeighborEnvironment } from './neighbor.ts';
 import { POLICY_FIELDS, Policies } from './policies.ts';
 import { RestartGate } from './restart-gate.ts';
@@ -47,6 +49,7 @@ export class Speaker {
   private readonly listener: Listener;
   private readonly handover: Handover;
   private readonly environment: NeighborEnvironment;
+  private readonly lookingGlass: LookingGlass;
   private policies: Policies;
   /** By name. */
   private readonly neighbors = new Map<string, Neighbor>();
@@ -80,6 +83,13 @@ export class Speaker {
       accept: (socket, remote, local) => this.accept(socket, remote, local),
     });
     this.handover = new Handover({ clock, over: (name) => this.remove(name, CEASE_PEER_DECONFIGURED) });
+    this.lookingGlass = new LookingGlass({
+      rib: this.routing.rib,
+      fib: this.fib,
+      neighbors: () => this.neighbors.values(),
+      ownMetric: (family) => this.config.kernel.metric[family],
+      programmed: (prefix) => !this.policies.prefixes.isService(prefix),
+    });
     this.environment = {
       clock,
       log,
@@ -270,6 +280,14 @@ export class Speaker {
       peers: [...this.neighbors.values()].map((neighbor) => neighbor.status()),
       kernel: this.kernelStatus(),
     };
+  }
+
+  /** Asks the looking glass. */
+  look<Name extends keyof BgpQuestions>(
+    name: Name,
+    params: BgpQuestions[Name]['params'],
+  ): Promise<BgpQuestions[Name]['result']> {
+    return this.lookingGlass.answer(name, params);
   }
 
   /** Every path of every prefix. */

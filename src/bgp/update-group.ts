@@ -11,7 +11,13 @@
 import type { Family } from '../net/address.ts';
 import type { Prefix } from '../net/prefix.ts';
 import { ExportMemo } from './export-memo.ts';
-import { type ExportContext, exportRoute, mayAdvertise } from './policy/export.ts';
+import {
+  type ExportContext,
+  type ExportRefusal,
+  type ExportedRoute,
+  exportRefusal,
+  exportRoute,
+} from './policy/export.ts';
 import type { RouteEdit } from './policy/route-edit.ts';
 import { AdjRibOut } from './rib/adj-rib-out.ts';
 import type { AttributeId } from './rib/attribute-store.ts';
@@ -83,6 +89,24 @@ export class UpdateGroup {
   /** Prefixes that a member holds, or is being told. */
   heldBy(member: GroupMember): number {
     return this.told.heldBy(member.source);
+  }
+
+  /** The attributes of a prefix as a member holds them, or is being told them; 0 for nothing. */
+  toldTo(member: GroupMember, prefix: PrefixId): AttributeId {
+    return this.told.attributeFor(prefix, member.source);
+  }
+
+  /** For people: whether a member is told of a prefix, and the rule that decides. */
+  explain(member: GroupMember, prefix: PrefixId): { readonly told: boolean; readonly rule: string } {
+    const { rib, family, context, wire } = this.options;
+    const best = this.rib.best(prefix);
+    if (best === 0) return { told: false, rule: 'nothing-selected' };
+    if (this.rib.paths.source(best) === member.source) return { told: false, rule: 'comes-from-this-peer' };
+    const path = rib.path(family, best);
+    const { accept, rule, edit } = context.policy.judge(this.rib.prefixes.bits(prefix), path);
+    if (!accept) return { told: false, rule };
+    const route = exportedRoute(path, edit, family, context, wire);
+    return typeof route === 'object' ? { told: true, rule } : { told: false, rule: route };
   }
 
   isInStep(member: GroupMember): boolean {
@@ -263,13 +287,25 @@ export class UpdateGroup {
 
   private exportOf(prefix: PrefixId, path: Path, edit: RouteEdit): AttributeId {
     const { rib, family, context, wire, oversized } = this.options;
-    const route = mayAdvertise(path, context) ? exportRoute(path, edit, family, context) : undefined;
-    if (route === undefined) return WITHDRAWN;
-    const attributes = encodeRouteAttributes(route.attributes, family, route.nextHop, wire);
-    if (!fits(attributes, family, route.nextHop, wire)) {
-      oversized(this.rib.prefixes.text(prefix));
-      return WITHDRAWN;
-    }
-    return rib.attributes.internRoute(route);
+    const route = exportedRoute(path, edit, family, context, wire);
+    if (typeof route === 'object') return rib.attributes.internRoute(route);
+    if (route === 'attributes-too-long') oversized(this.rib.prefixes.text(prefix));
+    return WITHDRAWN;
   }
+}
+
+/** The route as it is told, or why it is not. */
+function exportedRoute(
+  path: Path,
+  edit: RouteEdit,
+  family: Family,
+  context: ExportContext,
+  wire: WireOptions,
+): ExportedRoute | ExportRefusal {
+  const refusal = exportRefusal(path, context);
+  if (refusal !== undefined) return refusal;
+  const route = exportRoute(path, edit, family, context);
+  if (route === undefined) return 'no-next-hop';
+  const attributes = encodeRouteAttributes(route.attributes, family, route.nextHop, wire);
+  return fits(attributes, family, route.nextHop, wire) ? route : 'attributes-too-long';
 }

@@ -3,6 +3,7 @@
  * configuration: the kernel still has its routes, so for peers and packets that is a graceful restart.
  */
 import { Worker } from 'node:worker_threads';
+import type { BgpQuestions } from '../base/bgp-view.ts';
 import { Backoff } from '../base/backoff.ts';
 import type { Clock, TimerHandle } from '../base/clock.ts';
 import { MargayError, describeError } from '../base/errors.ts';
@@ -73,6 +74,14 @@ export class BgpWorkerHost {
   /** Every path of every prefix. */
   routes(): Promise<readonly RouteStatus[]> {
     return this.call('routes', undefined);
+  }
+
+  /** Asks the looking glass. Rejects with a MargayError for a peer that there is not. */
+  async look<Name extends keyof BgpQuestions>(
+    name: Name,
+    params: BgpQuestions[Name]['params'],
+  ): Promise<BgpQuestions[Name]['result']> {
+    return (await this.call('look', { name, params })) as BgpQuestions[Name]['result'];
   }
 
   /**

@@ -3,6 +3,7 @@
  * entry file of the program calls {@link runWorker} when it finds itself in a worker.
  */
 import { parentPort, workerData } from 'node:worker_threads';
+import type { BgpQuestions } from '../base/bgp-view.ts';
 import { systemClock } from '../base/clock.ts';
 import { InternalError, MargayError } from '../base/errors.ts';
 import { type Logger, createLogger } from '../base/log.ts';
@@ -26,6 +27,10 @@ export interface BgpWorkerCalls {
   readonly reconfigure: { readonly params: SpeakerConfig; readonly result: undefined };
   readonly status: { readonly params: undefined; readonly result: SpeakerStatus };
   readonly routes: { readonly params: undefined; readonly result: readonly RouteStatus[] };
+  readonly look: {
+    readonly params: { readonly name: keyof BgpQuestions; readonly params: unknown };
+    readonly result: BgpQuestions[keyof BgpQuestions]['result'];
+  };
   readonly stop: { readonly params: { readonly graceful: boolean }; readonly result: undefined };
 }
 
@@ -99,6 +104,11 @@ class WorkerService {
         return this.running().status();
       case 'routes':
         return this.running().routes();
+      case 'look': {
+        const { name, params } = request.params;
+        // Made by BgpWorkerHost.look, which ties the one to the other.
+        return this.running().look(name, params as BgpQuestions[typeof name]['params']);
+      }
       case 'stop':
         await this.speaker?.stop(request.params);
         this.speaker = undefined;

@@ -1,6 +1,7 @@
 /** The command line of margayctl: calicoctl's commands, flags and habits. */
 import { Command, Option } from 'commander';
 import { addExplainCommand } from './commands/explain-command.ts';
+import { addBgpCommands, addRouteCommands } from './commands/bgp-commands.ts';
 import { addCompletionCommand } from './commands/completion-command.ts';
 import { addGetCommand } from './commands/get-command.ts';
 import { addIpamCommands } from './commands/ipam-commands.ts';
@@ -68,6 +69,8 @@ const GROUPS: readonly {
   { names: ['reach', 'assert', 'lint'], add: addReachCommands },
   { names: ['ipam'], add: addIpamCommands },
   { names: ['node'], add: addNodeCommands },
+  { names: ['bgp'], add: addBgpCommands },
+  { names: ['route'], add: addRouteCommands },
   { names: ['cluster'], add: addClusterCommands },
   { names: ['fields', 'crds'], add: addModelCommands },
   { names: ['completion', HIDDEN_COMMAND], add: addCompletionCommand },

@@ -6,7 +6,7 @@
 import type { Family } from '../../net/address.ts';
 import type { PrefixBits } from '../../net/prefix-bits.ts';
 import { DEFAULT_LOCAL_PREF, type Path } from '../rib/route.ts';
-import type { FilterChain, Verdict } from './bgp-filter.ts';
+import type { FilterChain, FilterSubject, Verdict } from './bgp-filter.ts';
 import { metricOfLocalPref } from './preference.ts';
 import type { PrefixFilter } from './prefix-filter.ts';
 
@@ -33,6 +33,16 @@ export class ExportPolicy {
     if (decided !== undefined) return decided;
     const { accept, rule, edit } = prefixes.verdict(prefix);
     return { accept: accept === 'elevated' ? this.isElevated(prefix, path) : accept, rule, edit };
+  }
+
+  /** {@link judge} for a route that need not exist. */
+  judgeSubject(subject: FilterSubject): Verdict {
+    const { filters, prefixes, normalMetric } = this.options;
+    const decided = filters?.(subject);
+    if (decided !== undefined) return decided;
+    const { accept, rule, edit } = prefixes.verdict(subject.prefix);
+    const elevated = subject.metric < normalMetric[subject.prefix.family];
+    return { accept: accept === 'elevated' ? elevated : accept, rule, edit };
   }
 
   private isElevated(prefix: PrefixBits, path: Path): boolean {

@@ -66,27 +66,40 @@ const NON_TRANSITIVE = 1n << 62n;
 /** RFC 7311 §3: 64 bits. */
 const LARGEST_METRIC = 2n ** 64n - 1n;
 
-/** Whether a path may be told to a peer that is not its source, whatever its prefix. */
-export function mayAdvertise(path: Path, context: ExportContext): boolean {
+export type ExportRefusal =
+  | 'no-advertise'
+  | 'no-export'
+  | 'only-to-customer'
+  | 'long-lived-stale'
+  | 'not-reflected'
+  | 'no-next-hop'
+  | 'attributes-too-long';
+
+/** Why a path may not be told to a peer that is not its source, whatever its prefix; undefined if it may. */
+export function exportRefusal(path: Path, context: ExportContext): ExportRefusal | undefined {
   const { source, route } = path;
   const { peer, clusterId } = context;
   const { communities = [] } = route.attributes;
-  if (communities.includes(NO_ADVERTISE)) return false;
+  if (communities.includes(NO_ADVERTISE)) return 'no-advertise';
   // RFC 9494 §4.3: who does not know them would prefer them like any other.
-  if (context.knowsLongLived !== true && communities.includes(LLGR_STALE)) return false;
+  if (context.knowsLongLived !== true && communities.includes(LLGR_STALE)) return 'long-lived-stale';
   if (peer.external) {
-    if (staysDown(route.attributes, context.role)) return false;
-    return !communities.includes(NO_EXPORT) && !communities.includes(NO_EXPORT_SUBCONFED);
+    if (staysDown(route.attributes, context.role)) return 'only-to-customer';
+    const kept = communities.includes(NO_EXPORT) || communities.includes(NO_EXPORT_SUBCONFED);
+    return kept ? 'no-export' : undefined;
   }
-  if (peer.confederation === true) return !communities.includes(NO_EXPORT_SUBCONFED);
-  if (source === undefined || source.external || source.confederation === true) return true;
+  if (peer.confederation === true) {
+    return communities.includes(NO_EXPORT_SUBCONFED) ? 'no-export' : undefined;
+  }
+  if (source === undefined || source.external || source.confederation === true) return undefined;
   // From our AS to our AS only by reflection, and never among non-clients (RFC 4456 §6).
-  return clusterId !== undefined && (source.reflectorClient || peer.reflectorClient);
+  const reflected = clusterId !== undefined && (source.reflectorClient || peer.reflectorClient);
+  return reflected ? undefined : 'not-reflected';
 }
 
 /**
  * The route as the peer gets it, or undefined if there is no next hop to give. The path has passed
- * {@link mayAdvertise} and {@link ExportPolicy.judge}, which gave the edit.
+ * {@link exportRefusal} and {@link ExportPolicy.judge}, which gave the edit.
  */
 export function exportRoute(
   path: Path,

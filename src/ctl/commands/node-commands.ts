@@ -2,14 +2,9 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Datastore } from '../../datastore/datastore.ts';
 import type { CtlContext, GlobalFlags } from '../context.ts';
+import { type AgentFlags, addAgentFlags } from './agent-flags.ts';
 
-const DEFAULT_RUN_DIR = '/run/margay';
 const DEFAULT_LOG_DIR = '/var/log/margay';
-
-interface AgentFlags {
-  readonly node?: string;
-  readonly runDir: string;
-}
 
 export function addNodeCommands(program: Command, context: CtlContext): void {
   const node = program.command('node').description('Ask about the node that this command runs on.');
@@ -18,20 +13,6 @@ export function addNodeCommands(program: Command, context: CtlContext): void {
   addUndrain(node, context);
   addCheckSystem(node, context);
   addNodeDiags(node, context);
-}
-
-function addAgentFlags(command: Command, { environment: { variables } }: CtlContext): Command {
-  return command
-    .option(
-      '--node <name>',
-      'node name, when several agents run on this machine (default: NODENAME)',
-      variables['NODENAME'],
-    )
-    .option(
-      '--run-dir <directory>',
-      "directory of the agent's socket",
-      variables['MARGAY_RUN_DIR'] ?? DEFAULT_RUN_DIR,
-    );
 }
 
 function addStatus(node: Command, context: CtlContext): void {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type ExportContext, exportRoute, mayAdvertise } from '../../../../src/bgp/policy/export.ts';
+import { type ExportContext, exportRoute, exportRefusal } from '../../../../src/bgp/policy/export.ts';
 import type { Path } from '../../../../src/bgp/rib/route.ts';
 import { ExportPolicy } from '../../../../src/bgp/policy/export-policy.ts';
 import { localPrefOfMetric } from '../../../../src/bgp/policy/preference.ts';
@@ -174,7 +174,7 @@ describe('who may be told of a path', () => {
       false,
     ],
   ] as const)('%s', (_, from, context, expected) => {
-    expect(mayAdvertise(from, context)).toBe(expected);
+    expect(exportRefusal(from, context) === undefined).toBe(expected);
   });
 });
 
