@@ -2,9 +2,16 @@
  * What policy does with the first packet of a connection, walked over the very objects that are rendered to nftables
  * (design D12). Ids are those of the comments in `nft list table inet margay`.
  *
- * Not policy, and not here: replies of established connections, spoofed source addresses, routes.
+ * Not policy, and not here: replies of established connections, spoofed source addresses, routes. Hosts are in hosts.ts.
  */
-import type { ActivePolicy, Direction, EndpointTier, LocalEndpoint, RuleAction } from '../calc/output.ts';
+import type {
+  ActivePolicy,
+  Direction,
+  EndpointTier,
+  HostStage,
+  LocalEndpoint,
+  RuleAction,
+} from '../calc/output.ts';
 import { type RuleMatch, matchRule } from './match.ts';
 import type { Packet } from './packet.ts';
 import type { PolicyState } from './policy-state.ts';
@@ -40,6 +47,8 @@ export interface EndpointWalk {
   /** `namespace/name` of the WorkloadEndpoint. */
   readonly endpoint: string;
   readonly workload: string;
+  /** Where a host has its say: a stage of its endpoint, or what it does with packets of its own workloads. */
+  readonly stage?: HostStage | 'to-host';
   /** Tiers with policies in the direction that were reached, in order. */
   readonly tiers: readonly TierStep[];
   /** Profiles that were reached, in order. */
@@ -63,17 +72,18 @@ export function endOfProfilesId(endpoint: string, direction: Direction): string 
 /** What of an endpoint decides: a workload's, or a stage of a host endpoint. */
 type Policed = Pick<LocalEndpoint, 'key' | 'workload' | 'tiers' | 'profiles'>;
 
-/** Walks a packet through the policy of one endpoint. */
+/** Walks a packet through the policy of one endpoint; `undecided` is what becomes of it if no rule decides. */
 export function evaluateEndpoint(
   endpoint: Policed,
   direction: Direction,
   packet: Packet,
   state: PolicyState,
+  undecided: Decision['verdict'] = 'deny',
 ): EndpointWalk {
-  return new Walk(endpoint, direction, packet, state).run();
+  return new Walk(endpoint, direction, packet, state, undecided).run();
 }
 
-type Decision = { readonly verdict: 'allow' | 'deny'; readonly id: string };
+type Decision = { readonly verdict: 'allow' | 'deny'; readonly id: string | undefined };
 /** How a policy left a packet: a decision, on to the next tier, or on to the next policy. */
 type Exit = Decision | 'pass' | 'next';
 
@@ -85,6 +95,7 @@ class Walk {
     private readonly direction: Direction,
     private readonly packet: Packet,
     private readonly state: PolicyState,
+    private readonly undecided: Decision['verdict'],
   ) {}
 
   run(): EndpointWalk {
@@ -104,7 +115,8 @@ class Walk {
       tiers,
       profiles,
       verdict: verdicts.size === 1 && first !== undefined ? first.verdict : 'unknown',
-      decidedBy: [...new Set(this.possible.map(({ id }) => id))],
+      // An endpoint that lets pass what it does not decide has no rule that says so.
+      decidedBy: [...new Set(this.possible.flatMap(({ id }) => (id === undefined ? [] : [id])))],
     };
   }
 
@@ -130,7 +142,11 @@ class Walk {
         return;
       }
     }
-    this.possible.push({ verdict: 'deny', id: endOfProfilesId(this.endpoint.key, this.direction) });
+    this.possible.push(
+      this.undecided === 'allow'
+        ? { verdict: 'allow', id: undefined }
+        : { verdict: 'deny', id: endOfProfilesId(this.endpoint.key, this.direction) },
+    );
   }
 
   private tier(tier: EndpointTier, later: readonly EndpointTier[], tiers: TierStep[]): Decision | 'pass' {

@@ -1,13 +1,13 @@
 /** Answers to "may this talk to that, and why": the shape that `margayctl explain -o json` prints. */
 import { ConfigError } from '../base/errors.ts';
-import type { LocalEndpoint } from '../calc/output.ts';
 import { protocolNumber } from '../model/fields.ts';
 import type { WorkloadEndpoint } from '../model/kinds/workload-endpoint.ts';
 import type { KnownResource } from '../model/registry.ts';
 import { type Address, type Family, familyOf } from '../net/address.ts';
-import { workloadName } from '../calc/endpoint-facts.ts';
-import { Cluster, findWorkload, workloadAt } from './cluster.ts';
+import { Cluster } from './cluster.ts';
+import { type End, type ResolvedEnd, resolveEnds } from './ends.ts';
 import { type EndpointWalk, type Verdict, evaluateEndpoint } from './evaluate.ts';
+import { Hosts } from './hosts.ts';
 import { type NearMiss, nearestMisses } from './nearest.ts';
 import { type Packet, icmpProtocols } from './packet.ts';
 import type { Party, Service } from './question.ts';
@@ -21,15 +21,6 @@ export interface Question {
   readonly sourcePort?: number;
   /** Only this family, where both have addresses of both. */
   readonly family?: Family;
-}
-
-/** One end of the connection. */
-export interface End {
-  /** `namespace/pod`, an address or a CIDR. */
-  readonly name: string;
-  readonly kind: Party['kind'];
-  /** Absent if it is no workload that we know. */
-  readonly workloadEndpoint?: string;
 }
 
 /** One packet that was asked about. */
@@ -57,23 +48,27 @@ export interface Explanation {
   readonly notes: readonly string[];
 }
 
-interface ResolvedEnd extends End {
-  readonly workload: WorkloadEndpoint | undefined;
-  /** Addresses to ask about. */
-  readonly addresses: readonly Address[];
-}
-
 /** Answers a question from a cluster's resources. Throws a ConfigError if it cannot be asked. */
 export function explain(resources: readonly KnownResource[], question: Question): Explanation {
-  const partial = [question.source, question.destination].map((party) => resolve(party, resources));
-  const workloads = partial.flatMap(({ workload }) => (workload === undefined ? [] : [workload]));
-  const cluster = new Cluster(resources, workloads);
-  const [source, destination] = partial.map((end) => spread(end, cluster)) as [ResolvedEnd, ResolvedEnd];
+  const resolve = (party: Party): ResolvedEnd[] => resolveEnds(party, question.service, resources);
+  const partial = [resolve(question.source), resolve(question.destination)] as const;
+  const workloads = new Set(partial.flat().flatMap(({ workload }) => workload ?? []));
+  const cluster = new Cluster(resources, [...workloads]);
+  const hosts = new Hosts(resources, cluster.state);
+  const [sources, destinations] = partial.map((ends) => ends.map((end) => spread(end, cluster))) as [
+    ResolvedEnd[],
+    ResolvedEnd[],
+  ];
+  const pairs = sources.flatMap((source) => destinations.map((destination) => ({ source, destination })));
   const paths = distinct(
-    packetsBetween(source, destination, question).map((packet) =>
-      answer(packet, source, destination, cluster),
+    pairs.flatMap(({ source, destination }) =>
+      packetsBetween(source, destination, question).map((packet) =>
+        answer(packet, source, destination, cluster, hosts),
+      ),
     ),
   );
+  const [source, destination] = [sources[0]!, destinations[0]!];
+  if (paths.length === 0) throw noCommonFamily(source, destination);
   const verdicts = new Set(paths.map(({ verdict }) => verdict));
   return {
     format: 'margay-explain/v1',
@@ -82,31 +77,13 @@ export function explain(resources: readonly KnownResource[], question: Question)
     verdict: verdicts.size === 1 ? paths[0]!.verdict : 'unknown',
     paths,
     nearest: nearestMisses(paths.flatMap(({ walks }) => walks)),
-    bystanders: [source, destination].flatMap(({ workload }, index) =>
-      workload === undefined
-        ? []
-        : bystanders(resources, cluster.endpoint(workload), index === 0 ? 'egress' : 'ingress'),
+    bystanders: [sources, destinations].flatMap((ends, index) =>
+      [...new Set(ends.flatMap(({ workload }) => workload ?? []))].flatMap((workload) =>
+        bystanders(resources, cluster.endpoint(workload), index === 0 ? 'egress' : 'ingress'),
+      ),
     ),
     notes: notes(source, destination, paths, cluster),
   };
-}
-
-function resolve(party: Party, resources: readonly KnownResource[]): ResolvedEnd {
-  const { kind } = party;
-  if (party.kind === 'cidr') {
-    return { name: party.cidr, kind, workload: undefined, addresses: [] };
-  }
-  const workload =
-    party.kind === 'workload'
-      ? findWorkload(resources, party.namespace, party.name)
-      : workloadAt(resources, party.address);
-  const name = workload === undefined ? '' : workloadName(workload);
-  if (party.kind === 'address') {
-    const known = workload === undefined ? {} : { workloadEndpoint: workload.metadata.name };
-    const shown = workload === undefined ? party.address : `${name} (${party.address})`;
-    return { name: shown, kind, workload, addresses: [party.address], ...known };
-  }
-  return { name, kind, workload, addresses: [], workloadEndpoint: workload!.metadata.name };
 }
 
 /** Fills in the addresses that need the calculation. */
@@ -121,13 +98,15 @@ function publicEnd({ name, kind, workloadEndpoint }: ResolvedEnd): End {
 }
 
 function packetsBetween(source: ResolvedEnd, destination: ResolvedEnd, question: Question): Packet[] {
-  const packets = source.addresses.flatMap((from) =>
+  return source.addresses.flatMap((from) =>
     destination.addresses
       .filter((to) => familyOf(to) === familyOf(from) && [undefined, familyOf(to)].includes(question.family))
-      .map((to) => packetOf(from, to, question, destination.workload)),
+      .map((to) => packetOf(from, to, destination, question.sourcePort)),
   );
-  if (packets.length > 0) return packets;
-  throw new ConfigError(
+}
+
+function noCommonFamily(source: ResolvedEnd, destination: ResolvedEnd): ConfigError {
+  return new ConfigError(
     'explain.family',
     `${source.name} and ${destination.name} have no addresses of one family`,
     { fix: 'ask about addresses, or give the workload both families' },
@@ -137,8 +116,8 @@ function packetsBetween(source: ResolvedEnd, destination: ResolvedEnd, question:
 function packetOf(
   source: Address,
   destination: Address,
-  { service, sourcePort }: Question,
-  workload: WorkloadEndpoint | undefined,
+  { service, workload }: ResolvedEnd,
+  sourcePort: number | undefined,
 ): Packet {
   const { protocol, port, icmp } = service;
   if (protocol === 'icmp') {
@@ -165,21 +144,57 @@ function namedPort(name: string, protocol: number, workload: WorkloadEndpoint | 
   });
 }
 
-function answer(packet: Packet, source: ResolvedEnd, destination: ResolvedEnd, cluster: Cluster): PathAnswer {
-  const walk = (end: ResolvedEnd, direction: 'egress' | 'ingress'): EndpointWalk[] => {
-    if (end.workload === undefined || isLoop(source, destination)) return [];
-    const endpoint: LocalEndpoint = cluster.endpoint(end.workload);
-    return [evaluateEndpoint(endpoint, direction, packet, cluster.state)];
-  };
-  const walks = [...walk(source, 'egress'), ...walk(destination, 'ingress')];
+function answer(
+  packet: Packet,
+  source: ResolvedEnd,
+  destination: ResolvedEnd,
+  cluster: Cluster,
+  hosts: Hosts,
+): PathAnswer {
+  const walks = isLoop(source, destination) ? [] : walksOf(packet, source, destination, cluster, hosts);
   const denied = walks.find(({ verdict }) => verdict === 'deny');
   const open = walks.find(({ verdict }) => verdict === 'unknown');
-  const deciding = denied ?? open ?? walks.at(-1);
-  return { packet, verdict: deciding?.verdict ?? 'allow', decidedBy: deciding?.decidedBy ?? [], walks };
+  const deciding = denied ?? open ?? walks.findLast(({ decidedBy }) => decidedBy.length > 0);
+  const verdict = denied?.verdict ?? open?.verdict ?? 'allow';
+  return { packet, verdict, decidedBy: deciding?.decidedBy ?? [], walks };
+}
+
+/** What a packet meets on its way, in that order. */
+function walksOf(
+  packet: Packet,
+  source: ResolvedEnd,
+  destination: ResolvedEnd,
+  cluster: Cluster,
+  hosts: Hosts,
+): EndpointWalk[] {
+  const from = source.workload?.spec.node ?? source.host;
+  const to = destination.workload?.spec.node ?? destination.host;
+  const crosses = from === undefined || from !== to;
+  const walks: EndpointWalk[] = [];
+  if (source.workload !== undefined) {
+    walks.push(evaluateEndpoint(cluster.endpoint(source.workload), 'egress', packet, cluster.state));
+    if (crosses && from !== undefined) walks.push(...hosts.walks(from, 'outOfHost', packet));
+    if (!crosses && destination.host !== undefined) {
+      const { key, workload } = cluster.endpoint(source.workload);
+      walks.push(...hosts.fromOwnWorkload(destination.host, workload, key));
+    }
+  } else if (source.host !== undefined && crosses) {
+    walks.push(...hosts.walks(source.host, 'fromHost', packet));
+  }
+  if (to !== undefined && crosses) {
+    walks.push(...hosts.walks(to, destination.workload === undefined ? 'toHost' : 'intoHost', packet));
+  }
+  // A host reaches its own workloads whatever policy says, as in Calico.
+  const isOwn = source.host !== undefined && !crosses;
+  if (destination.workload !== undefined && !isOwn) {
+    walks.push(evaluateEndpoint(cluster.endpoint(destination.workload), 'ingress', packet, cluster.state));
+  }
+  return walks;
 }
 
 function isLoop(source: ResolvedEnd, destination: ResolvedEnd): boolean {
-  return source.workload !== undefined && source.workload === destination.workload;
+  if (source.workload !== undefined) return source.workload === destination.workload;
+  return source.host !== undefined && source.host === destination.host;
 }
 
 /** One path of each outcome in each family: a CIDR has many addresses that fare the same. */
@@ -200,9 +215,14 @@ function notes(
   cluster: Cluster,
 ): string[] {
   const found: string[] = [];
-  if (isLoop(source, destination)) found.push('a workload reaches itself without leaving: no policy applies');
+  if (isLoop(source, destination))
+    found.push(
+      `${source.workload === undefined ? 'a host' : 'a workload'} reaches itself without leaving: no policy applies`,
+    );
   else if (paths.every(({ walks }) => walks.length === 0)) {
-    found.push('neither end is a workload of this cluster: its policy does not touch the packet');
+    found.push(
+      'no workload and no host endpoint of this cluster is on the way: its policy does not touch the packet',
+    );
   }
   if (new Set(paths.map(({ verdict }) => verdict)).size > 1) {
     found.push('the answer differs between addresses: see each path');

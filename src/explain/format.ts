@@ -51,15 +51,25 @@ function packetText(packet: Packet): string {
   return `${host(source, sourcePort)} -> ${host(destination, destinationPort)} ${protocolText(protocol)}${type}`;
 }
 
-function walkLines({ direction, workload, tiers, profiles, verdict, decidedBy }: EndpointWalk): string[] {
-  const lines = [`  ${direction} of ${workload}`];
-  if (tiers.length === 0) lines.push('    no policy applies: profiles decide');
+function walkLines({
+  direction,
+  workload,
+  stage,
+  tiers,
+  profiles,
+  verdict,
+  decidedBy,
+}: EndpointWalk): string[] {
+  const lines = [`  ${direction} of ${workload}${stage === undefined ? '' : `, ${stage}`}`];
+  if (tiers.length === 0 && stage === undefined) lines.push('    no policy applies: profiles decide');
   for (const { name, policies, ended, defaultAction } of tiers) {
     lines.push(`    tier ${name}`, ...policies.flatMap(policyLines));
     if (ended) lines.push(`      end of tier: ${defaultAction}`);
   }
   if (profiles.length > 0) lines.push('    profiles', ...profiles.flatMap(policyLines));
-  lines.push(`    => ${verdict} by ${decidedBy.join(' or ')}`);
+  lines.push(
+    `    => ${verdict}${decidedBy.length === 0 ? ', as no rule decides' : ` by ${decidedBy.join(' or ')}`}`,
+  );
   return lines;
 }
 

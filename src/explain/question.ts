@@ -8,6 +8,9 @@ import { portProtocols } from './packet.ts';
 /** Who sends or receives. */
 export type Party =
   | { readonly kind: 'workload'; readonly namespace: string; readonly name: string }
+  | { readonly kind: 'node'; readonly name: string }
+  | { readonly kind: 'host-endpoint'; readonly name: string }
+  | { readonly kind: 'service'; readonly namespace: string; readonly name: string }
   | { readonly kind: 'address'; readonly address: Address }
   | { readonly kind: 'cidr'; readonly cidr: Prefix };
 
@@ -23,7 +26,21 @@ export interface PartyOptions {
   readonly namespace: string;
 }
 
-/** Reads `[NAMESPACE/]POD`, an address or a CIDR. Throws a ConfigError. */
+/** What the first word of `WORD/NAME` says the rest is. */
+const kindWords = {
+  pod: 'workload',
+  workload: 'workload',
+  node: 'node',
+  hep: 'host-endpoint',
+  hostendpoint: 'host-endpoint',
+  svc: 'service',
+  service: 'service',
+} as const;
+
+/**
+ * Reads `[NAMESPACE/]POD`, `node/NAME`, `hep/NAME`, `svc/[NAMESPACE/]NAME`, an address or a CIDR. A pod of a namespace
+ * called `node` is `pod/node/NAME`. Throws a ConfigError.
+ */
 export function parseParty(text: string, { namespace }: PartyOptions): Party {
   const bare = text.replace(/^\[(.*)\]$/, '$1');
   const address = parseAddress(bare);
@@ -31,6 +48,17 @@ export function parseParty(text: string, { namespace }: PartyOptions): Party {
   const cidr = parsePrefix(bare);
   if (cidr !== undefined) {
     return isHostPrefix(cidr) ? { kind: 'address', address: prefixAddress(cidr) } : { kind: 'cidr', cidr };
+  }
+  const [word = '', ...names] = text.split('/');
+  if (names.length > 0 && Object.hasOwn(kindWords, word) && names.every((name) => /^[^/:[\]]+$/.test(name))) {
+    const kind = kindWords[word as keyof typeof kindWords];
+    const name = names.at(-1)!;
+    if (kind === 'node' || kind === 'host-endpoint') {
+      if (names.length === 1) return { kind, name };
+    } else if (names.length <= 2) {
+      return { kind, namespace: names.length === 2 ? names[0]! : namespace, name };
+    }
+    throw unreadable(text);
   }
   const match = /^(?:([^/:[\]]+)\/)?([^/:[\]]+)$/.exec(text);
   if (match === null) throw unreadable(text);
@@ -89,6 +117,6 @@ function parseProtocol(text: string): number | 'icmp' {
 
 function unreadable(text: string): ConfigError {
   return new ConfigError('explain.question', `cannot read ${JSON.stringify(text)}`, {
-    fix: 'write NAMESPACE/POD, an address or a CIDR, and for the destination :PORT/PROTOCOL behind it',
+    fix: 'write NAMESPACE/POD, node/NAME, hep/NAME, svc/NAMESPACE/NAME, an address or a CIDR, and for the destination :PORT/PROTOCOL behind it',
   });
 }

@@ -42,8 +42,22 @@ export interface ConformanceOptions extends LabOptions {
   readonly labName: string;
   /** Ends the run before its next case; the lab is removed all the same. */
   readonly signal?: AbortSignal;
+  /** Stands around the probes of each set, for whoever wants to look at the lab before and after. */
+  readonly around?: (
+    probing: ProbingContext,
+    probes: () => Promise<readonly PairResult[]>,
+  ) => Promise<readonly PairResult[]>;
   /** Told of each case as it ends. */
   readonly report?: (result: CaseResult) => void;
+}
+
+/** What is about to be probed. */
+export interface ProbingContext {
+  readonly lab: Lab;
+  readonly test: string;
+  readonly step: number;
+  readonly set: ProbeSet;
+  readonly families: readonly Family[];
 }
 
 /** One set of probes of a step, in one family. */
@@ -206,7 +220,7 @@ class SuiteRunner {
       }
       for (const round of rounds) {
         const steps = substitute(test.steps, round[0]!, (pod, family) => this.lab.address(pod, family));
-        await this.runSteps(revive(steps, test.steps), round, checks, enforcement);
+        await this.runSteps(name, revive(steps, test.steps), round, checks, enforcement);
       }
     } catch (error) {
       // A resource that is refused and a pod that does not exist are the case's fault; everything else is the lab's.
@@ -226,6 +240,7 @@ class SuiteRunner {
   }
 
   private async runSteps(
+    test: string,
     steps: readonly SuiteStep[],
     families: readonly Family[],
     checks: CheckResult[],
@@ -242,7 +257,9 @@ class SuiteRunner {
           enforcement.push(performance.now() - written);
         }
         for (const set of step.probes) {
-          const results = await this.probe(set, families);
+          const probes = (): Promise<readonly PairResult[]> => this.probe(set, families);
+          const context = { lab: this.lab, test, step: index + 1, set, families };
+          const results = await (this.options.around?.(context, probes) ?? probes());
           for (const family of families) {
             checks.push(
               judge(

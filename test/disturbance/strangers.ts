@@ -41,14 +41,13 @@ function changes(objects: readonly Listed[], random: Random): Change[] {
   const sets = objects.flatMap(({ set, map }) => set ?? map ?? []);
   const chain = random.one(chains);
   const rule = random.one(rules);
-  const set = random.one(sets);
   const filled = sets.filter(({ elem }) => elem !== undefined && elem.length > 0);
   const addresses = sets.filter(({ type }) => type === 'ipv4_addr');
   return [
     { name: 'flush ruleset', args: ['flush', 'ruleset'] },
     { name: 'delete table', args: ['delete', 'table', ...TABLE] },
     { name: 'flush table', args: ['flush', 'table', ...TABLE] },
-    { name: 'flush chain', args: ['flush', 'chain', ...TABLE, chain] },
+    { name: 'flush chain', args: ['flush', 'chain', ...TABLE, rule.chain] },
     { name: 'delete rule', args: ['delete', 'rule', ...TABLE, rule.chain, 'handle', String(rule.handle)] },
     {
       name: 'insert rule',
@@ -68,10 +67,9 @@ function changes(objects: readonly Listed[], random: Random): Change[] {
       name: 'add set',
       args: ['add', 'set', ...TABLE, 'strange', '{ type ipv4_addr; elements = { 203.0.113.1 } }'],
     },
-    { name: 'flush set', args: ['flush', 'set', ...TABLE, set.name] },
     ...(filled.length === 0
       ? []
-      : [{ name: 'empty set', args: ['flush', 'set', ...TABLE, random.one(filled).name] }]),
+      : [{ name: 'flush set', args: ['flush', 'set', ...TABLE, random.one(filled).name] }]),
     ...(addresses.length === 0
       ? []
       : [

@@ -29,8 +29,9 @@ interface Flags extends InventoryFlags {
 }
 
 const HELP = `
-SRC and DST are NAMESPACE/POD, an address, or a CIDR (every part of it that policy tells apart). PORT is a number or the
-name that the destination gives it; PROTOCOL is tcp (the default), udp, sctp, udplite, icmp or a number. For ICMP write
+SRC and DST are NAMESPACE/POD, node/NAME, hep/NAME (a HostEndpoint), svc/NAMESPACE/NAME (every ready endpoint of its
+EndpointSlices), an address, or a CIDR (every part of it that policy tells apart). PORT is a number or the name that the
+destination gives it; PROTOCOL is tcp (the default), udp, sctp, udplite, icmp or a number. For ICMP write
 TYPE/icmp or TYPE.CODE/icmp. An IPv6 address with a port needs brackets.
 
 Resources come from the datastore, or with -f from files alone: no cluster is needed then.
@@ -38,7 +39,9 @@ Resources come from the datastore, or with -f from files alone: no cluster is ne
 Rule ids are the comments that "nft list table inet margay" shows. Rules say hit, miss with the first field that missed,
 or unknown if they look at what was not told (a source port).
 
-Not considered: routes, replies of connections that are open already, policy of hosts.
+Host endpoints of the nodes on the way are asked too: the one of the interface that has an address of its node.
+
+Not considered: routes, replies of connections that are open already.
 
 Exit code: 0 allow, 1 deny, 2 unknown (it depends on what was not told, or differs between addresses) and errors.
 

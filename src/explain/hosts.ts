@@ -1,0 +1,191 @@
+/**
+ * Policy of the hosts that a packet begins, ends or passes at: their host endpoints, stage by stage, as the table has
+ * them (src/nftables/render/host-endpoints.ts). Which interface a packet takes, resources alone do not say: it is taken
+ * to be the one that has an address of the node.
+ */
+import type { FelixParameters } from '../calc/felix-config.ts';
+import { CalcGraph } from '../calc/graph.ts';
+import type { Direction, HostStage, LocalEndpoint, LocalHostEndpoint } from '../calc/output.ts';
+import type { Node } from '../model/kinds/node.ts';
+import type { KnownResource } from '../model/registry.ts';
+import { keyOf } from '../model/resource.ts';
+import { type Address, parseAddress } from '../net/address.ts';
+import { prefixContains } from '../net/prefix.ts';
+import { type EndpointWalk, evaluateEndpoint } from './evaluate.ts';
+import type { Packet } from './packet.ts';
+import type { PolicyState } from './policy-state.ts';
+
+interface HostPolicy {
+  readonly endpoint: LocalHostEndpoint | undefined;
+  readonly felix: FelixParameters | undefined;
+}
+
+type Stages = readonly (readonly [HostStage, Direction])[];
+
+/** What a packet meets at a host that it comes from, passes, or goes to. */
+const stagesOf = {
+  fromHost: [
+    ['untracked', 'egress'],
+    ['normal', 'egress'],
+  ],
+  outOfHost: [['forward', 'egress']],
+  intoHost: [
+    ['untracked', 'ingress'],
+    ['preDNAT', 'ingress'],
+    ['forward', 'ingress'],
+  ],
+  toHost: [
+    ['untracked', 'ingress'],
+    ['preDNAT', 'ingress'],
+    ['normal', 'ingress'],
+  ],
+} as const satisfies Readonly<Record<string, Stages>>;
+
+/** Comment of what `defaultEndpointToHostAction` does. */
+const workloadToHost = 'workload to host';
+
+export class Hosts {
+  private readonly known = new Map<string, HostPolicy>();
+
+  /** Sets and policies that hosts need are added to the state. */
+  constructor(
+    private readonly resources: readonly KnownResource[],
+    private readonly state: PolicyState,
+  ) {}
+
+  /** What a packet meets of a node's host endpoint at one of its places. */
+  walks(node: string, place: keyof typeof stagesOf, packet: Packet): EndpointWalk[] {
+    if (!this.resources.some((one) => one.kind === 'HostEndpoint' && one.spec.node === node)) return [];
+    const { endpoint, felix } = this.policyOf(node);
+    if (endpoint === undefined) return [];
+    const walks: EndpointWalk[] = [];
+    for (const [stage, direction] of stagesOf[place]) {
+      // What policy before DNAT or connection tracking accepts is marked, and normal policy lets it pass.
+      if (stage === 'normal' && walks.some(({ decidedBy }) => decidedBy.length > 0)) continue;
+      const policed = endpoint.tiers[stage].some((tier) => tier[direction].length > 0);
+      if (!policed && stage !== 'normal') continue;
+      const walk = this.walk(node, endpoint, stage, direction, packet, felix);
+      walks.push(walk);
+      if (walk.verdict === 'deny') break;
+    }
+    return walks;
+  }
+
+  /** What becomes of packets from a workload to its own host once its egress policy has let them. */
+  fromOwnWorkload(node: string, workload: string, endpoint: string): EndpointWalk[] {
+    const action = this.policyOf(node).felix?.defaultEndpointToHostAction ?? 'Drop';
+    if (action === 'Return') return [];
+    const verdict = action === 'Accept' ? 'allow' : 'deny';
+    const nothing = { tiers: [], profiles: [] };
+    return [
+      {
+        direction: 'egress',
+        endpoint,
+        workload,
+        stage: 'to-host',
+        ...nothing,
+        verdict,
+        decidedBy: [workloadToHost],
+      },
+    ];
+  }
+
+  private walk(
+    node: string,
+    { key, tiers, profiles }: LocalHostEndpoint,
+    stage: HostStage,
+    direction: Direction,
+    packet: Packet,
+    felix: FelixParameters | undefined,
+  ): EndpointWalk {
+    const name = `host endpoint ${key} of ${node}`;
+    if (stage !== 'forward' && isFailsafe(direction, packet, felix)) {
+      const decidedBy = [direction === 'ingress' ? 'failsafe-in' : 'failsafe-out'];
+      return {
+        direction,
+        endpoint: key,
+        workload: name,
+        stage,
+        tiers: [],
+        profiles: [],
+        verdict: 'allow',
+        decidedBy,
+      };
+    }
+    const endpoint: LocalEndpoint = {
+      key: `HostEndpoint/${key}`,
+      workload: name,
+      interfaceName: '',
+      mac: undefined,
+      addresses: [],
+      tiers: tiers[stage],
+      profiles: stage === 'normal' ? profiles : [],
+    };
+    const undecided = stage === 'normal' ? 'deny' : 'allow';
+    return { ...evaluateEndpoint(endpoint, direction, packet, this.state, undecided), stage };
+  }
+
+  private policyOf(node: string): HostPolicy {
+    const known = this.known.get(node);
+    if (known !== undefined) return known;
+    const graph = new CalcGraph({ nodeName: node });
+    for (const resource of this.resources) {
+      // Workloads on the node are calculated elsewhere; here they only fill sets.
+      graph.update(
+        keyOf(resource),
+        resource.kind === 'WorkloadEndpoint' && resource.spec.node === node
+          ? { ...resource, spec: { ...resource.spec, node: `${node} workloads` } }
+          : resource,
+      );
+    }
+    const delta = graph.flush();
+    this.state.apply({ ...delta, endpoints: new Map(), problems: new Map() });
+    const endpoints = [...delta.hostEndpoints.values()].filter((one) => one !== undefined);
+    const own = this.resources.find((one): one is Node => one.kind === 'Node' && one.metadata.name === node);
+    const addresses = own === undefined ? [] : nodeAddresses(own);
+    const policy = { endpoint: crossed(endpoints, addresses), felix: delta.felix };
+    this.known.set(node, policy);
+    return policy;
+  }
+}
+
+/** The addresses of a node, those of BGP first. */
+export function nodeAddresses({ spec }: Node): Address[] {
+  const bgp = [spec.bgp?.ipv4Address, spec.bgp?.ipv6Address].flatMap(
+    (text) => (text === undefined ? undefined : parseAddress(text.split('/')[0]!)) ?? [],
+  );
+  const others = (spec.addresses ?? []).flatMap(({ address }) => parseAddress(address) ?? []);
+  return [...new Set([...bgp, ...others])];
+}
+
+/** The node that has an address. */
+export function nodeAt(resources: readonly KnownResource[], address: Address): string | undefined {
+  return resources.find((one): one is Node => one.kind === 'Node' && nodeAddresses(one).includes(address))
+    ?.metadata.name;
+}
+
+/** Whether no policy can close the packet's port at a host (FelixConfiguration failsafe…HostPorts). */
+function isFailsafe(direction: Direction, packet: Packet, felix: FelixParameters | undefined): boolean {
+  const ports = direction === 'ingress' ? felix?.failsafeInboundHostPorts : felix?.failsafeOutboundHostPorts;
+  const remote = direction === 'ingress' ? packet.source : packet.destination;
+  return (ports ?? []).some(
+    ({ protocol, port, net }) =>
+      protocol === packet.protocol &&
+      port === packet.destinationPort &&
+      (net === undefined || prefixContains(net, remote)),
+  );
+}
+
+/** The endpoint of the interface that packets between nodes take. */
+function crossed(
+  endpoints: readonly LocalHostEndpoint[],
+  addresses: readonly Address[],
+): LocalHostEndpoint | undefined {
+  const ordered = endpoints.toSorted((a, b) => (a.key < b.key ? -1 : 1));
+  const specific = ordered.filter(({ interfaceName }) => interfaceName !== '*');
+  return (
+    specific.find(({ expectedAddresses }) => expectedAddresses.some((one) => addresses.includes(one))) ??
+    ordered.find(({ interfaceName }) => interfaceName === '*') ??
+    specific.find(({ expectedAddresses }) => expectedAddresses.length === 0)
+  );
+}

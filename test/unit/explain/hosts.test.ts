@@ -1,0 +1,148 @@
+import { describe, expect, it } from 'vitest';
+import { type Explanation, explain } from '../../../src/explain/explanation.ts';
+import { formatExplanation } from '../../../src/explain/format.ts';
+import { parseDestination, parseParty } from '../../../src/explain/question.ts';
+import { parseResources } from '../../../src/model/yaml.ts';
+
+const CLUSTER = `
+apiVersion: v1
+kind: Namespace
+metadata: {name: shop}
+---
+apiVersion: projectcalico.org/v3
+kind: Node
+metadata: {name: n1}
+spec: {bgp: {ipv4Address: 172.16.0.1/24}}
+---
+apiVersion: projectcalico.org/v3
+kind: Node
+metadata: {name: n2}
+spec: {bgp: {ipv4Address: 172.16.0.2/24}, addresses: [{address: 'fd16::2', type: InternalIP}]}
+---
+apiVersion: projectcalico.org/v3
+kind: WorkloadEndpoint
+metadata: {name: n1-k8s-web-eth0, namespace: shop, labels: {app: web}}
+spec:
+  {orchestrator: k8s, node: n1, pod: web, endpoint: eth0, ipNetworks: [10.65.0.3/32], profiles: [kns.shop],
+   ports: [{name: http, protocol: TCP, port: 8080}]}
+---
+apiVersion: projectcalico.org/v3
+kind: WorkloadEndpoint
+metadata: {name: n2-k8s-client-eth0, namespace: shop, labels: {app: client}}
+spec: {orchestrator: k8s, node: n2, pod: client, endpoint: eth0, ipNetworks: [10.65.0.66/32], profiles: [kns.shop]}
+---
+apiVersion: projectcalico.org/v3
+kind: WorkloadEndpoint
+metadata: {name: n1-k8s-near-eth0, namespace: shop, labels: {app: client}}
+spec: {orchestrator: k8s, node: n1, pod: near, endpoint: eth0, ipNetworks: [10.65.0.4/32], profiles: [kns.shop]}
+---
+apiVersion: projectcalico.org/v3
+kind: HostEndpoint
+metadata: {name: n1-all, labels: {host: n1}}
+spec: {node: n1, interfaceName: '*'}
+---
+apiVersion: projectcalico.org/v3
+kind: HostEndpoint
+metadata: {name: other, labels: {host: none}}
+spec: {node: n1, interfaceName: eth7, expectedIPs: [192.0.2.7]}
+---
+apiVersion: projectcalico.org/v3
+kind: GlobalNetworkPolicy
+metadata: {name: forwarded}
+spec:
+  selector: host == "n1"
+  order: 1
+  applyOnForward: true
+  types: [Ingress]
+  ingress: [{action: Deny, protocol: TCP, destination: {ports: [8081]}}, {action: Allow, protocol: TCP}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web, namespace: shop}
+spec: {clusterIP: 10.96.0.1, ports: [{name: web, port: 80, targetPort: http}]}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: web-1, namespace: shop, labels: {kubernetes.io/service-name: web}}
+addressType: IPv4
+endpoints: [{addresses: [10.65.0.3]}, {addresses: [10.65.0.99], conditions: {ready: false}}]
+ports: [{name: web, port: 8080, protocol: TCP}]
+`;
+
+const resources = parseResources(CLUSTER).map(({ resource, problems }) => {
+  if (resource === undefined) throw new Error(JSON.stringify(problems));
+  return resource;
+});
+
+function ask(source: string, destination: string): Explanation {
+  const options = { namespace: 'shop' };
+  const { party, service } = parseDestination(destination, options);
+  return explain(resources, { source: parseParty(source, options), destination: party, service });
+}
+
+const rule = (index: number): string => `default/GlobalNetworkPolicy//forwarded/ingress/${index}`;
+
+describe('explain about hosts and services', () => {
+  it('asks the host endpoint of the destination’s host about what it forwards', () => {
+    const denied = ask('client', 'web:8081');
+    expect(denied).toMatchObject({ verdict: 'deny', paths: [{ decidedBy: [rule(0)] }] });
+    expect(formatExplanation(denied, { all: false })).toContain(
+      'ingress of host endpoint n1-all of n1, forward',
+    );
+    expect(ask('client', 'web:8080')).toMatchObject({ verdict: 'allow' });
+    expect(ask('client', 'web:53/udp')).toMatchObject({
+      verdict: 'deny',
+      paths: [{ decidedBy: ['default/ingress/end-of-tier'] }],
+    });
+  });
+
+  it('asks no host endpoint between workloads of one host, and none of another interface', () => {
+    expect(ask('near', 'web:8081')).toMatchObject({ verdict: 'allow', paths: [{ walks: [{}, {}] }] });
+  });
+
+  it('asks a host about itself, whatever name or address it is called by', () => {
+    for (const host of ['node/n1', 'hep/n1-all', '172.16.0.1']) {
+      expect(ask('client', `${host}:8081`)).toMatchObject({
+        verdict: 'deny',
+        paths: [{ decidedBy: [rule(0)] }],
+      });
+      expect(ask('client', `${host}:9000`)).toMatchObject({
+        verdict: 'allow',
+        paths: [{ decidedBy: [rule(1)] }],
+      });
+    }
+    expect(ask('node/n1', 'node/n1:1').notes[0]).toContain('reaches itself');
+  });
+
+  it('knows that failsafe ports are open, and what a host does with packets of its own workloads', () => {
+    expect(ask('192.0.2.1', 'node/n1:22')).toMatchObject({
+      verdict: 'allow',
+      paths: [{ decidedBy: ['failsafe-in'] }],
+    });
+    expect(ask('near', 'node/n1:9000')).toMatchObject({
+      verdict: 'deny',
+      paths: [{ decidedBy: ['workload to host'] }],
+    });
+  });
+
+  it('lets a host reach its own workloads, and asks the host of another', () => {
+    expect(ask('node/n1', 'web:8081').verdict).toBe('allow');
+    expect(ask('node/n2', 'web:8081')).toMatchObject({ verdict: 'deny', paths: [{ decidedBy: [rule(0)] }] });
+  });
+
+  it('asks about what is behind a service, by the port that it has there', () => {
+    const answer = ask('client', 'svc/web:80');
+    expect(answer).toMatchObject({
+      verdict: 'allow',
+      destination: { name: 'service shop/web', kind: 'service' },
+      paths: [{ packet: { destination: '10.65.0.3', destinationPort: 8080 } }],
+    });
+    expect(ask('client', 'svc/shop/web:web').paths).toHaveLength(1);
+    expect(() => ask('client', 'svc/web:81')).toThrow(/no ready endpoint with that port/);
+    expect(() => ask('client', 'svc/nothing:80')).toThrow(/has no EndpointSlice/);
+  });
+
+  it('says what there is instead of what is not', () => {
+    expect(() => ask('node/n3', 'web:1')).toThrow(/there is no Node n3/);
+  });
+});
