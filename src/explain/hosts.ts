@@ -5,7 +5,7 @@
  */
 import type { FelixParameters } from '../calc/felix-config.ts';
 import { CalcGraph } from '../calc/graph.ts';
-import type { Direction, HostStage, LocalEndpoint, LocalHostEndpoint } from '../calc/output.ts';
+import type { Direction, HostStage, LocalHostEndpoint } from '../calc/output.ts';
 import type { Node } from '../model/kinds/node.ts';
 import type { KnownResource } from '../model/registry.ts';
 import { keyOf } from '../model/resource.ts';
@@ -112,12 +112,9 @@ export class Hosts {
         decidedBy,
       };
     }
-    const endpoint: LocalEndpoint = {
+    const endpoint = {
       key: `HostEndpoint/${key}`,
       workload: name,
-      interfaceName: '',
-      mac: undefined,
-      addresses: [],
       tiers: tiers[stage],
       profiles: stage === 'normal' ? profiles : [],
     };
