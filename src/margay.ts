@@ -70,6 +70,9 @@ Examples:
   }
 }
 
+// What Node deprecates is for us to mend, and no message to users (DEP0123: an etcd over TLS by its address).
+process.noDeprecation = true;
+
 if (isMainThread) {
   void main().then((code) => {
     process.exitCode = code;

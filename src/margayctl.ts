@@ -20,6 +20,9 @@ async function main(): Promise<number> {
   }
 }
 
+// What Node deprecates is for us to mend, and no message to users (DEP0123: an etcd over TLS by its address).
+process.noDeprecation = true;
+
 // Whoever reads our output may have seen enough (`margayctl get np -A | head`).
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error;

@@ -86,6 +86,7 @@ Environment:
   DATASTORE_PATH      the directory of YAML files (default: /var/lib/margay)
   ETCD_ENDPOINTS      http://10.0.0.1:2379,http://10.0.0.2:2379
   ETCD_CA_CERT_FILE, ETCD_CERT_FILE, ETCD_KEY_FILE, ETCD_USERNAME, ETCD_PASSWORD
+  ETCD_KEY_PREFIX     what comes before /calico/ in the keys, for clusters that share an etcd: /prod
   NO_COLOR            no colours, on a terminal either
 
 Versions: commands stop if the cluster was set up by a Margay of another version (its first two numbers count), unless

@@ -22,6 +22,8 @@ export interface EtcdConfig {
   readonly keyFile?: string;
   readonly username?: string;
   readonly password?: string;
+  /** What comes before Calico's own keys (`/calico/…`), so that several clusters can share an etcd: `/prod`. */
+  readonly keyPrefix?: string;
 }
 
 export type DatastoreConfig = DirectoryConfig | EtcdConfig | { readonly type: 'memory' };
@@ -52,6 +54,7 @@ const SETTINGS = {
   etcdKeyFile: ['ETCD_KEY_FILE', 'CALICO_ETCD_KEY_FILE'],
   etcdCertFile: ['ETCD_CERT_FILE', 'CALICO_ETCD_CERT_FILE'],
   etcdCACertFile: ['ETCD_CA_CERT_FILE', 'CALICO_ETCD_CA_CERT_FILE'],
+  etcdKeyPrefix: ['ETCD_KEY_PREFIX', 'CALICO_ETCD_KEY_PREFIX'],
 } as const;
 
 type Setting = keyof typeof SETTINGS;
@@ -116,6 +119,7 @@ function etcdConfig(settings: Settings): EtcdConfig {
     ...given('keyFile', text('etcdKeyFile')),
     ...given('username', text('etcdUsername')),
     ...given('password', text('etcdPassword')),
+    ...given('keyPrefix', keyPrefix(settings.get('etcdKeyPrefix'))),
   };
   requireBoth(config.certFile, config.keyFile, 'ETCD_CERT_FILE', 'ETCD_KEY_FILE');
   requireBoth(config.username, config.password, 'ETCD_USERNAME', 'ETCD_PASSWORD');
@@ -126,6 +130,16 @@ function etcdConfig(settings: Settings): EtcdConfig {
     });
   }
   return config;
+}
+
+/** Without a slash at its end; undefined for none. */
+function keyPrefix(setting: Given | undefined): string | undefined {
+  const prefix = setting?.value.replace(/\/+$/, '');
+  if (prefix === undefined || prefix === '') return undefined;
+  if (/^(\/[\w.-]+)+$/.test(prefix)) return prefix;
+  throw new ConfigError('datastore.etcd-prefix', `${setting!.source}: "${prefix}" is not a prefix of keys`, {
+    fix: 'write it as a path of letters, digits, ".", "_" and "-", such as /prod',
+  });
 }
 
 function given<Name extends string>(name: Name, value: string | undefined): { [key in Name]?: string } {

@@ -30,7 +30,7 @@ export interface SyncerOptions {
   /** Only these kinds; all when left out. */
   readonly kinds?: readonly string[];
   readonly clock?: Clock;
-  /** Between tries while the datastore is away; 200 ms to 10 s when left out. */
+  /** Between tries while the datastore is away; 100 ms to 1 s when left out: it is to be back at once with it. */
   readonly backoff?: BackoffOptions;
 }
 
@@ -63,7 +63,7 @@ export class Syncer {
   ) {
     this.kinds = options.kinds === undefined ? undefined : new Set(options.kinds);
     this.clock = options.clock ?? systemClock;
-    this.backoff = new Backoff(options.backoff ?? { initial: 200, maximum: 10_000 });
+    this.backoff = new Backoff(options.backoff ?? { initial: 100, maximum: 1_000 });
   }
 
   /** Stored values that are refused at present. */

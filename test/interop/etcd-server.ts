@@ -155,6 +155,20 @@ export class EtcdServer {
     await rm(this.folder, { recursive: true, force: true });
   }
 
+  /**
+   * Cuts it off from its clients: packets of its client port vanish in the network namespace of this process, which
+   * must be the test's own. {@link heal} lets them through again.
+   */
+  async cutOff(): Promise<void> {
+    const port = this.options.clientPort ?? 2379;
+    const rule = `tcp sport ${port} drop; tcp dport ${port} drop`;
+    await nft(`table inet cut { chain input { type filter hook input priority 0; ${rule}; }; }`);
+  }
+
+  async heal(): Promise<void> {
+    await nft('delete table inet cut');
+  }
+
   private async answers(): Promise<boolean> {
     if (this.options.tls !== undefined || this.options.namespace !== undefined) {
       // etcdctl has the certificates, and runs where etcd does.
@@ -173,4 +187,8 @@ export class EtcdServer {
       outgoing.end();
     });
   }
+}
+
+async function nft(commands: string): Promise<void> {
+  await runChecked('/usr/sbin/nft', ['-f', '-'], { input: `${commands}\n` });
 }

@@ -44,11 +44,15 @@ export class EtcdDatastore implements Datastore {
   readonly type = 'etcdv3';
   private readonly closing = new AbortController();
 
-  private constructor(private readonly transport: EtcdTransport) {}
+  private constructor(
+    private readonly transport: EtcdTransport,
+    private readonly keyPrefix: string,
+  ) {}
 
   /** Contacts nobody yet. */
   static async open(config: EtcdConfig, options: EtcdOptions = {}): Promise<EtcdDatastore> {
-    return new EtcdDatastore(await EtcdTransport.create(config, { ...ETCD_TIMEOUTS, ...options.timeouts }));
+    const transport = await EtcdTransport.create(config, { ...ETCD_TIMEOUTS, ...options.timeouts });
+    return new EtcdDatastore(transport, config.keyPrefix ?? '');
   }
 
   async get(key: ResourceKey): Promise<Resource> {
@@ -74,7 +78,7 @@ export class EtcdDatastore implements Datastore {
   async create(resource: Resource): Promise<Resource> {
     const key = keyOf(resource);
     checkStorable(resource);
-    const path = pathOf(key);
+    const path = this.pathOf(key);
     const value = Buffer.from(encodeValue(stampNew(resource)));
     const absent: ICompare = { key: path, target: 'Version', result: 'Equal', version: 0 };
     const result = await this.write(absent, { request_put: { key: path, value } }, path);
@@ -88,7 +92,7 @@ export class EtcdDatastore implements Datastore {
   async update(resource: Resource): Promise<Resource> {
     const key = keyOf(resource);
     checkStorable(resource);
-    const path = pathOf(key);
+    const path = this.pathOf(key);
     const { resourceVersion, uid, creationTimestamp } = resource.metadata;
     for (;;) {
       let expected = resourceVersion;
@@ -114,7 +118,7 @@ export class EtcdDatastore implements Datastore {
   }
 
   async delete(key: ResourceKey, options: { readonly resourceVersion?: string } = {}): Promise<number> {
-    const path = pathOf(key);
+    const path = this.pathOf(key);
     const condition: ICompare =
       options.resourceVersion === undefined
         ? { key: path, target: 'Version', result: 'Greater', version: 0 }
@@ -127,9 +131,14 @@ export class EtcdDatastore implements Datastore {
   async *watch(options: WatchOptions): AsyncGenerator<readonly WatchEvent[], void, undefined> {
     const signal = AbortSignal.any([options.signal, this.closing.signal]);
     const { from, onProblem } = options;
-    const raw = watchEtcd(this.transport, { range: watchRange(options), from, signal, onProblem });
+    const raw = watchEtcd(this.transport, {
+      range: watchRange(options, this.keyPrefix),
+      from,
+      signal,
+      onProblem,
+    });
     for await (const batch of raw) {
-      const events = batch.flatMap((event) => eventOf(event, options));
+      const events = batch.flatMap((event) => eventOf(this.keyOf(event.kv.key), event, options));
       if (events.length > 0) yield events;
     }
   }
@@ -141,7 +150,7 @@ export class EtcdDatastore implements Datastore {
 
   private async read(key: ResourceKey): Promise<IKeyValue | undefined> {
     this.mustBeOpen();
-    const { kvs } = await this.transport.range({ key: pathOf(key) });
+    const { kvs } = await this.transport.range({ key: this.pathOf(key) });
     return kvs[0];
   }
 
@@ -150,7 +159,7 @@ export class EtcdDatastore implements Datastore {
     const resources: Resource[] = [];
     const invalid: InvalidEntry[] = [];
     let revision: string | undefined;
-    for (const range of listRanges(options)) {
+    for (const range of listRanges(options, this.keyPrefix)) {
       let coming: Promise<IRangeResponse> | undefined = this.page(range, revision);
       while (coming !== undefined) {
         const page: IRangeResponse = await coming;
@@ -166,7 +175,7 @@ export class EtcdDatastore implements Datastore {
         });
         for (const [index, stored] of page.kvs.entries()) {
           if (index % SLICE === SLICE - 1) await nextTurn();
-          const key = parseEtcdKey(stored.key.toString());
+          const key = this.keyOf(stored.key);
           if (key === undefined || !isSelected(key, options)) continue;
           const outcome = decode(key, stored);
           if (outcome instanceof MargayError) {
@@ -202,6 +211,14 @@ export class EtcdDatastore implements Datastore {
     return { succeeded, repeated, stored, revision: Number(header.revision) };
   }
 
+  private pathOf(key: ResourceKey): Buffer {
+    return Buffer.from(this.keyPrefix + etcdKey(key));
+  }
+
+  private keyOf(path: Buffer): ResourceKey | undefined {
+    return parseEtcdKey(path.toString().slice(this.keyPrefix.length));
+  }
+
   private mustBeOpen(): void {
     if (this.closing.signal.aborted) throw new ClosedError();
   }
@@ -214,10 +231,6 @@ interface WriteResult {
   readonly stored: IKeyValue | undefined;
   /** Of the datastore after the call. */
   readonly revision: number;
-}
-
-function pathOf(key: ResourceKey): Buffer {
-  return Buffer.from(etcdKey(key));
 }
 
 /** The first key that is greater. */
@@ -238,8 +251,7 @@ function decode(key: ResourceKey, { value, mod_revision: revision }: IKeyValue):
   }
 }
 
-function eventOf({ type, kv }: IEvent, options: ListOptions): WatchEvent[] {
-  const key = parseEtcdKey(kv.key.toString());
+function eventOf(key: ResourceKey | undefined, { type, kv }: IEvent, options: ListOptions): WatchEvent[] {
   if (key === undefined || !isSelected(key, options)) return [];
   const revision = Number(kv.mod_revision);
   if (type === 'Delete') return [{ type: 'delete', key, revision }];

@@ -15,16 +15,16 @@ export function prefixRange(prefix: string): KeyRange {
   return { start, end };
 }
 
-/** The ranges that hold what a list asks for. */
-export function listRanges(options: ListOptions): KeyRange[] {
-  return etcdPrefixes(options).map(prefixRange);
+/** The ranges that hold what a list asks for, in a cluster whose keys have a prefix. */
+export function listRanges(options: ListOptions, keyPrefix: string): KeyRange[] {
+  return etcdPrefixes(options).map((prefix) => prefixRange(keyPrefix + prefix));
 }
 
 /**
  * One range that spans all of {@link listRanges}: only a single watcher gets its events in order of their revisions.
  * What else lies in it is ignored.
  */
-export function watchRange(options: ListOptions): KeyRange {
-  const ranges = listRanges(options).toSorted((a, b) => Buffer.compare(a.start, b.start));
+export function watchRange(options: ListOptions, keyPrefix: string): KeyRange {
+  const ranges = listRanges(options, keyPrefix).toSorted((a, b) => Buffer.compare(a.start, b.start));
   return { start: ranges[0]!.start, end: ranges.at(-1)!.end };
 }

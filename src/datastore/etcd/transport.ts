@@ -31,7 +31,7 @@ export interface EtcdTimeouts {
 }
 
 /** etcd refuses probes that come more often than every 5 s (`--grpc-keepalive-min-time`). */
-export const ETCD_TIMEOUTS: EtcdTimeouts = { request: 5_000, keepalive: 10_000, keepaliveAnswer: 5_000 };
+export const ETCD_TIMEOUTS: EtcdTimeouts = { request: 5_000, keepalive: 6_000, keepaliveAnswer: 3_000 };
 
 /** With several members, milliseconds until one that does not answer is left for the next. */
 const MEMBER_TIMEOUT = 2_000;
@@ -80,9 +80,12 @@ export class EtcdTransport {
     return new EtcdTransport(await loadModules(), config, timeouts);
   }
 
-  /** A linearizable read. Rejects with an {@link EtcdCallError} when compacted, else with a DatastoreError. */
-  async range(request: IRangeRequest): Promise<IRangeResponse> {
-    return (await this.call<IRangeResponse>('KV', 'range', request)).response;
+  /**
+   * A linearizable read; `timeout` in milliseconds if it is to be shorter than that of others. Rejects with an
+   * {@link EtcdCallError} when compacted, else with a DatastoreError.
+   */
+  async range(request: IRangeRequest, timeout = Number.POSITIVE_INFINITY): Promise<IRangeResponse> {
+    return (await this.call<IRangeResponse>('KV', 'range', request, timeout)).response;
   }
 
   /** A transaction whose comparisons make it harmless to repeat. */
@@ -150,8 +153,13 @@ export class EtcdTransport {
     this.pools.clear();
   }
 
-  private async call<T>(service: 'KV', method: string, payload: unknown): Promise<Answer<T>> {
-    const deadline = Date.now() + this.timeouts.request;
+  private async call<T>(
+    service: 'KV',
+    method: string,
+    payload: unknown,
+    timeout = Number.POSITIVE_INFINITY,
+  ): Promise<Answer<T>> {
+    const deadline = Date.now() + Math.min(this.timeouts.request, timeout);
     const backoff = new Backoff({ initial: 50, maximum: 1_000 });
     let repeated = false;
     let renewed = false;
@@ -279,7 +287,7 @@ export class EtcdTransport {
         'grpc.keepalive_permit_without_calls': 0,
         'grpc.initial_reconnect_backoff_ms': 100,
         'grpc.min_reconnect_backoff_ms': 100,
-        'grpc.max_reconnect_backoff_ms': 2_000,
+        'grpc.max_reconnect_backoff_ms': 1_000,
         'grpc.max_receive_message_length': -1,
         'grpc.use_local_subchannel_pool': 1,
         'grpc.enable_http_proxy': 0,

@@ -50,6 +50,17 @@ describe('the datastore is configured', () => {
     });
   });
 
+  it('to keys with a prefix', () => {
+    const prefixed = (prefix: string) =>
+      configure({ environment: { DATASTORE_TYPE: 'etcdv3', ETCD_KEY_PREFIX: prefix } });
+    expect(prefixed('/prod/east/')).toMatchObject({ keyPrefix: '/prod/east' });
+    expect(prefixed('/')).not.toHaveProperty('keyPrefix');
+    expect(() => prefixed('prod')).toThrow('ETCD_KEY_PREFIX: "prod" is not a prefix of keys');
+    expect(
+      configure({ configFile: configFile('  datastoreType: etcdv3\n  etcdKeyPrefix: /x\n') }),
+    ).toMatchObject({ keyPrefix: '/x' });
+  });
+
   it('to etcd when only its endpoints are named', () => {
     expect(configure({ environment: { ETCD_ENDPOINTS: 'http://e:80' } })).toEqual({
       type: 'etcdv3',
