@@ -6,11 +6,15 @@ import type { RouteStatus, SpeakerStatus } from '../../src/bgp/status.ts';
 import { address } from '../../src/net/address.ts';
 import { prefix } from '../../src/net/prefix.ts';
 import { describeKernel } from '../kernel/fixture-namespace.ts';
+import { Bird } from './fixture-bird.ts';
 import { type Fabric, makeFabric } from './fixture-fabric.ts';
 import { type RunningSpeaker, peerConfig, speakerConfig, startSpeaker } from './fixture-speaker.ts';
 import { type MatrixPeer, startPeer } from './matrix-peers.ts';
 import {
+  CALICO_HOST,
   FIRST_PEER_HOST,
+  LONG_LIVED_TIME,
+  MESH_HOST,
   type MatrixSession,
   PEER_AS,
   PEER_NAMES,
@@ -36,7 +40,11 @@ function peersOf(session: MatrixSession): readonly PeerName[] {
     ? 'IPv4 by IPv6 next hops (RFC 8950)'
     : session.role
       ? 'roles (RFC 9234)'
-      : undefined;
+      : session.bfd
+        ? 'BFD (RFC 5880)'
+        : session.longLived
+          ? 'long-lived graceful restart (RFC 9494)'
+          : undefined;
   return PEER_NAMES.filter((name) => feature === undefined || absence(feature, name) === undefined);
 }
 
@@ -54,6 +62,8 @@ function configOf(session: MatrixSession, filtered: boolean): SpeakerConfig {
       filters: filtered ? ['tagged'] : [],
       ...(password === undefined ? {} : { password }),
       ...(ttlSecurity === undefined ? {} : { ttlSecurity: 1 }),
+      ...(session.bfd === undefined ? {} : { bfd: { interval: 100, multiplier: 3 } }),
+      ...(session.longLived === undefined ? {} : { llgr: LONG_LIVED_TIME }),
       ...(role === undefined ? {} : { role: { name: 'provider', strict: true } }),
     }),
   );
@@ -86,10 +96,65 @@ function configOf(session: MatrixSession, filtered: boolean): SpeakerConfig {
   });
 }
 
+/** A node of the mesh that is ours: a session for each family, as BIRD of calico-node has two daemons. */
+function meshConfig(): SpeakerConfig {
+  const peer = (family: 4 | 6) =>
+    peerConfig(MESH_HOST, CALICO_HOST, {
+      name: `Mesh_${hostAddress(CALICO_HOST, family).replaceAll(/[.:]/g, '_')}`,
+      address: address(hostAddress(CALICO_HOST, family)),
+      sourceAddress: address(hostAddress(MESH_HOST, family)),
+      families: [family],
+      restartTime: 120,
+    });
+  return speakerConfig(MESH_HOST, [peer(4), peer(6)]);
+}
+
+/** What calico-node's template makes of a mesh peer, in the words of BIRD 2 (Calico's is 1.6, a daemon a family). */
+function calicoBirdConfig(family: 4 | 6): string {
+  const pool = family === 4 ? '10.65.0.0/16' : 'fd65::/32';
+  const block = ownPrefix(CALICO_HOST, family);
+  return `log stderr all;
+router id ${hostAddress(CALICO_HOST, 4)};
+function calico_export_to_bgp_peers() {
+  if ( net ~ ${pool} ) then accept;
+}
+filter calico_export {
+  if ( net = ${block} ) then accept;
+  if ( net ~ [ ${block}+ ] ) then reject;
+  calico_export_to_bgp_peers();
+  reject;
+}
+protocol static {
+  ipv${family};
+  route ${block} blackhole;
+}
+protocol kernel {
+  learn; persist; scan time 2; graceful restart; merge paths on;
+  ipv${family} { import all; export where source = RTS_BGP; };
+}
+protocol device { scan time 2; }
+protocol direct { ipv${family}; interface -"cali*", -"kube-ipvs*", "*"; }
+template bgp bgp_template {
+  local as 64512;
+  multihop;
+  graceful restart on;
+  connect delay time 2;
+  connect retry time 5;
+  error wait time 5, 30;
+  ipv${family} { gateway recursive; import all; export filter calico_export; add paths on; };
+}
+protocol bgp Mesh_margay from bgp_template {
+  neighbor ${hostAddress(MESH_HOST, family)} as 64512;
+  source address ${hostAddress(CALICO_HOST, family)};
+}
+`;
+}
+
 describeKernel('the interoperability matrix', () => {
   const sessions = Object.values(SESSIONS);
   const ours = new Map<string, RunningSpeaker>();
   const peers = new Map<PeerName, MatrixPeer>();
+  const calico: Bird[] = [];
   let fabric: Fabric;
 
   beforeAll(async () => {
@@ -116,6 +181,7 @@ describeKernel('the interoperability matrix', () => {
   afterAll(async () => {
     for (const speaker of ours.values()) await speaker.stop();
     for (const peer of peers.values()) await peer.stop();
+    for (const bird of calico) await bird.stop();
     fabric.destroy();
   });
 
@@ -216,6 +282,62 @@ describeKernel('the interoperability matrix', () => {
       // FRR shows no more than fits in its own line; that the route is there at all is the proof.
       exchanged(SESSIONS.extended, name, 4, hostAddress(peerHost(name), 4), [/64512[:,] *600\b/]),
     'roles (RFC 9234)': (name) => exchanged(SESSIONS.role, name, 4, hostAddress(peerHost(name), 4), []),
+    'BFD (RFC 5880)': async (name) => {
+      await exchanged(SESSIONS.bfd, name, 4, hostAddress(peerHost(name), 4), []);
+      await vi.waitFor(async () => {
+        expect(status(SESSIONS.bfd, name).bfd).toMatchObject({
+          state: 'Up',
+          remoteState: 'Up',
+          detectionTime: 300,
+        });
+        const theirs = (await peers.get(name)!.bfd!()).split('\n');
+        expect(theirs.find((line) => line.includes(hostAddress(SESSIONS.bfd.host, 4)))).toMatch(/\bup\b/i);
+      }, EVENTUALLY);
+    },
+    'long-lived graceful restart (RFC 9494)': async (name) => {
+      await exchanged(SESSIONS.longLived, name, 4, hostAddress(peerHost(name), 4), []);
+      const views = await ours.get('longLived')!.speaker.look('neighbors', undefined);
+      const { session } = views.find((view) => view.name === name)!;
+      for (const family of [4, 6]) {
+        expect(session!.capabilities).toContain(
+          `long-lived graceful restart IPv${family} ${LONG_LIVED_TIME} s`,
+        );
+      }
+    },
+    'the mesh as calico-node configures it': async () => {
+      const speaker = await startSpeaker(fabric.hosts[MESH_HOST - 1]!, meshConfig());
+      ours.set('mesh', speaker);
+      const birds = await Promise.all(
+        ([4, 6] as const).map((family) =>
+          Bird.start({ namespace: fabric.hosts[CALICO_HOST - 1]!, config: calicoBirdConfig(family) }),
+        ),
+      );
+      calico.push(...birds);
+      await vi.waitFor(async () => {
+        expect(speaker.speaker.status().peers).toMatchObject([
+          { state: 'Established', families: [4] },
+          { state: 'Established', families: [6] },
+        ]);
+        for (const family of [4, 6] as const) {
+          const flag = `-${family}`;
+          const [own, theirs] = [ownPrefix(MESH_HOST, family), ownPrefix(CALICO_HOST, family)];
+          const [us, them] = [hostAddress(MESH_HOST, family), hostAddress(CALICO_HOST, family)];
+          expect(await fabric.ip(MESH_HOST, flag, 'route', 'show', theirs)).toMatch(`via ${them}`);
+          expect(await fabric.ip(CALICO_HOST, flag, 'route', 'show', own)).toMatch(`via ${us}`);
+        }
+      }, EVENTUALLY);
+      // BIRD dies and comes back as calico-node starts it: no route is lost on either side meanwhile.
+      for (const bird of birds) await bird.kill();
+      expect(await fabric.ip(MESH_HOST, '-4', 'route', 'show', ownPrefix(CALICO_HOST, 4))).not.toBe('');
+      expect(await fabric.ip(CALICO_HOST, '-4', 'route', 'show', ownPrefix(MESH_HOST, 4))).not.toBe('');
+      for (const bird of birds) await bird.restart({ recover: true });
+      await vi.waitFor(() => {
+        expect(speaker.speaker.status().peers).toMatchObject([
+          { state: 'Established', stale: 0, received: 1 },
+          { state: 'Established', stale: 0, received: 1 },
+        ]);
+      }, EVENTUALLY);
+    },
     'graceful restart (RFC 4724)': async (name) => {
       const peer = peers.get(name)!;
       const theirs = peerPrefix(peerHost(name), 4);

@@ -8,6 +8,7 @@ import { Gobgp } from './fixture-gobgp.ts';
 import { Openbgpd } from './fixture-openbgpd.ts';
 import {
   type MatrixSession,
+  LONG_LIVED_TIME,
   PEER_AS,
   type PeerName,
   hostAddress,
@@ -19,6 +20,8 @@ import {
 export interface MatrixPeer {
   /** In its own words what it has of a prefix from one of our speakers; without the prefix if it has nothing. */
   route(prefix: string, session: MatrixSession): Promise<string>;
+  /** What it says of its BFD sessions, if it has any. */
+  bfd?(): Promise<string>;
   /** How many UPDATEs it has had from one of our speakers, by its own count. */
   heard(session: MatrixSession): Promise<number>;
   /** Asks one of our speakers for everything once more (RFC 2918). */
@@ -60,6 +63,8 @@ function birdConfig({ host, sessions }: PeerPlace): string {
   ${ttlSecurity === undefined ? '' : 'ttl security on;'}
   ${extendedMessages === undefined ? '' : 'enable extended messages on;'}
   ${session.role === undefined ? '' : 'local role customer;'}
+  ${session.bfd === undefined ? '' : 'bfd on;'}
+  ${session.longLived === undefined ? '' : `long lived graceful restart on; long lived stale time ${LONG_LIVED_TIME};`}
   ipv4 { import all; export where source = RTS_STATIC; next hop self; ${extendedNextHop === undefined ? '' : 'extended next hop on;'} };
   ipv6 { import all; export where source = RTS_STATIC; next hop self; ${transport === 4 ? `next hop address fd99::${host};` : ''} };
 }`;
@@ -67,6 +72,7 @@ function birdConfig({ host, sessions }: PeerPlace): string {
   return `log stderr all;
 router id ${hostAddress(host, 4)};
 protocol device { scan time 1; }
+protocol bfd { interface "*" { min rx interval 100 ms; min tx interval 100 ms; multiplier 3; }; }
 protocol static static4 {
   ipv4;
   route ${peerPrefix(host, 4)} blackhole;
@@ -81,6 +87,7 @@ async function startBird(place: PeerPlace): Promise<MatrixPeer> {
   const bird = await Bird.start({ namespace: place.namespace, config: birdConfig(place) });
   return {
     route: (prefix, { name }) => bird.ask('show', 'route', 'all', prefix, 'protocol', `s_${name}`),
+    bfd: () => bird.ask('show', 'bfd', 'sessions'),
     heard: async ({ name }) =>
       numberIn(await bird.ask('show', 'protocols', 'all', `s_${name}`), /Import updates: +(\d+)/),
     refresh: async ({ name }) => {
@@ -107,6 +114,7 @@ function frrConfig({ host, sessions }: PeerPlace): string {
     ' bgp graceful-restart',
     ' bgp graceful-restart restart-time 60',
     ' bgp graceful-restart preserve-fw-state',
+    ` bgp long-lived-graceful-restart stale-time ${LONG_LIVED_TIME}`,
     ...sessions.flatMap((session) => [
       ` neighbor ${remote(session)} remote-as ${session.asNumber}`,
       ` neighbor ${remote(session)} timers connect 2`,
@@ -118,6 +126,7 @@ function frrConfig({ host, sessions }: PeerPlace): string {
         ? []
         : [` neighbor ${remote(session)} capability extended-nexthop`]),
       ...(session.role === undefined ? [] : [` neighbor ${remote(session)} local-role customer`]),
+      ...(session.bfd === undefined ? [] : [` neighbor ${remote(session)} bfd 3 100 100`]),
     ]),
   ];
   for (const which of FAMILIES) {
@@ -136,7 +145,7 @@ function frrConfig({ host, sessions }: PeerPlace): string {
 }
 
 async function startFrr(place: PeerPlace): Promise<MatrixPeer> {
-  const options = { namespace: place.namespace, config: frrConfig(place) };
+  const options = { namespace: place.namespace, config: frrConfig(place), bfd: '' };
   let frr: Frr | undefined = await Frr.start(options);
   return {
     // Of all paths that it has, the one by this session.
@@ -144,6 +153,7 @@ async function startFrr(place: PeerPlace): Promise<MatrixPeer> {
       const text = await frr!.ask(`show bgp ipv${family(prefix)} unicast ${prefix}`);
       return text.includes(`from ${remote(session)} `) ? text : '';
     },
+    bfd: () => frr!.tell('bfdd', 'show bfd peers brief'),
     heard: async (session) =>
       numberIn(await frr!.ask(`show bgp neighbors ${remote(session)} json`), /"updatesRecv":(\d+)/),
     refresh: async (session) => {
@@ -171,13 +181,25 @@ function gobgpConfig({ host, sessions }: PeerPlace): object {
       },
       transport: { config: { 'local-address': hostAddress(host, session.transport) } },
       timers: { config: { 'connect-retry': 2, 'idle-hold-time-after-reset': 2 } },
-      'graceful-restart': { config: { enabled: true, 'restart-time': 60, 'notification-enabled': true } },
+      'graceful-restart': {
+        config: {
+          enabled: true,
+          'restart-time': 60,
+          'notification-enabled': true,
+          'long-lived-enabled': session.longLived === true,
+        },
+      },
       ...(session.ttlSecurity === undefined
         ? {}
         : { 'ttl-security': { config: { enabled: true, 'ttl-min': 255 } } }),
       'afi-safis': FAMILIES.map((which) => ({
         config: { 'afi-safi-name': `ipv${which}-unicast` },
         'mp-graceful-restart': { config: { enabled: true } },
+        ...(session.longLived === undefined
+          ? {}
+          : {
+              'long-lived-graceful-restart': { config: { enabled: true, 'restart-time': LONG_LIVED_TIME } },
+            }),
       })),
     })),
   };

@@ -22,6 +22,10 @@ export interface MatrixSession {
   readonly extendedMessages?: true;
   /** The daemon is the customer, we are the provider (RFC 9234). */
   readonly role?: true;
+  /** RFC 5880. */
+  readonly bfd?: true;
+  /** RFC 9494. */
+  readonly longLived?: true;
 }
 
 const OUR_AS = 64512;
@@ -35,9 +39,18 @@ export const SESSIONS = {
   reflector: { name: 'reflector', host: 5, asNumber: PEER_AS, transport: 4 },
   extended: { name: 'extended', host: 6, asNumber: OUR_AS, transport: 4, extendedMessages: true },
   role: { name: 'role', host: 7, asNumber: OUR_AS, transport: 4, role: true },
+  bfd: { name: 'bfd', host: 9, asNumber: OUR_AS, transport: 4, bfd: true },
+  longLived: { name: 'longLived', host: 10, asNumber: OUR_AS, transport: 4, longLived: true },
 } as const satisfies Readonly<Record<string, MatrixSession>>;
 
-export const FIRST_PEER_HOST = 9;
+/** Speaks with {@link CALICO_HOST} alone: the node-to-node mesh of a cluster in which some nodes still run BIRD. */
+export const MESH_HOST = 11;
+export const CALICO_HOST = 12;
+
+/** Seconds that routes of a peer that is away may be kept as a last resort (RFC 9494). */
+export const LONG_LIVED_TIME = 3600;
+
+export const FIRST_PEER_HOST = 13;
 
 /** Addresses of a host of the fabric, by family. */
 export const hostAddress = (host: number, family: Family): string =>

@@ -13,7 +13,10 @@ export const FEATURES = [
   'route reflection (RFC 4456)',
   'extended messages (RFC 8654)',
   'roles (RFC 9234)',
+  'BFD (RFC 5880)',
+  'long-lived graceful restart (RFC 9494)',
   'graceful restart (RFC 4724)',
+  'the mesh as calico-node configures it',
 ] as const;
 export type Feature = (typeof FEATURES)[number];
 
@@ -37,6 +40,21 @@ const ABSENT: Readonly<Partial<Record<Feature, Readonly<Partial<Record<PeerName,
   'roles (RFC 9234)': {
     GoBGP: 'docs/sources/configuration.md of 3.10: no roles',
     ExaBGP: 'exabgp.conf(5) and `capability { }` of 4.2.21: no role',
+  },
+  'BFD (RFC 5880)': {
+    GoBGP: 'docs/sources/configuration.md of 3.10: no BFD',
+    ExaBGP: 'exabgp.conf(5) of 4.2.21: no BFD',
+    OpenBGPD: 'bgpd.conf(5) of 7.7: no BFD on systems other than OpenBSD',
+  },
+  'long-lived graceful restart (RFC 9494)': {
+    ExaBGP: 'exabgp.conf(5) and `capability { }` of 4.2.21: no such capability',
+    OpenBGPD: 'bgpd.conf(5) of 7.7: no such capability',
+  },
+  'the mesh as calico-node configures it': {
+    FRR: 'calico-node runs BIRD',
+    GoBGP: 'calico-node runs BIRD',
+    ExaBGP: 'calico-node runs BIRD',
+    OpenBGPD: 'calico-node runs BIRD',
   },
   'graceful restart (RFC 4724)': {
     OpenBGPD: 'bgpd.conf(5), `announce restart`: "Currently only the End-of-RIB marker is supported"',
