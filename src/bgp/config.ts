@@ -27,6 +27,8 @@ export interface PeerConfig {
   readonly localAsNumber: number;
   /** The kernel chooses if left out. */
   readonly sourceAddress?: Address;
+  /** The interface that the peer is on, where its address is link-local. */
+  readonly interface?: string;
   /** The gateway that the peer is reached by, if routing is not to be asked: a static host route. */
   readonly reachableBy?: Address;
   /** Address families carried in the one session (design D10). */
@@ -190,6 +192,7 @@ const FIELD_EFFECTS: Readonly<Record<keyof PeerConfig, ChangeEffect>> = {
   localAsNumber: 'reset',
   sourceAddress: 'reset',
   reachableBy: 'none',
+  interface: 'reset',
   families: 'reset',
   idleHoldTime: 'none',
   maxPrefix: 'none',

@@ -1,5 +1,6 @@
 /** One TCP connection of a peer: bytes to messages and back, and the two timers that belong to it. */
 import type { Socket } from 'node:net';
+import { type Address, parseAddress } from '../net/address.ts';
 import type { Clock, TimerHandle } from '../base/clock.ts';
 import type { ConnectionId } from './fsm/event.ts';
 import type { ConnectionTimer } from './fsm/action.ts';
@@ -74,8 +75,8 @@ export class Connection {
   }
 
   /** Our side of the connection, once it is up. */
-  get localAddress(): string | undefined {
-    return this.socket.localAddress;
+  get localAddress(): Address | undefined {
+    return addressOf(this.socket.localAddress);
   }
 
   /** Of the socket, while it has one. */
@@ -198,6 +199,11 @@ export class Connection {
     for (const timer of this.timers.values()) timer.cancel();
     this.timers.clear();
   }
+}
+
+/** An address as Node tells it, without its zone (RFC 4007 §11). */
+export function addressOf(text: string | undefined): Address | undefined {
+  return text === undefined ? undefined : parseAddress(text.split('%')[0]!);
 }
 
 /** The descriptor of a socket, which Node keeps to itself (its own `_handle.fd`). */

@@ -25,6 +25,7 @@ import type {
   RouteKernel,
 } from '../netlink/kernel.ts';
 import type { KernelConfig } from './config.ts';
+import type { NextHopAddress } from './next-hop-table.ts';
 import { type Ways, NextHopTracker } from './next-hop-tracker.ts';
 import { nextHopText, nextHopsText } from './next-hop-text.ts';
 import type { KernelStatus } from './status.ts';
@@ -61,13 +62,13 @@ export class Fib {
   private roundPosition = 0;
   /** How next hops are reached; the decision process follows it, too. */
   readonly nextHops = new NextHopTracker();
-  private readonly learned = new Map<Prefix, readonly Address[]>();
+  private readonly learned = new Map<Prefix, readonly NextHopAddress[]>();
   /** How traffic is shared where it is not shared alike: beside `learned`, in the same order. */
   private readonly weights = new Map<Prefix, readonly number[]>();
   /** Hosts with a gateway of their own. */
   private gateways: ReadonlyMap<Address, Address> = new Map();
   /** Prefixes by next hop, and how each is reached now. */
-  private readonly users = new Map<Address, { readonly prefixes: Set<Prefix>; ways: Ways }>();
+  private readonly users = new Map<NextHopAddress, { readonly prefixes: Set<Prefix>; ways: Ways }>();
   private readonly unresolved = new Set<Prefix>();
   /** Families whose routes from before the restart are not swept yet. */
   private readonly held = new Set<Family>();
@@ -140,7 +141,7 @@ export class Fib {
   }
 
   /** Wants a route by all of these next hops that can be reached; `weights` (1 to 256) say how they share traffic. */
-  set(prefix: Prefix, nextHops: readonly Address[], weights: readonly number[] = []): void {
+  set(prefix: Prefix, nextHops: readonly NextHopAddress[], weights: readonly number[] = []): void {
     if (this.isStatic(prefix)) return;
     if (weights.some((weight) => weight !== 1)) this.weights.set(prefix, weights);
     else this.weights.delete(prefix);
@@ -152,7 +153,7 @@ export class Fib {
     return this.gateways.size > 0 && isHostPrefix(prefix) && this.gateways.has(prefixAddress(prefix));
   }
 
-  private learn(prefix: Prefix, nextHops: readonly Address[]): void {
+  private learn(prefix: Prefix, nextHops: readonly NextHopAddress[]): void {
     const before = this.learned.get(prefix);
     this.learned.set(prefix, nextHops);
     for (const nextHop of nextHops) {
@@ -253,7 +254,11 @@ export class Fib {
     return { state: written ? 'installed' : 'pending', nextHops };
   }
 
-  private forgetUse(prefix: Prefix, before: readonly Address[], after: readonly Address[]): void {
+  private forgetUse(
+    prefix: Prefix,
+    before: readonly NextHopAddress[],
+    after: readonly NextHopAddress[],
+  ): void {
     for (const nextHop of before) {
       if (after.includes(nextHop)) continue;
       const use = this.users.get(nextHop);
@@ -394,7 +399,7 @@ export class Fib {
     });
   }
 
-  private reroute(changes: ReadonlyMap<Address, Ways>): void {
+  private reroute(changes: ReadonlyMap<NextHopAddress, Ways>): void {
     for (const [nextHop, ways] of changes) {
       const use = this.users.get(nextHop);
       if (use === undefined) continue;

@@ -10,7 +10,13 @@ import type { Family } from '../net/address.ts';
 import type { Negotiated } from './fsm/negotiate.ts';
 import type { PrefixBits } from '../net/prefix-bits.ts';
 import type { FilterChain } from './policy/bgp-filter.ts';
-import { type ImportContext, importEdit, importRefusal, importedAttributes } from './policy/import.ts';
+import {
+  type ImportContext,
+  importEdit,
+  importRefusal,
+  importedAttributes,
+  importedNextHop,
+} from './policy/import.ts';
 import { longLivedAttributes } from './policy/long-lived.ts';
 import { type RouteEdit, editAttributes } from './policy/route-edit.ts';
 import type { AttributeId } from './rib/attribute-store.ts';
@@ -187,7 +193,10 @@ export class Learner {
       this.unlearn(id, nlri);
       return;
     }
-    const imported = { attributes: importedAttributes(attributes, context), nextHop };
+    const imported = {
+      attributes: importedAttributes(attributes, context),
+      nextHop: importedNextHop(nextHop, context),
+    };
     if (context.filters !== undefined) {
       this.learnFiltered(id, nlri, imported, context.filters);
       return;
@@ -272,6 +281,7 @@ function sameSource(a: Source, b: Source): boolean {
   return (
     a.name === b.name &&
     a.address === b.address &&
+    a.link === b.link &&
     a.identifier === b.identifier &&
     a.external === b.external &&
     a.confederation === b.confederation &&

@@ -8,8 +8,9 @@ import { Backoff } from '../base/backoff.ts';
 import type { Clock, TimerHandle } from '../base/clock.ts';
 import { KernelError, MargayError, describeError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
-import { type Address, parseAddress } from '../net/address.ts';
+import type { Address } from '../net/address.ts';
 import { setMd5Key, tcpListenSocket } from '../sys/socket.ts';
+import { addressOf } from './connection.ts';
 import { encodeMessage } from './wire/codec.ts';
 import { CEASE_CONNECTION_REJECTED } from './wire/iana.ts';
 import { BASIC_WIRE } from './wire/message.ts';
@@ -151,8 +152,8 @@ export class Listener {
   }
 
   private accept(socket: Socket): void {
-    const remote = parseAddress(socket.remoteAddress ?? '');
-    const local = parseAddress(socket.localAddress ?? '');
+    const remote = addressOf(socket.remoteAddress);
+    const local = addressOf(socket.localAddress);
     if (remote === undefined) {
       socket.destroy();
       return;

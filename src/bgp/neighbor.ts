@@ -4,7 +4,7 @@ import type { BgpNeighborView } from '../base/bgp-view.ts';
 import { MargayError } from '../base/errors.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
-import { type Address, type Family, familyOf, parseAddress } from '../net/address.ts';
+import { type Address, type Family, familyOf, isLinkLocal } from '../net/address.ts';
 import type { Advertiser } from './advertiser.ts';
 import type { BfdService } from './bfd-service.ts';
 import { DEFAULT_HOLD_TIME, type PeerConfig, type SpeakerConfig } from './config.ts';
@@ -265,6 +265,16 @@ export class Neighbor {
     }
   }
 
+  /** The interface of a link-local peer has come or gone: nothing else leads to it, and nothing by it. */
+  followLink(): void {
+    const { interface: device, shutdown } = this.config;
+    if (device === undefined || this.stopped || shutdown !== undefined) return;
+    const alive = this.environment.fib.nextHops.linkNamed(device)?.alive === true;
+    if (alive === this.peer.enabled) return;
+    if (alive) this.peer.start();
+    else this.peer.stop(CEASE_ADMINISTRATIVE_SHUTDOWN, `interface ${device} is down`);
+  }
+
   /** What the next OPEN says may be different now. */
   renewSession(): void {
     this.changeConfig(this.config);
@@ -326,12 +336,18 @@ export class Neighbor {
     return shutdown === '' ? 'Shut down' : `Shut down: ${JSON.stringify(shutdown)}`;
   }
 
+  private get link(): number | undefined {
+    const { interface: device } = this.config;
+    return device === undefined ? undefined : this.environment.fib.nextHops.linkNamed(device)?.index;
+  }
+
   private established(negotiated: Negotiated): void {
     const { environment, config, peer } = this;
     const { routing } = environment;
     const source: Source = {
       name: config.name,
       address: config.address,
+      link: this.link,
       identifier: negotiated.peerIdentifier,
       external: negotiated.wire.external,
       confederation: negotiated.wire.confederation,
@@ -361,14 +377,18 @@ export class Neighbor {
 
   /** Watches the path as configured, between the addresses of the session. */
   private watch(): void {
-    const { bfd, address } = this.config;
+    const { bfd, address, interface: device } = this.config;
     if (bfd === undefined || bfd === false) {
       this.liveness.close();
       return;
     }
-    const local = parseAddress(this.peer.localAddress ?? '');
+    const local = this.peer.localAddress;
     if (this.up === undefined || local === undefined) {
       this.liveness.change(bfd);
+      return;
+    }
+    if (device !== undefined) {
+      this.liveness.established({ remote: address, local, multihop: false, device }, bfd);
       return;
     }
     const multihop = bfd.multihop ?? this.environment.fib.networksOf(address).length === 0;
@@ -448,6 +468,7 @@ export class Neighbor {
       ownAddresses: Object.values(this.ownAddresses()),
       filters: environment.policies().importFilters(config),
       leaving: config.gracefulShutdown === true,
+      onLink: config.interface !== undefined,
       accumulatesMetric: config.aigp !== undefined,
       linkBandwidth: config.linkBandwidth,
       longLivedTime: config.llgr,
@@ -472,7 +493,7 @@ export class Neighbor {
       nextHopMode: config.nextHopMode,
       ownAddresses: this.ownAddresses(),
       extendedNextHop: wire.extendedNextHop,
-      sharedNetworks: environment.fib.networksOf(config.address),
+      sharedNetworks: config.interface === undefined ? environment.fib.networksOf(config.address) : [],
       ownLocalPref: { 4: localPrefOfMetric(kernel.metric[4]), 6: localPrefOfMetric(kernel.metric[6]) },
       policy: environment.policies().exportPolicy(config),
       leaving: environment.draining() || config.gracefulShutdown === true,
@@ -486,9 +507,13 @@ export class Neighbor {
     return { localAs: localAsNumber, peerAs: asNumber, removePrivateAs, asOverride };
   }
 
-  /** Our next hops towards the peer: the session's own address, the node's address in the other family. */
+  /**
+   * Our next hops towards the peer: the session's own address, the node's address in the other family, to which a link
+   * that knows only link-local addresses may not lead.
+   */
   private ownAddresses(): Partial<Record<Family, Address>> {
-    const local = parseAddress(this.peer.localAddress ?? '');
+    const local = this.peer.localAddress;
+    if (local !== undefined && isLinkLocal(local)) return { 6: local };
     return {
       ...this.environment.config().nodeAddresses,
       ...(local === undefined ? {} : { [familyOf(local)]: local }),

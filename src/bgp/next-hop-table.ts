@@ -8,6 +8,19 @@ import { type Prefix, maskBytes, prefixContains, prefixFromBytes, prefixLength }
 import type { NextHop, Route } from '../netlink/kernel.ts';
 import { nextHopText } from './next-hop-text.ts';
 
+/** A next hop that is an address on one link only, with the index of that link: `fe80::1%2` (RFC 4007 §11). */
+export type ScopedAddress = string & { readonly __scope: 'link' };
+export type NextHopAddress = Address | ScopedAddress;
+
+export function scopedAddress(address: Address, index: number): ScopedAddress {
+  return `${address}%${index}` as ScopedAddress;
+}
+
+function splitScope(host: NextHopAddress): readonly [address: Address, index: number | undefined] {
+  const at = host.indexOf('%');
+  return at < 0 ? [host as Address, undefined] : [host.slice(0, at) as Address, Number(host.slice(at + 1))];
+}
+
 export class NextHopTable {
   /** By destination, then by metric: the kernel has at most one route for both that it would use. */
   private readonly routes = new Map<Prefix, Map<number, Route>>();
@@ -72,8 +85,12 @@ export class NextHopTable {
   }
 
   /** The ways to an address, or undefined if it cannot be reached. */
-  resolve(host: Address): readonly NextHop[] | undefined {
-    const neighbor = this.gateways.get(host) ?? host;
+  resolve(host: NextHopAddress): readonly NextHop[] | undefined {
+    const [onLink, index] = splitScope(host);
+    if (index !== undefined) {
+      return this.deadLinks.has(index) ? undefined : [{ gateway: onLink, interface: index }];
+    }
+    const neighbor = this.gateways.get(onLink) ?? onLink;
     const route = this.covering(neighbor);
     if (route === undefined || route.type !== 'unicast' || route.nextHops.length === 0) return undefined;
     return this.alive(route).map((nextHop) => ({
@@ -101,8 +118,11 @@ export class NextHopTable {
   }
 
   /** Whether a route to `destination` could change how any of these is reached. */
-  concerns(destination: Prefix, hosts: Iterable<Address>): boolean {
-    for (const host of hosts) if (prefixContains(destination, host)) return true;
+  concerns(destination: Prefix, hosts: Iterable<NextHopAddress>): boolean {
+    for (const host of hosts) {
+      const [address, index] = splitScope(host);
+      if (index === undefined && prefixContains(destination, address)) return true;
+    }
     return false;
   }
 

@@ -3,9 +3,8 @@
  * routes and links is taken over at once, and whoever watches a next hop is told of every change, once for all that
  * came together.
  */
-import type { Address } from '../net/address.ts';
 import type { Link, NextHop, Route } from '../netlink/kernel.ts';
-import { NextHopTable } from './next-hop-table.ts';
+import { type NextHopAddress, NextHopTable } from './next-hop-table.ts';
 import { nextHopsText } from './next-hop-text.ts';
 
 /** How a next hop is reached; undefined if it is not. */
@@ -18,16 +17,18 @@ interface Watched {
 
 export class NextHopTracker {
   readonly table = new NextHopTable();
-  private readonly watched = new Map<Address, Watched>();
-  private readonly listeners: ((changes: ReadonlyMap<Address, Ways>) => void)[] = [];
+  private readonly watched = new Map<NextHopAddress, Watched>();
+  private readonly links = new Map<string, { readonly index: number; readonly alive: boolean }>();
+  private readonly linkListeners: ((name: string) => void)[] = [];
+  private readonly listeners: ((changes: ReadonlyMap<NextHopAddress, Ways>) => void)[] = [];
 
   /** Calls back with next hops that are reached otherwise than before. */
-  onChange(listener: (changes: ReadonlyMap<Address, Ways>) => void): void {
+  onChange(listener: (changes: ReadonlyMap<NextHopAddress, Ways>) => void): void {
     this.listeners.push(listener);
   }
 
   /** Begins to watch; {@link unwatch} undoes one. Returns how it is reached now. */
-  watch(host: Address): Ways {
+  watch(host: NextHopAddress): Ways {
     const known = this.watched.get(host);
     if (known !== undefined) {
       known.watchers++;
@@ -38,7 +39,7 @@ export class NextHopTracker {
     return ways;
   }
 
-  unwatch(host: Address): void {
+  unwatch(host: NextHopAddress): void {
     const known = this.watched.get(host);
     if (known !== undefined && --known.watchers === 0) this.watched.delete(host);
   }
@@ -53,9 +54,30 @@ export class NextHopTracker {
     else this.table.delete(route);
   }
 
+  /** Calls back with the name of a link that came alive, or is so no longer. */
+  onLink(listener: (name: string) => void): void {
+    this.linkListeners.push(listener);
+  }
+
+  /** A link by its name; undefined if there is none. */
+  linkNamed(name: string): { readonly index: number; readonly alive: boolean } | undefined {
+    return this.links.get(name);
+  }
+
   /** Returns whether that makes a difference. */
   link(link: Link, present: boolean): boolean {
-    return this.table.setLink(link.index, present && link.up && link.carrier);
+    const alive = present && link.up && link.carrier;
+    const { index, name } = link;
+    const before = this.links.get(name);
+    for (const [other, known] of this.links)
+      if (known.index === index && other !== name) this.links.delete(other);
+    if (present) this.links.set(name, { index, alive });
+    else this.links.delete(name);
+    const differs = this.table.setLink(index, alive);
+    if (before?.alive !== alive || before.index !== index) {
+      for (const listener of this.linkListeners) listener(name);
+    }
+    return differs;
   }
 
   /** What the kernel has, read whole. */
@@ -66,7 +88,7 @@ export class NextHopTracker {
 
   /** Works out anew how everything watched is reached, and tells what is not as it was. */
   resolveAgain(): void {
-    const changes = new Map<Address, Ways>();
+    const changes = new Map<NextHopAddress, Ways>();
     for (const [host, entry] of this.watched) {
       const ways = this.table.resolve(host);
       if (nextHopsText(ways ?? []) === nextHopsText(entry.ways ?? [])) continue;

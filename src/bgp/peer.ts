@@ -6,7 +6,7 @@ import { Socket } from 'node:net';
 import type { Clock, TimerHandle } from '../base/clock.ts';
 import { describeError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
-import { type Family, familyOf } from '../net/address.ts';
+import { type Address, type Family, familyOf } from '../net/address.ts';
 import { closeSocket, setMd5Key, setTimeToLive, tcpSocket } from '../sys/socket.ts';
 import type { PeerConfig } from './config.ts';
 import { Connection, type ConnectionEvents, descriptorOf } from './connection.ts';
@@ -84,7 +84,7 @@ export class Peer {
   }
 
   /** Our address on the session that is up. */
-  get localAddress(): string | undefined {
+  get localAddress(): Address | undefined {
     return this.active?.localAddress;
   }
 
@@ -222,7 +222,7 @@ export class Peer {
   }
 
   private connect(id: ConnectionId): void {
-    const { address, port, sourceAddress, ttlSecurity, password } = this.config;
+    const { address, port, sourceAddress, ttlSecurity, password, interface: device } = this.config;
     const { namespace } = this.options;
     let descriptor: number | undefined;
     try {
@@ -231,6 +231,7 @@ export class Peer {
         trafficClass: TRAFFIC_CLASS,
         ...(namespace === undefined ? {} : { namespace }),
         ...(sourceAddress === undefined ? {} : { sourceAddress }),
+        ...(device === undefined ? {} : { device }),
         ...(password === undefined ? {} : { md5Keys: [{ peer: address, key: password }] }),
         ...(ttlSecurity === undefined
           ? {}

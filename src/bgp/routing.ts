@@ -4,16 +4,18 @@
  */
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
-import type { Address, Family } from '../net/address.ts';
+import { type Family, isLinkLocal } from '../net/address.ts';
 import type { PrefixBits } from '../net/prefix-bits.ts';
 import type { Prefix } from '../net/prefix.ts';
 import { Advertiser, type AdvertiserOptions } from './advertiser.ts';
 import type { Fib } from './fib.ts';
+import { type NextHopAddress, scopedAddress } from './next-hop-table.ts';
 import type { ExportContext } from './policy/export.ts';
 import { bandwidthOf, weightsOf } from './policy/link-bandwidth.ts';
 import type { AttributeId } from './rib/attribute-store.ts';
 import type { PrefixId } from './rib/prefix-table.ts';
 import { FAMILIES, Rib } from './rib/rib.ts';
+import type { Path } from './rib/route.ts';
 import { OWN } from './rib/sources.ts';
 import type { UpdateGroup } from './update-group.ts';
 import { UpdateGroups } from './update-groups.ts';
@@ -53,7 +55,7 @@ export class Routing {
     });
     nextHops.onChange((changes) => {
       this.rib.changeReachability(
-        new Map([...changes].map(([address, ways]) => [address, ways !== undefined])),
+        new Map([...changes].map(([nextHop, ways]) => [nextHop, ways !== undefined])),
       );
       this.schedule();
     });
@@ -218,13 +220,20 @@ export class Routing {
   /** Next hops that several paths have in common carry the traffic of all of them. */
   private programPaths(family: Family, prefix: PrefixId, text: Prefix): void {
     const { equal = [] } = this.rib.families[family].selection(prefix) ?? {};
-    const routes = equal.map((path) => this.rib.path(family, path).route);
-    const shares = weightsOf(routes.map(({ attributes }) => bandwidthOf(attributes)));
-    const weights = new Map<Address, number>();
-    for (const [index, { nextHop }] of routes.entries()) {
+    const paths = equal.map((path) => this.rib.path(family, path));
+    const shares = weightsOf(paths.map(({ route }) => bandwidthOf(route.attributes)));
+    const weights = new Map<NextHopAddress, number>();
+    for (const [index, path] of paths.entries()) {
+      const nextHop = nextHopOf(path);
       if (nextHop === undefined) continue;
-      weights.set(nextHop.address, Math.max(shares[index]!, weights.get(nextHop.address) ?? 0));
+      weights.set(nextHop, Math.max(shares[index]!, weights.get(nextHop) ?? 0));
     }
     this.options.fib.set(text, [...weights.keys()], [...weights.values()]);
   }
+}
+
+function nextHopOf({ source, route: { nextHop } }: Path): NextHopAddress | undefined {
+  const link = source?.link;
+  if (nextHop === undefined || link === undefined || !isLinkLocal(nextHop.address)) return nextHop?.address;
+  return scopedAddress(nextHop.address, link);
 }

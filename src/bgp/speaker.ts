@@ -10,8 +10,10 @@ import type { Logger } from '../base/log.ts';
 import type { Address, Family } from '../net/address.ts';
 import type { Prefix } from '../net/prefix.ts';
 import type { RouteKernel } from '../netlink/kernel.ts';
+import { socketScope } from '../sys/socket.ts';
 import type { BfdService } from './bfd-service.ts';
 import { type DrainConfig, type PeerConfig, type SpeakerConfig, peerChangeEffect } from './config.ts';
+import { descriptorOf } from './connection.ts';
 import { Fib } from './fib.ts';
 import type { Negotiated } from './fsm/negotiate.ts';
 import { Handover } from './handover.ts';
@@ -81,6 +83,11 @@ export class Speaker {
       log,
       ...inNamespace,
       accept: (socket, remote, local) => this.accept(socket, remote, local),
+    });
+    this.fib.nextHops.onLink((name) => {
+      for (const neighbor of this.neighbors.values()) {
+        if (neighbor.config.interface === name) neighbor.followLink();
+      }
     });
     this.handover = new Handover({ clock, over: (name) => this.remove(name, CEASE_PEER_DECONFIGURED) });
     this.lookingGlass = new LookingGlass({
@@ -318,7 +325,8 @@ export class Speaker {
 
   private accept(socket: Socket, remote: Address, local: Address | undefined): boolean {
     const candidates = [...this.neighbors.values()].filter(
-      ({ name, config }) => config.address === remote && !this.handover.isLeaving(name),
+      ({ name, config }) =>
+        config.address === remote && this.isOnLink(socket, config) && !this.handover.isLeaving(name),
     );
     const chosen =
       candidates.find(({ config }) => config.sourceAddress === local) ??
@@ -326,6 +334,13 @@ export class Speaker {
       candidates[0];
     chosen?.peer.accept(socket);
     return chosen !== undefined;
+  }
+
+  /** Link-local addresses mean nothing without their link. */
+  private isOnLink(socket: Socket, { interface: name }: PeerConfig): boolean {
+    if (name === undefined) return true;
+    const descriptor = descriptorOf(socket);
+    return descriptor !== undefined && socketScope(descriptor) === this.fib.nextHops.linkNamed(name)?.index;
   }
 
   private add(config: PeerConfig, { replaces }: { readonly replaces: boolean }): void {

@@ -1,7 +1,6 @@
 /** Which interfaces each HostEndpoint of the node stands for (Calico felix/dataplane/linux/endpoint_mgr.go). */
 import type { LocalHostEndpoint } from '../calc/output.ts';
-import type { Address } from '../net/address.ts';
-import { prefix, prefixContains } from '../net/prefix.ts';
+import { type Address, isLinkLocal } from '../net/address.ts';
 import type { InterfaceAddress, KernelEvent } from '../netlink/kernel.ts';
 import type { ActiveHostEndpoint } from '../nftables/render/host-endpoints.ts';
 import type { LinkTable } from './links.ts';
@@ -86,11 +85,4 @@ export class HostInterfaces {
     if (known === undefined) this.holders.set(address, new Set([index]));
     else known.add(index);
   }
-}
-
-/** RFC 4291 §2.5.6. */
-const LINK_LOCAL = prefix('fe80::/10');
-
-function isLinkLocal(address: Address): boolean {
-  return prefixContains(LINK_LOCAL, address);
 }

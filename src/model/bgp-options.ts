@@ -136,6 +136,16 @@ const bgpOptions = {
     description: 'Time before another attempt to connect (RFC 4271 §8.2.2, ConnectRetryTime).',
     parse: seconds(0.1, 3600),
   }),
+  interface: row({
+    scopes: ['BGPPeer'],
+    syntax: 'the name of a network interface, such as eth0',
+    default: 'by which the routes lead to the peer',
+    description:
+      'The interface that the peer is on, where peerIP is a link-local address. IPv4 routes then have IPv6 next hops ' +
+      '(RFC 8950), and the session ends with the link (RFC 4291 §2.5.6, RFC 2545 §3).',
+    parse: (text) => (/^[^\s/:%]{1,15}$/.test(text) && text !== '.' && text !== '..' ? text : undefined),
+    reverse: () => undefined,
+  }),
   passive: row({
     scopes: ['BGPPeer'],
     syntax: 'true or false',

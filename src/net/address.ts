@@ -36,6 +36,11 @@ export function address(text: string): Address {
   return parsed;
 }
 
+/** Whether it is an IPv6 address that means something on one link only (RFC 4291 §2.5.6: fe80::/10). */
+export function isLinkLocal(canonical: Address): boolean {
+  return /^fe[89ab][0-9a-f]:/.test(canonical);
+}
+
 /** The 4 or 16 bytes of an address in network order, or undefined if the text is not an address. */
 export function parseAddressBytes(text: string): Uint8Array | undefined {
   return text.includes(':') ? parseIPv6(text) : parseIPv4(text, 0, text.length);

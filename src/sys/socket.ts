@@ -21,6 +21,7 @@ import {
   attachFilter,
   bind,
   close,
+  getsockname,
   sendto,
   setsockopt,
   socket,
@@ -152,6 +153,15 @@ export function sendDatagram(fd: number, to: Address, bytes: Uint8Array, port = 
   } catch (error) {
     throw kernelErrorFrom(`send to ${to}`, error);
   }
+}
+
+/**
+ * The index of the interface that a connection between link-local addresses is on (sin6_scope_id of ipv6(7)); 0 for any
+ * other. Node says its name only, and that of the namespace of the thread.
+ */
+export function socketScope(fd: number): number {
+  const address = Buffer.from(getsockname(fd, 28));
+  return address.readUInt16LE(0) === AF_INET6 ? address.readUInt32LE(24) : 0;
 }
 
 /** Closes a descriptor that Node has not taken over. */

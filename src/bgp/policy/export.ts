@@ -2,7 +2,7 @@
  * What becomes of a route on its way to a peer: whether it may go at all (RFC 4271 §9.1.3, RFC 4456 §6, RFC 1997),
  * and with which attributes (RFC 4271 §5.1, RFC 4456 §8). The prefix itself is judged in export-policy.ts.
  */
-import { type Address, type Family, familyOf } from '../../net/address.ts';
+import { type Address, type Family, familyOf, isLinkLocal } from '../../net/address.ts';
 import { type Prefix, prefixContains } from '../../net/prefix.ts';
 import { DEFAULT_LOCAL_PREF, type Path, type Source } from '../rib/route.ts';
 import type { NextHop, PathAttributes } from '../wire/message.ts';
@@ -152,6 +152,8 @@ function exportedNextHop(path: Path, family: Family, context: ExportContext): Ne
 
 /** Auto keeps the next hop inside our AS, and a third party's that the peer reaches without us (RFC 4271 §5.1.3). */
 function keepsNextHop(learned: Address, { peer, nextHopMode, sharedNetworks }: ExportContext): boolean {
+  // It leads nowhere but from here (RFC 2545 §3).
+  if (isLinkLocal(learned)) return false;
   if (nextHopMode !== 'auto') return nextHopMode === 'keep';
   return !peer.external || sharedNetworks.some((network) => prefixContains(network, learned));
 }

@@ -36,6 +36,8 @@ export interface ImportContext {
   readonly longLivedTime?: number | undefined;
   /** Octets a second that the link to the peer carries, which its routes are marked with. */
   readonly linkBandwidth?: number | undefined;
+  /** The session is between link-local addresses. */
+  readonly onLink?: boolean | undefined;
   /** The session is about to be shut down (RFC 8326 §4). */
   readonly leaving?: boolean | undefined;
   /** The peer's BGPFilters; undefined if it has none. */
@@ -65,6 +67,11 @@ export function importRefusal(
   if (context.ownAddresses.includes(nextHop.address)) return 'next hop is this node';
   if (isLeaked(attributes, context.role, context.peerAs)) return 'route leak';
   return undefined;
+}
+
+/** RFC 2545 §3: on the link of the session the peer's link-local address is what leads there. */
+export function importedNextHop(nextHop: NextHop, { onLink }: ImportContext): NextHop {
+  return onLink === true && nextHop.linkLocal !== undefined ? { address: nextHop.linkLocal } : nextHop;
 }
 
 /** How often our AS stands in the path: within a confederation as the member that it is, outside as the whole (RFC 5065 §4). */

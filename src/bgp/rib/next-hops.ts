@@ -2,7 +2,7 @@
  * Which next hops lead somewhere (RFC 4271 §9.1.2.1), as a column by attribute record: a path whose next hop does not
  * is no candidate of the decision. Next hops are watched for as long as a record has them.
  */
-import { type Address, formatAddress } from '../../net/address.ts';
+import { type Address, formatAddress, isLinkLocal } from '../../net/address.ts';
 import type { AttributeId, AttributeStore } from './attribute-store.ts';
 import { FIRST_ROWS, grown } from './columns.ts';
 
@@ -24,7 +24,7 @@ const GIVEN: NextHopId = 1;
 
 export class NextHops {
   private ids = new Uint32Array(FIRST_ROWS);
-  private readonly byAddress = new Map<Address, NextHopId>();
+  private readonly byAddress = new Map<string, NextHopId>();
   private readonly addresses: (Address | undefined)[] = [undefined, undefined];
   private readonly usable: boolean[] = [false, true];
   /** Records that have the next hop. */
@@ -42,7 +42,7 @@ export class NextHops {
   }
 
   /** Takes over what has changed. Returns which records that concerns, or undefined if none. */
-  change(changes: ReadonlyMap<Address, boolean>): ((attribute: AttributeId) => boolean) | undefined {
+  change(changes: ReadonlyMap<string, boolean>): ((attribute: AttributeId) => boolean) | undefined {
     const changed = new Set<NextHopId>();
     for (const [address, usable] of changes) {
       const id = this.byAddress.get(address);
@@ -97,9 +97,4 @@ export class NextHops {
     this.usable[id] = this.reachability.watch(address);
     return id;
   }
-}
-
-/** RFC 4291 §2.5.6: fe80::/10. */
-function isLinkLocal(address: Address): boolean {
-  return /^fe[89ab][0-9a-f]:/.test(address);
 }

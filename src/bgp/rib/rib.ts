@@ -1,5 +1,5 @@
 /** The routing information base of a speaker: both families, and the attributes and sources that they share. */
-import { type Address, type Family, familyOf } from '../../net/address.ts';
+import { type Family, familyOf } from '../../net/address.ts';
 import { prefixBits } from '../../net/prefix-bits.ts';
 import type { Prefix } from '../../net/prefix.ts';
 import { type AttributeId, AttributeStore } from './attribute-store.ts';
@@ -75,7 +75,7 @@ export class Rib {
   }
 
   /** These next hops lead somewhere, or do not any more; what that concerns is decided again. */
-  changeReachability(changes: ReadonlyMap<Address, boolean>): void {
+  changeReachability(changes: ReadonlyMap<string, boolean>): void {
     const concerned = this.nextHops.change(changes);
     if (concerned === undefined) return;
     for (const family of FAMILIES) this.families[family].redecideWith(concerned);

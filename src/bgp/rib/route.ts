@@ -9,6 +9,8 @@ export interface Source {
   /** The peer's configured name. */
   readonly name: string;
   readonly address: Address;
+  /** Index of the interface that the session is on, where the addresses are link-local. */
+  readonly link?: number | undefined;
   /** BGP Identifier from its OPEN. */
   readonly identifier: Address;
   /** In another AS than the one we present to it. */

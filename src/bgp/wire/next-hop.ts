@@ -1,5 +1,5 @@
 /** Next hops on the wire: one IPv4 address, one IPv6 address, or a global and a link-local one (RFC 2545 §3). */
-import { type Address, addressBytes, familyOf, formatAddress } from '../../net/address.ts';
+import { type Address, addressBytes, familyOf, formatAddress, isLinkLocal } from '../../net/address.ts';
 import type { ByteWriter } from '../../net/bytes.ts';
 import type { NextHop } from './message.ts';
 
@@ -52,9 +52,4 @@ export function nextHopFault({ address }: NextHop): string | undefined {
       ? address.startsWith('0.') || Number(address.slice(0, address.indexOf('.'))) >= 224
       : address === UNSPECIFIED || MULTICAST.test(address);
   return impossible ? `next hop ${address} is no host (RFC 4271 §6.3)` : undefined;
-}
-
-function isLinkLocal(address: Address): boolean {
-  const bytes = addressBytes(address);
-  return bytes[0] === 0xfe && (bytes[1]! & 0xc0) === 0x80; // fe80::/10, RFC 4291 §2.5.6
 }

@@ -68,7 +68,7 @@ function explicitEntries(inputs: PeeringInputs): Iterable<Entry> {
   const { own } = inputs;
   const entries = new Map<string, Entry>();
   const add = (type: PeerPlan['type'], target: Target, spec: PeerSpec): void => {
-    const session = `${target.address} ${target.port ?? defaultPort}`;
+    const session = `${target.address} ${target.port ?? defaultPort} ${spec.options.interface ?? ''}`;
     if (target.address === own.addresses[familyOf(target.address)] || entries.has(session)) return;
     entries.set(session, { type, target, spec });
   };
@@ -212,13 +212,15 @@ function planOf(
   const keepaliveTime = durationSeconds(spec?.keepaliveTime);
   const password = spec === undefined ? settings.meshPassword : secretReference(spec.password);
   return {
-    name: peerName(type, address, port),
+    name: peerName(type, address, port, spec?.options.interface),
     type,
     address,
     port: port ?? defaultPort,
     asNumber,
     localAsNumber,
-    ...(ownAddress === undefined || spec?.sourceAddress === 'None' ? {} : { sourceAddress: ownAddress }),
+    ...(ownAddress === undefined || spec?.sourceAddress === 'None' || spec?.options.interface !== undefined
+      ? {}
+      : { sourceAddress: ownAddress }),
     ...(spec?.reachableBy === undefined || type === 'mesh' ? {} : { reachableBy: spec.reachableBy }),
     ...(password === undefined ? {} : { password }),
     // Design D10: a router that is reached by both families has a session for each.
@@ -253,8 +255,14 @@ function nextHopMode(spec: PeerSpec | undefined, external: boolean): PeerPlan['n
 }
 
 /** As Calico names BIRD's protocols; a port is part of the name where one was configured, but not in the mesh. */
-function peerName(type: PeerPlan['type'], address: Address, port: number | undefined): string {
+function peerName(
+  type: PeerPlan['type'],
+  address: Address,
+  port: number | undefined,
+  device: string | undefined,
+): string {
   const prefix = { mesh: 'Mesh', global: 'Global', node: 'Node' }[type];
   const suffix = type === 'mesh' || port === undefined ? '' : `_port_${port}`;
-  return `${prefix}_${address.replaceAll(/[.:]/g, '_')}${suffix}`;
+  const scope = device === undefined ? '' : `_${device}`;
+  return `${prefix}_${address.replaceAll(/[.:]/g, '_')}${scope}${suffix}`;
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { NextHopTable } from '../../../src/bgp/next-hop-table.ts';
+import { NextHopTable, scopedAddress } from '../../../src/bgp/next-hop-table.ts';
 import { address } from '../../../src/net/address.ts';
 import { prefix } from '../../../src/net/prefix.ts';
 import type { NextHop, Route } from '../../../src/netlink/kernel.ts';
@@ -66,6 +66,15 @@ describe('resolution of next hops', () => {
     expect(made.resolve(address('10.0.0.7'))).toEqual([{ gateway: '10.0.0.7', interface: 2 }]);
     made.replaceAll([byDefault]);
     expect(made.resolve(address('10.0.0.7'))).toEqual([{ gateway, interface: 2 }]);
+  });
+
+  it('goes by the link that a link-local next hop names, whatever the routes say, while that is alive', () => {
+    const made = table(byDefault);
+    const host = scopedAddress(address('fe80::1'), 7);
+    expect(made.resolve(host)).toEqual([{ gateway: 'fe80::1', interface: 7 }]);
+    expect(made.concerns(prefix('fe80::/64'), [host])).toBe(false);
+    made.setLink(7, false);
+    expect(made.resolve(host)).toBeUndefined();
   });
 
   it('loses of a multipath route only what the kernel names', () => {

@@ -32,6 +32,13 @@ const VALUES: Readonly<
     ],
     refused: ['99ms', '2h', '5'],
   },
+  interface: {
+    read: [
+      ['eth0', 'eth0'],
+      ['bond0.100', 'bond0.100'],
+    ],
+    refused: ['', 'a name', 'eth0:1', 'fe80::1%eth0', 'an-interface-name', '..', 'a/b'],
+  },
   passive: {
     read: [
       ['true', true],

@@ -231,6 +231,16 @@ describe('attributes towards another AS', () => {
     ).toBe('10.0.0.3');
   });
 
+  it('never passes a link-local next hop on, for it leads there from here only (RFC 2545 §3)', () => {
+    const from = path(interior, {}, address('fe80::3'));
+    for (const to of [
+      towards(external, { nextHopMode: 'keep' }),
+      towards(otherInterior, { clusterId: address('1.1.1.1') }),
+    ]) {
+      expect(exported(from, { ...to, extendedNextHop: true })!.nextHop).toBe('10.0.0.9');
+    }
+  });
+
   it('gives IPv4 prefixes an IPv6 next hop only where the peer understands it and there is no other (RFC 8950)', () => {
     const only6 = { ownAddresses: { 6: address('fd00::9') } };
     const extended = { ...only6, extendedNextHop: true };

@@ -286,6 +286,25 @@ describe('the plan', () => {
   });
 });
 
+describe('a peer on an interface', () => {
+  it('is another on every interface, and is not met from the address of the node', () => {
+    const annotated = (name: string, device: string) =>
+      put(
+        'BGPPeer',
+        name,
+        { node: 'one', peerIP: 'fe80::1', asNumber: 65_001 },
+        {},
+        { 'bgp.margay.io/interface': device },
+      );
+    const { peers } = plan('one', [one, annotated('a', 'eth0'), annotated('b', 'eth1')]);
+    expect(peers.map(({ name, interface: device }) => [name, device])).toEqual([
+      ['Node_fe80__1_eth0', 'eth0'],
+      ['Node_fe80__1_eth1', 'eth1'],
+    ]);
+    for (const peer of peers) expect(peer).not.toHaveProperty('sourceAddress');
+  });
+});
+
 describe("Margay's own options", () => {
   const options = (fields: Record<string, string>): Record<string, string> =>
     Object.fromEntries(Object.entries(fields).map(([name, value]) => [`bgp.margay.io/${name}`, value]));
