@@ -372,6 +372,7 @@ export class Agent {
         revision: this.revision,
         ...(this.datastoreProblem === undefined ? {} : { error: this.datastoreProblem.message }),
         invalid: [...this.invalid].map(([resource, error]) => ({ resource, error })),
+        problems: [...this.state.problems].map(([resource, problem]) => ({ resource, problem })),
       },
       dataplane: {
         revisionInForce: this.revisionInForce,

@@ -2,6 +2,7 @@
  * The sets that active rules refer to, by identity of meaning, fed by the label index. A set that loses its last
  * reference is dropped at the next flush only, so that a policy which is rewritten keeps the sets it still uses.
  */
+import { isDeepStrictEqual } from 'node:util';
 import { InternalError } from '../base/errors.ts';
 import { LabelIndex, type Labels, type Matcher } from './label-index.ts';
 import { type Contribution, MemberSet, type SetMeaning } from './member-set.ts';
@@ -74,11 +75,13 @@ export class SetRegistry {
     const before = this.contributions.get(id);
     this.contributions.set(id, contribution);
     if (before !== undefined) {
-      // Added before removed, so that what stays is not seen to go.
+      const come = besides(contribution, before);
+      const gone = besides(before, contribution);
       for (const set of index.groupOf(id)?.selectors ?? []) {
         const members = this.members(set);
-        members?.add(contribution);
-        members?.remove(before);
+        // Added before removed, so that what stays is not seen to go.
+        members?.add(come);
+        members?.remove(gone);
       }
     }
     index.setItem(id, labels, parents);
@@ -149,4 +152,11 @@ export class SetRegistry {
     if (set !== undefined) this.changed.add(id);
     return set?.members;
   }
+}
+
+/** What one contribution has and the other has not, as far as that can be told apart: all of it if their ports differ. */
+function besides(one: Contribution, other: Contribution): Contribution {
+  if (!isDeepStrictEqual(one.ports, other.ports)) return one;
+  const had = new Set(other.prefixes);
+  return { prefixes: one.prefixes.filter((prefix) => !had.has(prefix)), ports: one.ports };
 }

@@ -21,6 +21,8 @@ export function formatNodeStatus(status: AgentStatus, now: number): string {
       `${dataplane.policies} policies, table ${dataplane.ownsTable ? 'protected by the kernel' : 'shared'}`,
   );
   for (const { resource, error } of datastore.invalid) lines.push(`Invalid: ${resource}: ${error}`);
+  for (const { resource, problem } of datastore.problems)
+    lines.push(`Not as written: ${resource}: ${problem}`);
   for (const problem of dataplane.problems) lines.push(`Problem: ${problem}`);
   if (bgp.state === 'disabled') lines.push('', 'BGP is not running: this node has no BGP address.');
   else if (bgp.state === 'failed') lines.push('', `BGP has failed: ${bgp.problem ?? 'no reason given'}`);

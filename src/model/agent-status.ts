@@ -16,6 +16,8 @@ export interface AgentStatus {
     readonly error?: string;
     /** Resources that were refused, each on its own. */
     readonly invalid: readonly { readonly resource: string; readonly error: string }[];
+    /** Resources of which something cannot be in force as it is written, and what holds instead. */
+    readonly problems: readonly { readonly resource: string; readonly problem: string }[];
   };
   readonly dataplane: DataplaneStatus;
   readonly bgp: BgpStatus;

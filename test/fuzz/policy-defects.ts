@@ -230,6 +230,15 @@ export const defects: readonly Defect[] = [
       ),
   },
   {
+    name: 'staged policies are enforced',
+    documents: (documents) =>
+      documents.map((one) => {
+        if (!one.kind.startsWith('Staged')) return one;
+        const kind = one.kind.slice('Staged'.length) as Document['kind'];
+        return { ...one, kind, spec: without(one.spec, 'stagedAction') };
+      }),
+  },
+  {
     name: 'the kernel misses the last member of each set',
     kernel: sets((set) => ({ ...set, added: set.added.slice(0, -1) })),
   },

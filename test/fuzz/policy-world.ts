@@ -260,7 +260,15 @@ class WorldMaker {
       };
     };
     const kind = random.one(['GlobalNetworkPolicy', 'NetworkPolicy', 'KubernetesNetworkPolicy']);
-    if (kind === 'GlobalNetworkPolicy') {
+    // Staged policies stand among the others and decide nothing.
+    if (random.chance(0.15)) {
+      const staged = random.one(['StagedGlobalNetworkPolicy', 'StagedNetworkPolicy'] as const);
+      const isNamespaced = staged === 'StagedNetworkPolicy';
+      this.put(staged, { name: `s${index}`, ...(isNamespaced ? { namespace } : {}) }, () => ({
+        stagedAction: 'Set',
+        ...common(isNamespaced),
+      }));
+    } else if (kind === 'GlobalNetworkPolicy') {
       this.put(kind, { name: `g${index}` }, () => ({
         ...common(false),
         ...(random.chance(0.2) ? { namespaceSelector: this.selector(['team', 'env']) } : {}),

@@ -7,8 +7,10 @@ import { createServer } from 'node:net';
 import { ConnectionCutter } from '../../src/agent/connection-cutter.ts';
 import { silentLogger } from '../../src/base/log.ts';
 import { CalcGraph } from '../../src/calc/graph.ts';
+import type { CalcDelta } from '../../src/calc/output.ts';
 import { Dataplane } from '../../src/dataplane/dataplane.ts';
 import { PolicyState } from '../../src/explain/policy-state.ts';
+import type { KnownResource } from '../../src/model/registry.ts';
 import { keyOf, type ResourceKey } from '../../src/model/resource.ts';
 import { parseResources } from '../../src/model/yaml.ts';
 import type { Address, Family } from '../../src/net/address.ts';
@@ -152,13 +154,20 @@ export class TestNode {
     return namespace;
   }
 
-  private async settle(): Promise<void> {
+  /** Takes resources in and resolves with what changed, when that is in force. */
+  async put(...resources: readonly KnownResource[]): Promise<CalcDelta> {
+    for (const resource of resources) this.graph.update(keyOf(resource), resource);
+    return this.settle();
+  }
+
+  private async settle(): Promise<CalcDelta> {
     const delta = this.graph.flush();
     this.dataplane.update(delta);
     this.state.apply(delta);
     this.cutter.follow(delta);
     await this.dataplane.apply();
     await this.cutter.run();
+    return delta;
   }
 }
 

@@ -9,7 +9,7 @@ const STATUS: AgentStatus = {
   version: '1.2.3',
   pid: 42,
   startedAt: '2026-11-21T08:00:00.000Z',
-  datastore: { type: 'etcdv3', inSync: true, revision: 77, invalid: [] },
+  datastore: { type: 'etcdv3', inSync: true, revision: 77, invalid: [], problems: [] },
   dataplane: {
     revisionInForce: 77,
     endpoints: 2,
@@ -71,6 +71,18 @@ describe('tables', () => {
 });
 
 describe('node status', () => {
+  it('says which resources were refused, and which are in force otherwise than written', () => {
+    const problem = 'ingress rule 0 never matches: http: the kernel cannot match HTTP requests';
+    const datastore = {
+      ...STATUS.datastore,
+      invalid: [{ resource: 'IPPool/a', error: 'not a CIDR' }],
+      problems: [{ resource: 'NetworkPolicy/shop/web', problem }],
+    };
+    expect(formatNodeStatus({ ...STATUS, datastore }, 0)).toContain(
+      `Invalid: IPPool/a: not a CIDR\nNot as written: NetworkPolicy/shop/web: ${problem}\n`,
+    );
+  });
+
   const text = formatNodeStatus(STATUS, Date.parse('2026-11-21T09:00:00.000Z'));
 
   it('has a table of peers for each family as calicoctl prints it', () => {
