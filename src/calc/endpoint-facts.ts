@@ -2,9 +2,16 @@
 import { type Address, parseAddress } from '../net/address.ts';
 import { type Prefix, hostPrefix, isHostPrefix, prefixAddress } from '../net/prefix.ts';
 import { dscpValues } from '../model/dscp.ts';
-import { type Net, netPrefix, protocolNumber, protocolNumbers } from '../model/fields.ts';
+import {
+  type Net,
+  interfaceAddressParts,
+  netPrefix,
+  protocolNumber,
+  protocolNumbers,
+} from '../model/fields.ts';
 import type { KubernetesEndpointSlice } from '../model/kinds/kubernetes-endpoint-slice.ts';
 import type { HostEndpoint } from '../model/kinds/host-endpoint.ts';
+import type { Node } from '../model/kinds/node.ts';
 import type { NetworkSet } from '../model/kinds/network-set.ts';
 import type { WorkloadEndpoint } from '../model/kinds/workload-endpoint.ts';
 import { namespaceLabel, orchestratorLabel, serviceAccountLabel } from '../model/labels.ts';
@@ -145,4 +152,13 @@ export function sliceContribution({ spec }: KubernetesEndpointSlice): Contributi
         : [{ name: servicePort, protocol: number, port }];
     }),
   };
+}
+
+/** Every address at which the node is reached, each once. */
+export function nodeAddresses({ spec }: Node): Prefix[] {
+  const own = [spec.bgp?.ipv4Address, spec.bgp?.ipv6Address]
+    .filter((text) => text !== undefined)
+    .map((text) => hostPrefix(interfaceAddressParts(text).address));
+  const listed = (spec.addresses ?? []).map(({ address }) => hostPrefix(prefixAddress(netPrefix(address))));
+  return [...new Set([...own, ...listed])];
 }

@@ -4,7 +4,7 @@
  *   Profile, Namespace ──labels───┐
  *   WorkloadEndpoint ─────────────┼──► label index (all endpoints, network sets) ──► SetRegistry ──► sets
  *   NetworkSet, GlobalNetworkSet ─┤        ▲
- *   EndpointSlice (by service) ───┘        │
+ *   EndpointSlice, Node (apart) ───┘        │
  *                                          │ selectors of the rules in use
  *   Profile, Namespace ──labels, rules──┐  │
  *   WorkloadEndpoint of this node ──────┼──┴─► label index (local endpoints) ──► PolicyResolver ──► policies,
@@ -33,6 +33,7 @@ import {
   endpointLabels,
   hostContribution,
   networkSetLabels,
+  nodeAddresses,
   prefixesOf,
   qosOf,
   serviceOfSlice,
@@ -166,8 +167,11 @@ export class CalcGraph {
     Node: (key, resource) => {
       this.routing.setNode(key.name, resource);
       this.networks.setNode(key.name, resource);
+      const labels = new Map(Object.entries(resource?.metadata.labels ?? {}));
+      if (resource === undefined) this.sets.deleteNode(keyText(key));
+      else this.sets.setNode(keyText(key), labels, { prefixes: nodeAddresses(resource), ports: [] });
       if (key.name === this.nodeName) {
-        this.felix.setNodeLabels(new Map(Object.entries(resource?.metadata.labels ?? {})));
+        this.felix.setNodeLabels(labels);
       }
     },
     BGPPeer: (key, resource) => {

@@ -4,12 +4,11 @@
  * of its members.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { type Prefix, hostPrefix, prefixAddress } from '../net/prefix.ts';
-import { interfaceAddressParts, netPrefix } from '../model/fields.ts';
+import type { Prefix } from '../net/prefix.ts';
 import type { BGPConfiguration } from '../model/kinds/bgp-configuration.ts';
 import type { IPPool } from '../model/kinds/ip-pool.ts';
 import type { Node } from '../model/kinds/node.ts';
-import { prefixesOf } from './endpoint-facts.ts';
+import { nodeAddresses, prefixesOf } from './endpoint-facts.ts';
 import { MemberSet } from './member-set.ts';
 import type { NetworkPlan, SetDelta, SetId } from './output.ts';
 
@@ -113,13 +112,4 @@ export class NodeNetworks {
     this.sets.set(role, set);
     return set;
   }
-}
-
-/** Every address at which the node is reached, each once. */
-function nodeAddresses({ spec }: Node): Prefix[] {
-  const own = [spec.bgp?.ipv4Address, spec.bgp?.ipv6Address]
-    .filter((text) => text !== undefined)
-    .map((text) => hostPrefix(interfaceAddressParts(text).address));
-  const listed = (spec.addresses ?? []).map(({ address }) => hostPrefix(prefixAddress(netPrefix(address))));
-  return [...new Set([...own, ...listed])];
 }

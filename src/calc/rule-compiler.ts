@@ -9,9 +9,16 @@ import { netPrefix, parsePort, protocolNumber } from '../model/fields.ts';
 import { entitySelectors } from '../model/convert/rewrite.ts';
 import type { EntityRule } from '../model/entity-rule.ts';
 import type { Rule } from '../model/rule.ts';
+import { parseSelector } from '../model/selector/parser.ts';
 import { everything, type Selector } from '../model/selector/selector.ts';
 import type { CompiledPeer, CompiledRule, Direction, IcmpMatch, PortRange, RuleAction } from './output.ts';
-import { addressSet, namedPortSet, serviceAddressSet, servicePortSet } from './set-definition.ts';
+import {
+  addressSet,
+  namedPortSet,
+  nodeAddressSet,
+  serviceAddressSet,
+  servicePortSet,
+} from './set-definition.ts';
 import type { SetDefinition } from './set-registry.ts';
 
 /** What is compiled together with its surroundings. */
@@ -126,6 +133,7 @@ function compilePeer(
   };
   const service = entity.services && use(serviceSet(side, entity.services, namespace));
   if (service !== undefined && side === 'destination') return { ...anyPeer, namedPortSets: [service] };
+  const nodes = entity.nodes === undefined ? [] : [use(nodeAddressSet(parseSelector(entity.nodes)))];
   // A negated named port too is looked up among what the selector selects: nothing else reaches that match.
   const named = (names: readonly string[]): string[] =>
     names.map((name) => use(namedPortSet(selector ?? everything, { name, protocol })));
@@ -136,7 +144,11 @@ function compilePeer(
   return {
     nets: (entity.nets ?? []).map(netPrefix),
     notNets: (entity.notNets ?? []).map(netPrefix),
-    sets: [...(service === undefined ? [] : [service]), ...(coveredByPorts ? [] : addressSets(selector))],
+    sets: [
+      ...nodes,
+      ...(service === undefined ? [] : [service]),
+      ...(coveredByPorts ? [] : addressSets(selector)),
+    ],
     notSets: addressSets(notSelector),
     ports: ports.ranges,
     namedPortSets: named(ports.names),

@@ -36,6 +36,19 @@ export function namedPortSet(selector: Selector, port: NamedPortMatch): SetDefin
   };
 }
 
+/** The addresses of the nodes that a selector selects. */
+export function nodeAddressSet(selector: Selector): SetDefinition {
+  const description = `nodes: ${formatSelector(selector)}`;
+  return {
+    id: description,
+    kind: 'addresses',
+    description,
+    port: undefined,
+    from: 'nodes',
+    matcher: matcherOf(selector),
+  };
+}
+
 /** A Service of Kubernetes. */
 export interface ServiceName {
   readonly namespace: string;

@@ -11,12 +11,12 @@ import type { SetDelta, SetId } from './output.ts';
 /** A set as a rule asks for it. */
 export interface SetDefinition extends SetMeaning {
   readonly id: SetId;
-  /** What fills it: endpoints and network sets, which selectors select, or the EndpointSlices of services. */
+  /** What fills it: endpoints and network sets, which selectors select, EndpointSlices of services, or nodes. */
   readonly from: ItemKind;
   readonly matcher: Matcher;
 }
 
-export type ItemKind = 'labelled' | 'slices';
+export type ItemKind = 'labelled' | 'slices' | 'nodes';
 
 interface RegisteredSet {
   readonly from: ItemKind;
@@ -51,7 +51,7 @@ export class SetRegistry {
           for (const item of items) members?.remove(this.contributions.get(item)!);
         },
       });
-    this.indexes = { labelled: makeIndex(), slices: makeIndex() };
+    this.indexes = { labelled: makeIndex(), slices: makeIndex(), nodes: makeIndex() };
   }
 
   /** Adds or changes an endpoint or network set. */
@@ -62,6 +62,11 @@ export class SetRegistry {
   /** Adds or changes an EndpointSlice. */
   setSlice(id: string, labels: Labels, contribution: Contribution): void {
     this.set('slices', id, labels, [], contribution);
+  }
+
+  /** Adds or changes a node. */
+  setNode(id: string, labels: Labels, contribution: Contribution): void {
+    this.set('nodes', id, labels, [], contribution);
   }
 
   private set(
@@ -93,6 +98,10 @@ export class SetRegistry {
 
   deleteSlice(id: string): void {
     this.delete('slices', id);
+  }
+
+  deleteNode(id: string): void {
+    this.delete('nodes', id);
   }
 
   private delete(kind: ItemKind, id: string): void {

@@ -64,7 +64,10 @@ const entityShape = once(() =>
   }),
 );
 
-export type EntityRule = Immutable<z.output<ReturnType<typeof entityShape>>>;
+export type EntityRule = Immutable<z.output<ReturnType<typeof entityShape>>> & {
+  /** Nodes by label. Not a field of Calico's: only rules that are converted from ClusterNetworkPolicy have it. */
+  readonly nodes?: string;
+};
 
 /** One side of a rule. */
 export const entityRule = once(() =>

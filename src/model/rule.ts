@@ -1,7 +1,7 @@
 /** Rules of policies and profiles. */
 import * as z from 'zod';
 import { type Family, familyOf } from '../net/address.ts';
-import { entityRule } from './entity-rule.ts';
+import { type EntityRule, entityRule } from './entity-rule.ts';
 import * as field from './fields.ts';
 import { fault, parsePort, protocolNumber } from './fields.ts';
 import { once } from './kinds/definition.ts';
@@ -81,7 +81,10 @@ const ruleShape = once(() =>
   }),
 );
 
-export type Rule = Immutable<z.output<ReturnType<typeof ruleShape>>>;
+export type Rule = Omit<Immutable<z.output<ReturnType<typeof ruleShape>>>, 'source' | 'destination'> & {
+  readonly source?: EntityRule;
+  readonly destination?: EntityRule;
+};
 
 export const rule = once(() => field.across(ruleShape(), checkRule).describe('A match and what to do then.'));
 

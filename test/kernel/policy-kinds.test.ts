@@ -1,7 +1,7 @@
 import { afterEach, expect, it } from 'vitest';
 import { runChecked } from '../../src/sys/process.ts';
 import { describeKernel } from './fixture-namespace.ts';
-import { TestNode, ask, tellSources } from './fixture-node.ts';
+import { OUTSIDE, TestNode, ask, tellSources } from './fixture-node.ts';
 
 const A = { 4: '10.65.0.2', 6: 'fd65::2' } as const;
 const B = { 4: '10.65.0.3', 6: 'fd65::3' } as const;
@@ -77,6 +77,44 @@ spec:
       expect(await open()).toBe(false);
       await node.apply(cluster('Admin', 'Accept'));
       expect(await open()).toBe(true);
+    });
+  });
+
+  it('knows nodes by their labels, at every address, and no pod or network set by them', async () => {
+    const node = (labels: string): string => `
+apiVersion: projectcalico.org/v3
+kind: Node
+metadata: {name: other, labels: ${labels}}
+spec: {bgp: {ipv4Address: ${OUTSIDE[4]}/24}, addresses: [{address: "${OUTSIDE[6]}"}]}
+`;
+    const policy = `
+apiVersion: policy.networking.k8s.io/v1alpha2
+kind: ClusterNetworkPolicy
+metadata: {name: nodes}
+spec:
+  tier: Admin
+  priority: 1
+  subject: {namespaces: {}}
+  egress: [{action: Deny, to: [{nodes: {matchExpressions: [{key: pod, operator: DoesNotExist}]}}]}]
+`;
+    await TestNode.with([policy, node('{}')].join('---'), async (lab) => {
+      const a = await lab.addPod('a', A);
+      const b = await lab.addPod('b', B);
+      closers.push(await tellSources(lab.outside, PORT), await tellSources(b.namespace, PORT));
+      const open = async (places: Readonly<Record<4 | 6, string>>): Promise<boolean[]> => {
+        const answers = await Promise.all(
+          ([4, 6] as const).map((family) => ask(a.namespace, places[family], PORT)),
+        );
+        return answers.map((answer) => answer !== undefined);
+      };
+      expect(await open(B)).toEqual([true, true]);
+      expect(await open(OUTSIDE)).toEqual([false, false]);
+      await lab.apply(node('{pod: none}'));
+      // Neighbours find each other first.
+      while ((await ask(a.namespace, OUTSIDE[6], PORT)) === undefined);
+      expect(await open(OUTSIDE)).toEqual([true, true]);
+      await lab.apply(node('{}'));
+      expect(await open(OUTSIDE)).toEqual([false, false]);
     });
   });
 });

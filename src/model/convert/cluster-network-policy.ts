@@ -133,8 +133,10 @@ function convertRule(
   );
   const matches = convertProtocols(rule.protocols ?? [], [...path, 'protocols'], watching);
   if (rule.protocols?.some(({ destinationNamedPort }) => destinationNamedPort !== undefined) === true) {
-    for (const [index, { networks }] of rule.peers.entries()) {
-      if (networks !== undefined) watching([...peersPath, index, 'networks'], 'networks have no named ports');
+    for (const [index, peer] of rule.peers.entries()) {
+      for (const field of ['networks', 'nodes'] as const) {
+        if (peer[field] !== undefined) watching([...peersPath, index, field], `${field} have no named ports`);
+      }
     }
   }
   if (!sound || action === undefined) return undefined;
@@ -193,15 +195,19 @@ function convertPeer(
   path: Path,
   report: Report,
 ): EntityRule[] {
-  const { networks, ...others } = peer;
-  // Only destinations have networks.
-  if (networks === undefined || direction === 'ingress') {
+  const { networks, nodes } = peer;
+  // Only destinations have networks and nodes.
+  if ((networks === undefined && nodes === undefined) || direction === 'ingress') {
     const selected = convertPods(peer, path, report);
     return selected === undefined ? [] : [selected];
   }
-  if (Object.keys(others).length > 0) {
-    report(path, 'exactly one field must be given', 'networks, namespaces or pods');
+  if (Object.keys(peer).length > 1) {
+    report(path, 'exactly one field must be given', 'networks, nodes, namespaces or pods');
     return [];
+  }
+  if (networks === undefined) {
+    const selector = convertLabelSelector(nodes!, [...path, 'nodes'], report);
+    return selector === undefined ? [] : [{ nodes: formatSelector(selector) }];
   }
   if (networks.length === 0) report([...path, 'networks'], 'needs at least one entry');
   const byFamily = new Map<Family, Net[]>();

@@ -28,7 +28,7 @@ const egressPeer = once(() =>
   z.looseObject({
     namespaces: namespaces(),
     pods: pods(),
-    nodes: labelSelector().exactOptional().describe('Nodes by label; such a rule fails closed here.'),
+    nodes: labelSelector().exactOptional().describe('Nodes by label, at all of their addresses.'),
     networks: z.array(z.string()).exactOptional().describe('CIDRs.'),
     domainNames: z
       .array(z.string())

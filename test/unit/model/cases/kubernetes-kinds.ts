@@ -77,7 +77,8 @@ export const kubernetesKindRules: readonly RuleCases[] = [
         'spec.ingress[0].from[0]: exactly one field must be given',
       ],
       [ingress({ from: [{ networks: ['10.0.0.0/8'] }] }), 'spec.ingress[0].from[0].networks: not supported'],
-      [egress({ to: [{ nodes: {} }] }), 'spec.egress[0].to[0].nodes: not supported'],
+      [ingress({ from: [{ nodes: {} }] }), 'spec.ingress[0].from[0].nodes: not supported'],
+      [egress({ to: [{ nodes: {}, pods: {} }] }), 'spec.egress[0].to[0]: exactly one field must be given'],
       [egress({ to: [{ domainNames: ['a.b'] }] }), 'spec.egress[0].to[0].domainNames: not supported'],
       [
         egress({ to: [{ networks: ['10.0.0.0/8'], pods: {} }] }),

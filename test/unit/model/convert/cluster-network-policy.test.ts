@@ -137,7 +137,7 @@ describe('a ClusterNetworkPolicy', () => {
   );
 
   it.each([
-    ['nodes', { nodes: {} }],
+    ['nodes and networks', { nodes: {}, networks: ['10.0.0.0/8'] }],
     ['names in the DNS', { domainNames: ['a.example.org'] }],
     ['networks that are none', { networks: ['here'] }],
     ['no networks', { networks: [] }],
@@ -149,10 +149,25 @@ describe('a ClusterNetworkPolicy', () => {
     expect(at('Pass').faults).toHaveLength(1);
   });
 
-  it('with networks and named ports fails closed, for networks have none', () => {
-    const rule = { to: [{ networks: ['10.0.0.0/8'] }], protocols: [{ destinationNamedPort: 'http' }] };
+  it.each([
+    ['networks', { networks: ['10.0.0.0/8'] }],
+    ['nodes', { nodes: {} }],
+  ])('with %s and named ports fails closed, for they have none', (_what, peer) => {
+    const rule = { to: [peer], protocols: [{ destinationNamedPort: 'http' }] };
     expect(convert({ egress: [{ ...rule, action: 'Deny' }] }).spec?.egress).toEqual([{ action: 'Deny' }]);
     expect(convert({ egress: [{ ...rule, action: 'Accept' }] }).spec?.egress).toBeUndefined();
+  });
+
+  it('selects nodes as destination by their own labels', () => {
+    const nodes = { matchLabels: { role: 'gateway' } };
+    const { spec, faults } = convert({
+      egress: [{ action: 'Deny', to: [{ nodes }, { nodes: {} }], protocols: [{ tcp: {} }] }],
+    });
+    expect(faults).toEqual([]);
+    expect(spec?.egress).toEqual([
+      { action: 'Deny', protocol: 'TCP', destination: { nodes: 'role == "gateway"' } },
+      { action: 'Deny', protocol: 'TCP', destination: { nodes: 'all()' } },
+    ]);
   });
 
   it('with an action of a later version denies, for nobody knows what it was to stop', () => {
