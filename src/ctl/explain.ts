@@ -10,6 +10,7 @@ import { keyOf, keyText } from '../model/resource.ts';
 import { type Address, type Family, parseAddress } from '../net/address.ts';
 import type { Inventory } from './inventory.ts';
 import type { Outcome } from './outcome.ts';
+import { type NodeInForce, describeNodes } from './nodes-in-force.ts';
 import { kindNamed } from './target.ts';
 
 export interface ExplainFlags {
@@ -22,6 +23,8 @@ export interface ExplainFlags {
   readonly invented: Readonly<Record<'source' | 'destination', InventedFlags>>;
   /** Resources as they would be. */
   readonly changed: readonly KnownResource[];
+  /** Agents that were asked what they have in force; undefined for files. */
+  readonly nodes: readonly NodeInForce[] | undefined;
   /** `KIND/NAME` or `KIND/NAMESPACE/NAME` of resources that would be gone. */
   readonly without: readonly string[];
 }
@@ -65,7 +68,10 @@ export function explainCommand(
   const isWhatIf = flags.changed.length > 0 || flags.without.length > 0;
   const before = now(inventory.resources);
   const after = isWhatIf ? now(changedResources(inventory.resources, flags)) : before;
-  const revision = inventory.revision === undefined ? {} : { revision: inventory.revision };
+  const revision = {
+    ...(inventory.revision === undefined ? {} : { revision: inventory.revision }),
+    ...(flags.nodes === undefined ? {} : { nodes: flags.nodes }),
+  };
   const output = flags.json
     ? `${JSON.stringify({ ...revision, ...after, ...(isWhatIf ? { before } : {}) }, undefined, 2)}\n`
     : text(before, after, isWhatIf, flags, inventory.revision);
@@ -76,11 +82,12 @@ function text(
   before: Explanation,
   after: Explanation,
   isWhatIf: boolean,
-  { all }: ExplainFlags,
+  { all, nodes }: ExplainFlags,
   revision: number | undefined,
 ): string {
   const lines = formatExplanation(after, { all });
-  const at = revision === undefined ? '' : `datastore revision: ${revision}\n`;
+  const where = nodes === undefined ? '' : `, ${describeNodes(nodes)}`;
+  const at = revision === undefined ? '' : `datastore revision: ${revision}${where}\n`;
   if (!isWhatIf) return lines + at;
   const change = before.verdict === after.verdict ? 'no change' : 'changed';
   return `${lines}before the change: ${before.verdict} (${change})\n${at}`;

@@ -11,6 +11,7 @@ import { addModifyCommands } from './commands/modify-commands.ts';
 import { addClusterCommands, addNodeCommands } from './commands/node-commands.ts';
 import { addPatchCommands } from './commands/patch-commands.ts';
 import { addReachCommands } from './commands/reach-commands.ts';
+import { addSchemaCommand } from './commands/schema-command.ts';
 import { addVersionCommand } from './commands/version-command.ts';
 import { HIDDEN_COMMAND } from './completion.ts';
 import { CtlContext, type CtlEnvironment } from './context.ts';
@@ -66,7 +67,8 @@ const GROUPS: readonly {
   { names: ['patch', 'label'], add: addPatchCommands },
   { names: ['datastore'], add: addDatastoreCommands },
   { names: ['explain'], add: addExplainCommand },
-  { names: ['reach', 'assert', 'lint'], add: addReachCommands },
+  { names: ['reach', 'policy', 'assert', 'lint'], add: addReachCommands },
+  { names: ['schema'], add: addSchemaCommand },
   { names: ['ipam'], add: addIpamCommands },
   { names: ['node'], add: addNodeCommands },
   { names: ['bgp'], add: addBgpCommands },

@@ -2,63 +2,94 @@
 import * as z from 'zod';
 import { parseDocument } from 'yaml';
 import { ConfigError } from '../base/errors.ts';
-import type { Verdict } from '../explain/evaluate.ts';
 import { explain } from '../explain/explanation.ts';
 import { lint } from '../explain/lint.ts';
 import { parseDestination, parseParty } from '../explain/question.ts';
-import { type Reach, reach } from '../explain/reach.ts';
+import { type ReachChange, reach, reachChanges } from '../explain/reach.ts';
 import { icmpProtocols } from '../explain/packet.ts';
 import type { Family } from '../net/address.ts';
 import type { Inventory } from './inventory.ts';
 import type { Outcome } from './outcome.ts';
-import { plainTable } from './table.ts';
+import { reachFormats } from './reach-formats.ts';
 
-export type ReachFormat = 'text' | 'json' | 'csv';
+export type ReachFormat = 'json' | keyof typeof reachFormats;
 
-const marks: Readonly<Record<Verdict, string>> = { allow: '.', deny: 'X', unknown: '?' };
+/** Whom to print: everybody, or who can reach one workload, or what one can reach. */
+export interface ReachFlags {
+  readonly family: Family;
+  readonly format: ReachFormat;
+  readonly from: string | undefined;
+  readonly to: string | undefined;
+}
 
 /** The matrix of who reaches whom; `service` is `PORT[/PROTOCOL]`. */
 export function reachCommand(
   service: string,
   { resources, revision }: Inventory,
-  family: Family,
-  format: ReachFormat,
+  { family, format, from, to }: ReachFlags,
 ): Outcome {
-  const asked = parseDestination(`any:${service}`, { namespace: 'any' }).service;
-  const { port } = asked;
+  const result = reach(resources, {
+    ...askedService(service, family),
+    family,
+    ...(from === undefined ? {} : { from }),
+    ...(to === undefined ? {} : { to }),
+  });
+  const at = revision === undefined ? {} : { revision };
+  const output =
+    format === 'json'
+      ? `${JSON.stringify({ ...at, ...result }, undefined, 2)}\n`
+      : reachFormats[format](result);
+  return { output, errors: '', exitCode: 0 };
+}
+
+/** Reads `PORT[/PROTOCOL]`. Throws a ConfigError. */
+function askedService(text: string, family: Family): { readonly protocol: number; readonly port?: number } {
+  const { port, protocol } = parseDestination(`any:${text}`, { namespace: 'any' }).service;
   if (typeof port === 'string') {
     throw new ConfigError('ctl.usage', `${port} is not a port number`, {
       fix: 'names of ports differ between pods: give a number',
     });
   }
-  const protocol = asked.protocol === 'icmp' ? icmpProtocols[family] : asked.protocol;
-  const result = reach(resources, { protocol, family, ...(port === undefined ? {} : { port }) });
-  const at = revision === undefined ? {} : { revision };
-  const output =
-    format === 'json'
-      ? `${JSON.stringify({ ...at, ...result }, undefined, 2)}\n`
-      : format === 'csv'
-        ? csv(result)
-        : matrix(result);
-  return { output, errors: '', exitCode: 0 };
+  const number = protocol === 'icmp' ? icmpProtocols[family] : protocol;
+  return { protocol: number, ...(port === undefined ? {} : { port }) };
 }
 
-function matrix({ workloads, verdicts }: Reach): string {
-  const table = plainTable(
-    ['FROM \\ TO', ...workloads.map((_, index) => String(index + 1))],
-    verdicts.map((row, index) => [
-      `${index + 1} ${workloads[index]!}`,
-      ...row.map((verdict, column) => (column === index ? '-' : marks[verdict])),
-    ]),
-  );
-  return `${table}. reaches   X does not   ? depends on what was not told\n`;
+/** What changes for connections from one state to another; exit code 1 if anything does. */
+export function policyDiffCommand(
+  before: Inventory,
+  after: Inventory,
+  service: string | undefined,
+  json: boolean,
+): Outcome {
+  const asked = service === undefined ? undefined : askedService(service, 4);
+  const changes = reachChanges(before.resources, after.resources, asked);
+  const exitCode = changes.length === 0 ? 0 : 1;
+  if (json) {
+    const output = `${JSON.stringify({ format: 'margay-reach-diff/v1', changes }, undefined, 2)}\n`;
+    return { output, errors: '', exitCode };
+  }
+  const signs = { allow: '+', deny: '-', unknown: '?' } as const;
+  const both = new Set(changes.map((change) => `${change.family} ${changeText(change)}`));
+  const lines = changes.flatMap((change) => {
+    const text = changeText(change);
+    // One line for what is the same in both families.
+    const other = both.has(`${change.family === 4 ? 6 : 4} ${text}`);
+    if (other && change.family === 6) return [];
+    return [`${signs[change.after]} ${text}${other ? '' : ` (IPv${change.family})`}\n`];
+  });
+  const opened = changes.filter((change) => change.after === 'allow').length;
+  const closed = changes.filter((change) => change.after === 'deny').length;
+  const summary =
+    changes.length === 0
+      ? 'no connection between workloads changes\n'
+      : `+ ${opened} allowed that were not, - ${closed} denied that were not\n`;
+  return { output: lines.join('') + summary, errors: '', exitCode };
 }
 
-function csv({ workloads, verdicts }: Reach): string {
-  const pairs = verdicts.flatMap((row, from) =>
-    row.flatMap((verdict, to) => (from === to ? [] : [[workloads[from]!, workloads[to]!, verdict]])),
-  );
-  return [['from', 'to', 'verdict'], ...pairs].map((cells) => `${cells.join(',')}\n`).join('');
+function changeText({ from, to, protocol, ports }: ReachChange): string {
+  const what =
+    ports === undefined ? protocol : ports === '0-65535' ? `${protocol}, any port` : `${protocol} ${ports}`;
+  return `${from} -> ${to}: ${what}`;
 }
 
 const intents = () =>

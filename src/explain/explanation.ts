@@ -144,7 +144,8 @@ function namedPort(name: string, protocol: number, workload: WorkloadEndpoint | 
   });
 }
 
-function answer(
+/** What becomes of one packet between two ends, and what it meets on its way. */
+export function answer(
   packet: Packet,
   source: ResolvedEnd,
   destination: ResolvedEnd,

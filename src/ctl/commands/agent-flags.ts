@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import type { CtlContext } from '../context.ts';
 
-const DEFAULT_RUN_DIR = '/run/margay';
+export const DEFAULT_RUN_DIR = '/run/margay';
 
 export interface AgentFlags {
   readonly node?: string;

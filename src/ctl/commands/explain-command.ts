@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { ConfigError } from '../../base/errors.ts';
 import type { CtlContext } from '../context.ts';
 import type { ExplainFlags } from '../explain.ts';
+import { DEFAULT_RUN_DIR } from './agent-flags.ts';
 import {
   type InventoryFlags,
   addInventoryFlags,
@@ -26,6 +27,7 @@ interface Flags extends InventoryFlags {
   readonly dstIp?: string;
   readonly with?: string[];
   readonly without?: string[];
+  readonly runDir: string;
 }
 
 const HELP = `
@@ -42,6 +44,9 @@ or unknown if they look at what was not told (a source port).
 Host endpoints of the nodes on the way are asked too: the one of the interface that has an address of its node.
 
 Not considered: routes, replies of connections that are open already.
+
+The answer states the revision of the datastore, and which of the agents that answer on this machine have it in force.
+"margayctl schema explain" prints the JSON Schema of -o json.
 
 Exit code: 0 allow, 1 deny, 2 unknown (it depends on what was not told, or differs between addresses) and errors.
 
@@ -73,21 +78,29 @@ export function addExplainCommand(program: Command, context: CtlContext): void {
     .option('--dst-ip <address>', 'its address')
     .option('--with <file>', 'what if these resources were applied; may be repeated', collect)
     .option('--without <resource>', 'what if KIND/NAME or KIND/NAMESPACE/NAME were deleted', collect)
+    .option(
+      '--run-dir <directory>',
+      'where agents have their sockets: they are asked whether the revision is in force',
+      context.environment.variables['MARGAY_RUN_DIR'] ?? DEFAULT_RUN_DIR,
+    )
     .addHelpText('after', HELP)
     .action(async (source: string, destination: string, flags: Flags) => {
-      const [{ explainCommand }, { readResources }, { readSources }] = await Promise.all([
+      const [{ explainCommand }, { nodesInForce }, { readResources }, { readSources }] = await Promise.all([
         import('../explain.ts'),
+        import('../nodes-in-force.ts'),
         import('../inventory.ts'),
         import('../files.ts'),
       ]);
-      await answerFrom(context, flags, (inventory) => {
+      await answerFrom(context, flags, async (inventory) => {
         const changed = readResources(readSources(flags.with ?? [], sourceOptions(flags)));
-        return explainCommand(source, destination, inventory, { ...optionsOf(flags), changed });
+        const { revision } = inventory;
+        const nodes = revision === undefined ? undefined : await nodesInForce(flags.runDir, revision);
+        return explainCommand(source, destination, inventory, { ...optionsOf(flags), changed, nodes });
       });
     });
 }
 
-function optionsOf(flags: Flags): Omit<ExplainFlags, 'changed'> {
+function optionsOf(flags: Flags): Omit<ExplainFlags, 'changed' | 'nodes'> {
   const { output = 'text', family } = flags;
   if (output !== 'text' && output !== 'json') {
     throw new ConfigError('ctl.usage', `unknown output format ${output}`, { fix: 'use text or json' });

@@ -35,19 +35,38 @@ export function sourceOptions(flags: InventoryFlags) {
 export async function answerFrom(
   context: CtlContext,
   flags: InventoryFlags,
-  work: (inventory: Inventory) => Outcome,
+  work: (inventory: Inventory) => Outcome | Promise<Outcome>,
 ): Promise<void> {
+  await answerAfter(context, async () => work(await inventoryFrom(context, flags)));
+}
+
+/** Has a question about two states answered. */
+export async function answerFromBoth(
+  context: CtlContext,
+  before: InventoryFlags,
+  after: InventoryFlags,
+  work: (before: Inventory, after: Inventory) => Outcome,
+): Promise<void> {
+  await answerAfter(context, async () =>
+    work(await inventoryFrom(context, before), await inventoryFrom(context, after)),
+  );
+}
+
+async function answerAfter(context: CtlContext, work: () => Promise<Outcome>): Promise<void> {
   context.exitCode = 2;
+  const outcome = await work();
+  context.exitCode = 0;
+  context.report(outcome);
+}
+
+async function inventoryFrom(context: CtlContext, flags: InventoryFlags): Promise<Inventory> {
   const { inventoryOf, readResources } = await import('../inventory.ts');
-  const finish = (outcome: Outcome): undefined => {
-    context.exitCode = 0;
-    context.report(outcome);
-  };
   if (flags.filename === undefined) {
-    await context.withDatastore(async (datastore) => finish(work(await inventoryOf(datastore))));
-    return;
+    let inventory: Inventory | undefined;
+    await context.withDatastore(async (datastore) => void (inventory = await inventoryOf(datastore)));
+    return inventory!;
   }
   const { readSources } = await import('../files.ts');
   const resources = readResources(readSources(flags.filename, sourceOptions(flags)));
-  finish(work({ resources, revision: undefined, problems: [] }));
+  return { resources, revision: undefined, problems: [] };
 }

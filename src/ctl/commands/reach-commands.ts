@@ -1,11 +1,12 @@
-/** reach, assert and lint. */
+/** reach, policy diff, assert and lint. */
 import type { Command } from 'commander';
 import { ConfigError } from '../../base/errors.ts';
-import type { CtlContext } from '../context.ts';
-import { type InventoryFlags, addInventoryFlags, answerFrom } from './inventory-flags.ts';
+import { type CtlContext, DEFAULT_NAMESPACE } from '../context.ts';
+import { type InventoryFlags, addInventoryFlags, answerFrom, answerFromBoth } from './inventory-flags.ts';
 
 export function addReachCommands(program: Command, context: CtlContext): void {
   addReach(program, context);
+  addPolicy(program, context);
   addAssert(program, context);
   addLint(program, context);
 }
@@ -15,8 +16,10 @@ function addReach(program: Command, context: CtlContext): void {
     program.command('reach').description('Print which workloads policy lets reach which, on one port.'),
   )
     .argument('<service>', 'PORT[/PROTOCOL], such as 80 or 53/udp')
-    .option('-o, --output <format>', 'text, csv or json', 'text')
+    .option('-o, --output <format>', 'text, csv, json, dot (for Graphviz) or svg', 'text')
     .option('--family <family>', '4 or 6', '4')
+    .option('--to <workload>', 'who can reach this one: NAMESPACE/POD')
+    .option('--from <workload>', 'what this one can reach: NAMESPACE/POD')
     .addHelpText(
       'after',
       `
@@ -24,17 +27,25 @@ Exit code: 0, or 2 for errors.
 
 Examples:
   margayctl reach 80
-  margayctl reach 53/udp -f manifests/ -o csv`,
+  margayctl reach 80 --to shop/web
+  margayctl reach 53/udp -f manifests/ -o csv
+  margayctl reach 80 -o dot | dot -Tpng`,
     )
     .action(
       async (
         service: string,
-        flags: InventoryFlags & { readonly output: string; readonly family: string },
+        flags: InventoryFlags & {
+          readonly output: string;
+          readonly family: string;
+          readonly from?: string;
+          readonly to?: string;
+        },
       ) => {
-        const { output, family } = flags;
-        if (output !== 'text' && output !== 'csv' && output !== 'json') {
+        const { output, family, from, to } = flags;
+        const format = OUTPUTS.find((one) => one === output);
+        if (format === undefined) {
           throw new ConfigError('ctl.usage', `unknown output format ${output}`, {
-            fix: 'use text, csv or json',
+            fix: `use ${OUTPUTS.join(', ')}`,
           });
         }
         if (family !== '4' && family !== '6') {
@@ -42,7 +53,54 @@ Examples:
         }
         const { reachCommand } = await import('../reach.ts');
         await answerFrom(context, flags, (inventory) =>
-          reachCommand(service, inventory, family === '4' ? 4 : 6, output),
+          reachCommand(service, inventory, { family: family === '4' ? 4 : 6, format, from, to }),
+        );
+      },
+    );
+}
+
+const OUTPUTS = ['text', 'csv', 'json', 'dot', 'svg'] as const;
+
+/** What stands for the datastore where a file could be named. */
+const DATASTORE = 'datastore';
+
+function addPolicy(program: Command, context: CtlContext): void {
+  const policy = program.command('policy').description('Compare policy.');
+  policy
+    .command('diff')
+    .description('Print which connections between workloads one state of policy allows and another does not.')
+    .argument('<before>', 'a file or directory of resources, or "datastore" for what is there now')
+    .argument('<after>', 'the same')
+    .option('--service <service>', 'only PORT[/PROTOCOL]; every port that rules tell apart otherwise')
+    .option('-R, --recursive', 'descend into directories')
+    .option('-n, --namespace <namespace>', 'namespace of resources that state none', DEFAULT_NAMESPACE)
+    .option('-o, --output <format>', 'text or json', 'text')
+    .addHelpText(
+      'after',
+      `
+Compared are the workloads that both states have. TCP, UDP, SCTP and ICMP echo are asked about.
+
+Exit code: 0 if nothing changes, 1 if something does, 2 for errors.
+
+Examples:
+  margayctl policy diff old/ new/
+  margayctl policy diff datastore new/ --service 80`,
+    )
+    .action(
+      async (
+        before: string,
+        after: string,
+        flags: Omit<InventoryFlags, 'filename'> & { readonly service?: string; readonly output: string },
+      ) => {
+        const { output, service } = flags;
+        if (output !== 'text' && output !== 'json') {
+          throw new ConfigError('ctl.usage', `unknown output format ${output}`, { fix: 'use text or json' });
+        }
+        const { policyDiffCommand } = await import('../reach.ts');
+        const of = (place: string): InventoryFlags =>
+          place === DATASTORE ? flags : { ...flags, filename: [place] };
+        await answerFromBoth(context, of(before), of(after), (old, now) =>
+          policyDiffCommand(old, now, service, output === 'json'),
         );
       },
     );

@@ -31,7 +31,7 @@ describe('completion', () => {
 
   it.each([
     ['ge', ['get']],
-    ['p', ['patch']],
+    ['p', ['patch', 'policy']],
     ['datastore migrate ', ['export', 'import', 'check', 'lock', 'unlock']],
     ['--datastore x ge', ['get']],
     ['get ippoo', ['ippools']],

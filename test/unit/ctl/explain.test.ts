@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { schemas } from '../../../src/explain/schemas.ts';
 import { CtlFixture } from './fixture-ctl.ts';
 
 const CLUSTER = `
@@ -128,13 +129,68 @@ status: {podIPs: [{ip: 10.65.0.9}]}
     const json = await ctl.run(['reach', '80', ...files, '-o', 'json']);
     expect(JSON.parse(json.output)).toEqual({
       format: 'margay-reach/v1',
-      workloads: ['shop/client', 'shop/web'],
+      sources: ['shop/client', 'shop/web'],
+      destinations: ['shop/client', 'shop/web'],
       verdicts: [
         ['allow', 'deny'],
         ['allow', 'allow'],
       ],
     });
     expect((await ctl.run(['reach', 'http', ...files])).code).toBe(2);
+  });
+
+  it('prints who can reach one workload, and what one can reach, as text, graph and picture', async () => {
+    const to = await ctl.run(['reach', '80', ...files, '--to', 'shop/web', '-o', 'csv']);
+    expect(to.output).toBe('from,to,verdict\nshop/client,shop/web,deny\n');
+    const from = await ctl.run(['reach', '80', ...files, '--from', 'shop/web']);
+    expect(from.output.split('\n')[1]!.trim()).toMatch(/^shop\/web +\. +-$/);
+    const dot = await ctl.run(['reach', '80', ...files, '-o', 'dot']);
+    expect(dot.output).toBe(
+      'digraph reach {\n  "shop/client";\n  "shop/web";\n  "shop/web" -> "shop/client";\n}\n',
+    );
+    const svg = (await ctl.run(['reach', '80', ...files, '-o', 'svg'])).output;
+    expect(svg).toContain('<title>shop/client does not reach shop/web</title>');
+    expect(svg.match(/<rect/g)).toHaveLength(4);
+    expect(await ctl.run(['reach', '80', ...files, '--to', 'shop/nobody'])).toMatchObject({ code: 2 });
+  });
+
+  it('prints which connections one state allows and another does not', async () => {
+    const before = files[1]!;
+    const after = ctl.file('after.yaml', `${CLUSTER}\n---\n${OPEN}`);
+    const changed = await ctl.run(['policy', 'diff', before, after]);
+    expect(changed.code).toBe(1);
+    expect(changed.output).toMatch(/^\+ shop\/client -> shop\/web: tcp/);
+    const back = await ctl.run(['policy', 'diff', after, before, '--service', '80', '-o', 'json']);
+    expect(back.code).toBe(1);
+    expect(schemas['policy-diff'].parse(JSON.parse(back.output)).changes[0]).toMatchObject({
+      from: 'shop/client',
+      to: 'shop/web',
+      protocol: 'tcp',
+      ports: '80',
+      before: 'allow',
+      after: 'deny',
+    });
+    expect(await ctl.run(['policy', 'diff', before, before])).toMatchObject({
+      code: 0,
+      output: 'no connection between workloads changes\n',
+    });
+  });
+
+  it('prints JSON of the shapes that it publishes', async () => {
+    const commands = {
+      explain: ['explain', ...files, 'shop/client', 'shop/web:80', '--all', '--without', 'np/shop/web'],
+      reach: ['reach', '80', ...files],
+      lint: ['lint', ...files],
+    } as const;
+    for (const [name, args] of Object.entries(commands)) {
+      const { output } = await ctl.run([...args, '-o', 'json']);
+      schemas[name as keyof typeof commands].parse(JSON.parse(output));
+      const schema = await ctl.run(['schema', name]);
+      expect(JSON.parse(schema.output)).toMatchObject({
+        type: 'object',
+        required: expect.arrayContaining(['format']) as string[],
+      });
+    }
   });
 
   it('checks intents, and names the rule where one does not hold', async () => {
