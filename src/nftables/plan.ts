@@ -45,6 +45,7 @@ export interface ActualRule {
 export class PlanBuilder {
   readonly start: Operation[] = [];
   private readonly newSets: NamedSet[] = [];
+  private readonly interfaceSets: Operation[] = [];
   private readonly setCreations: Operation[] = [];
   private readonly newChains: Operation[] = [];
   private readonly elementChanges: Operation[] = [];
@@ -58,15 +59,16 @@ export class PlanBuilder {
   constructor(private readonly fresh: boolean) {}
 
   /**
-   * A plain set is filled as soon as it is made: the kernel finds a set by walking a list, so later would cost more.
-   * A map's elements name chains, which come first.
+   * The kernel finds a set by walking a list from the one that was made first, so those that every endpoint is in come
+   * first. A plain set is filled as soon as it is made. A map's elements name chains, which come before.
    */
   addSet(set: NamedSet, elements: readonly Element[]): void {
     this.newSets.push(set);
-    this.setCreations.push({ kind: 'add-set', set });
+    const creations = set.type[0] === 'ifname' ? this.interfaceSets : this.setCreations;
+    creations.push({ kind: 'add-set', set });
     if (elements.length === 0) return;
     this.elements.push({ set: set.name, added: elements, removed: [] });
-    (set.verdicts ? this.elementChanges : this.setCreations).push({ kind: 'add-elements', set, elements });
+    (set.verdicts ? this.elementChanges : creations).push({ kind: 'add-elements', set, elements });
   }
 
   removeSet(name: string): void {
@@ -126,6 +128,7 @@ export class PlanBuilder {
   build(extent: 'whole' | 'keep-removed' = 'whole'): Plan {
     const changes: Operation[] = [
       ...this.start,
+      ...this.interfaceSets,
       ...this.setCreations,
       ...this.newChains,
       ...this.elementChanges,

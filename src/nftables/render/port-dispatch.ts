@@ -43,8 +43,8 @@ interface Segment extends PortRange {
 }
 
 const HIGHEST_PORT = 65_535;
-/** A map of ranges is written out port by port if that makes at most so many times the elements. */
-const MOST_SINGLE_PORTS = 2;
+/** A range of so many ports or fewer is written out port by port: a hash is found faster than a tree. */
+const MOST_SINGLE_PORTS = 16;
 
 /**
  * The tier whose plain list would be `plain`: `policies` in order and then `end` (its default action, if it is not to
@@ -128,20 +128,27 @@ class Dispatch {
     const rules: Rule[] = [];
     for (const [protocol, segments] of segmented) {
       const elements = segments.flatMap((segment) => this.element(segment));
-      if (elements.length > 0) rules.push(this.lookup(PORT_PROTOCOLS.get(protocol)!, elements));
+      const name = PORT_PROTOCOLS.get(protocol)!;
+      const narrow = elements.filter((element) => portsOf(element).length <= MOST_SINGLE_PORTS);
+      const wide = elements.filter((element) => portsOf(element).length > MOST_SINGLE_PORTS);
+      if (narrow.length > 0) rules.push(this.lookup(name, name, narrow.flatMap(portByPort), false));
+      if (wide.length > 0) rules.push(this.lookup(name, `${name}-ranges`, wide, true));
     }
     const own = { ...this.plain, rules: [...rules, ...this.rest.flatMap(listed), ...this.end] };
     return { chains: [own, ...this.chains.values()], maps: this.maps };
   }
 
-  private lookup(protocol: 'tcp' | 'udp' | 'sctp' | 'udplite', found: readonly Element[]): Rule {
-    const single = singlePorts(found);
-    const elements = single ?? found;
-    const name = `${this.plain.name}-${protocol}-${shortHash(JSON.stringify(elements))}`;
+  private lookup(
+    protocol: 'tcp' | 'udp' | 'sctp' | 'udplite',
+    suffix: string,
+    elements: readonly Element[],
+    interval: boolean,
+  ): Rule {
+    const name = `${this.plain.name}-${suffix}-${shortHash(JSON.stringify(elements))}`;
     this.maps.push({
       name,
       type: ['inet_service'],
-      interval: single === undefined,
+      interval,
       verdicts: true,
       comment: commentText(`policies of ${this.plain.comment ?? this.plain.name} by ${protocol} port`),
       elements,
@@ -176,18 +183,14 @@ class Dispatch {
   }
 }
 
-/** Elements for each port on its own if they are not many more: a hash is faster than a tree. */
-function singlePorts(elements: readonly Element[]): Element[] | undefined {
-  const ranges = elements.map(({ key }) => key.split('-').map(Number));
-  const count = ranges.reduce((sum, [first, last = first]) => sum + last! - first! + 1, 0);
-  if (count > MOST_SINGLE_PORTS * elements.length) return undefined;
-  return elements.flatMap((element, index) => {
-    const [first, last = first] = ranges[index]!;
-    return Array.from({ length: last! - first! + 1 }, (_, port) => ({
-      ...element,
-      key: String(first! + port),
-    }));
-  });
+function portsOf({ key }: Element): { readonly first: number; readonly length: number } {
+  const [first, last = first] = key.split('-').map(Number);
+  return { first: first!, length: last! - first! + 1 };
+}
+
+function portByPort(element: Element): Element[] {
+  const { first, length } = portsOf(element);
+  return Array.from({ length }, (_, port) => ({ ...element, key: String(first + port) }));
 }
 
 function listed({ chain, after }: DispatchedPolicy): Rule[] {

@@ -21,9 +21,12 @@ const SHAPE_PREFIXES: Readonly<Record<SetShape, string>> = {
   ports: 'named-port',
 };
 
+/** The kernel reads the names of all sets before the one that it looks for; a set's comment says it in full. */
+const LONGEST_SET_TEXT = 32;
+
 /** The family's half of a set that the calculation keeps. */
 export function calculatedSetName(shape: SetShape, id: SetId, family: Family): string {
-  return objectName(`${SHAPE_PREFIXES[shape]}${family}-`, id);
+  return objectName(`${SHAPE_PREFIXES[shape]}${family}-`, id, LONGEST_SET_TEXT);
 }
 
 export function calculatedSet(shape: SetShape, id: SetId, family: Family, description: string): NamedSet {

@@ -189,28 +189,29 @@ describe('a tier that is dispatched by port', () => {
     expect(render(policies, 'deny', 4).maps).toEqual([]);
   });
 
-  it('writes single ports into a hash', () => {
+  it('writes a few ports one by one into a hash, and wide ranges into a tree', () => {
     const policies = Array.from({ length: 50 }, (_, index) => {
-      const ports = [{ first: 1_000 + index * 10, last: 1_000 + index * 10 + (index % 2) }];
-      return policy(`p${index}`, { ingress: [rule({ protocol: 6, destination: peer({ ports }) })] });
-    });
-    const { maps } = render(policies, 'deny', 4);
-    expect(maps.map(({ interval, elements }) => [interval, elements.length])).toEqual([[false, 75]]);
-  });
-
-  it('has disjoint elements and leads to chains that there are', () => {
-    const policies = Array.from({ length: 50 }, (_, index) => {
-      const ports = [{ first: 1_000 + index * 10, last: 1_000 + index * 10 + (index % 15) }];
+      const ports = [{ first: 1_000 + index * 20, last: 1_000 + index * 20 + (index % 20) }];
       return policy(`p${index}`, { ingress: [rule({ protocol: 6, destination: peer({ ports }) })] });
     });
     const { maps, chains } = render(policies, 'deny', 4);
-    expect(maps.length).toBe(1);
-    expect(maps[0]!.interval).toBe(true);
-    const ranges = maps[0]!.elements.map(({ key }) => key.split('-').map(Number));
+    expect(maps.map(({ interval }) => interval)).toEqual([false, true]);
+    const [narrow, wide] = maps.map(({ elements }) => elements);
+    expect(narrow!.every(({ key }) => !key.includes('-'))).toBe(true);
+    // 17 to 20 ports, of policies 16 to 19 and 36 to 39.
+    expect(wide!.map(({ key }) => key)).toEqual(
+      [16, 17, 18, 19, 36, 37, 38, 39].map((index) => {
+        const first = 1_000 + index * 20;
+        return `${first}-${first + (index % 20)}`;
+      }),
+    );
+    const ranges = [...narrow!, ...wide!]
+      .map(({ key }) => key.split('-').map(Number))
+      .toSorted(([a], [b]) => a! - b!);
     for (const [index, [first]] of ranges.entries()) {
       if (index > 0) expect(first).toBeGreaterThan(ranges[index - 1]!.at(-1)!);
     }
-    for (const { verdict } of maps[0]!.elements) {
+    for (const { verdict } of [...narrow!, ...wide!]) {
       const target = verdict !== undefined && 'jump' in verdict ? verdict.jump.target : '';
       expect(chains.has(target)).toBe(true);
     }
