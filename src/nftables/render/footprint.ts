@@ -1,17 +1,27 @@
 /**
- * Which packets the rules of a chain can be about, as far as protocol and destination port tell: what a tier needs to
- * know to leave out policies that cannot match. Read off the rendered rules, so that it holds for whatever made them.
+ * Which packets the rules of a chain can be about, as far as protocol, destination port and source tell: what a tier
+ * needs to know to leave out policies that cannot match. Read off the rendered rules, so that it holds for whatever made them.
  */
 import type { PortRange } from '../../calc/output.ts';
+import type { Address } from '../../net/address.ts';
+import { type Prefix, hostPrefix } from '../../net/prefix.ts';
 import type { Match, Rule, SetValue } from '../ruleset.ts';
 import { joinPorts } from './lists.ts';
 import { PORT_PROTOCOLS, PORT_PROTOCOL_SET, reference } from './set-names.ts';
 
-export interface Footprint {
+/** Packets by what their protocol and destination port tell. */
+export interface PortFootprint {
   /** Destination ports by protocol, for the protocols that have ports; sorted and disjoint. */
   readonly ports: ReadonlyMap<number, readonly PortRange[]>;
   /** Whether a packet of another protocol may match, or one whose ports cannot be read. */
   readonly portless: boolean;
+}
+
+export interface Footprint extends PortFootprint {
+  /** Sources that rules name which say nothing of ports. */
+  readonly sources: readonly Prefix[];
+  /** What packets from elsewhere can be like. */
+  readonly elsewhere: PortFootprint;
 }
 
 const EVERY_PORT: PortRange = { first: 0, last: 65_535 };
@@ -23,28 +33,40 @@ const PROTOCOL_NUMBERS: ReadonlyMap<string, number> = new Map(
 interface Restriction {
   protocols: ReadonlySet<number> | undefined;
   ports: readonly PortRange[] | undefined;
+  sources: readonly Prefix[] | undefined;
 }
 
 /** The footprint of a chain whose rules look up `sets` (others, if they restrict ports, are taken for no restriction). */
 export function footprintOf(rules: readonly Rule[], sets: readonly SetValue[]): Footprint {
+  const restrictions = rules.map((rule) => restrictionOf(rule, sets));
+  const bySource = restrictions.filter(({ ports, sources }) => ports === undefined && sources !== undefined);
+  const others = restrictions.filter((one) => !bySource.includes(one));
+  return {
+    ...portFootprint(restrictions),
+    sources: [...new Set(bySource.flatMap(({ sources }) => sources!))],
+    elsewhere: portFootprint(others),
+  };
+}
+
+function portFootprint(restrictions: readonly Restriction[]): PortFootprint {
   const found = new Map<number, PortRange[]>();
-  let portless = false;
-  for (const rule of rules) {
-    const { protocols, ports } = restrictionOf(rule, sets);
+  for (const { protocols, ports } of restrictions) {
     for (const protocol of PORT_PROTOCOLS.keys()) {
       if (protocols?.has(protocol) === false) continue;
       const known = found.get(protocol) ?? [];
       known.push(...(ports ?? [EVERY_PORT]));
       found.set(protocol, known);
     }
-    portless ||= ports === undefined;
   }
-  return { ports: new Map([...found].map(([protocol, ranges]) => [protocol, joinPorts(ranges)])), portless };
+  return {
+    ports: new Map([...found].map(([protocol, ranges]) => [protocol, joinPorts(ranges)])),
+    portless: restrictions.some(({ ports }) => ports === undefined),
+  };
 }
 
 /** From the matches that come before anything else a rule does. */
 function restrictionOf(rule: Rule, sets: readonly SetValue[]): Restriction {
-  const restriction: Restriction = { protocols: undefined, ports: undefined };
+  const restriction: Restriction = { protocols: undefined, ports: undefined, sources: undefined };
   for (const statement of rule.expr) {
     if (!('match' in statement)) break;
     restrict(restriction, statement.match, sets);
@@ -67,7 +89,9 @@ function restrict(restriction: Restriction, match: Match, sets: readonly SetValu
   if (number !== undefined) narrow(restriction, [number]);
   if (protocol === 'icmp') narrow(restriction, [1]);
   if (protocol === 'icmpv6') narrow(restriction, [58]);
-  if (field !== 'dport' || op !== '==') return;
+  if (op !== '==') return;
+  if (field === 'saddr') restriction.sources = sourcesOf(right, sets) ?? restriction.sources;
+  if (field !== 'dport') return;
   const ranges = portsOf(right, sets);
   // Two port matches in one rule are rare: either alone is a restriction that holds.
   if (ranges !== undefined) restriction.ports = ranges;
@@ -90,7 +114,19 @@ function portsOf(right: Match['right'], sets: readonly SetValue[]): PortRange[] 
   });
 }
 
+/** Prefixes, if the sources are written down and do not come and go. */
+function sourcesOf(right: Match['right'], sets: readonly SetValue[]): readonly Prefix[] | undefined {
+  if (typeof right === 'object' && 'prefix' in right) {
+    return [`${right.prefix.addr}/${right.prefix.len}` as Prefix];
+  }
+  if (typeof right !== 'string') return undefined;
+  if (!right.startsWith('@')) return [hostPrefix(right as Address)];
+  return sets.find((one) => reference(one) === right)?.elements.map(({ key }) => key as Prefix);
+}
+
 export function sameFootprint(one: Footprint, other: Footprint): boolean {
-  const text = ({ ports, portless }: Footprint): string => JSON.stringify([[...ports], portless]);
+  const ports = (footprint: PortFootprint): unknown => [[...footprint.ports], footprint.portless];
+  const text = (footprint: Footprint): string =>
+    JSON.stringify([ports(footprint), footprint.sources, ports(footprint.elsewhere)]);
   return text(one) === text(other);
 }

@@ -4,22 +4,29 @@
  * with the policies that name its port, not with all of them.
  *
  * Maps and the chains behind them are named by what they say, as a set must never change its meaning (design D6).
- * Where ports tell too little (most policies are about every port), the tier stays a list (design D18: the cap).
+ * Where ports tell too little because many policies have rules about sources on all ports (lists of who is never
+ * let in), packets from those sources go through the plain list and all others by port. Where that is no help either,
+ * the tier stays a list (design D18: the cap).
  */
 import type { PortRange } from '../../calc/output.ts';
+import { familyOf } from '../../net/address.ts';
+import type { Prefix } from '../../net/prefix.ts';
 import { commentText, shortHash } from '../names.ts';
 import type { ChainValue, Element, Rule, SetValue } from '../ruleset.ts';
 import type { Footprint } from './footprint.ts';
-import { PORT_PROTOCOLS } from './set-names.ts';
+import { joinPrefixes, prefixListSet } from './lists.ts';
+import { PORT_PROTOCOLS, reference } from './set-names.ts';
 
 export interface DispatchLimits {
   /** A tier with fewer policies stays a list. */
   readonly leastPolicies: number;
   /** A protocol whose chains would list more policies, in all, than this many for each policy stays a list. */
   readonly listedPerPolicy: number;
+  /** More sources than this are not put into a set of their own. */
+  readonly sources: number;
 }
 
-export const DISPATCH_LIMITS: DispatchLimits = { leastPolicies: 4, listedPerPolicy: 8 };
+export const DISPATCH_LIMITS: DispatchLimits = { leastPolicies: 4, listedPerPolicy: 8, sources: 20_000 };
 
 /** A policy of a tier. */
 export interface DispatchedPolicy {
@@ -57,6 +64,32 @@ export function dispatchByPort(
   limits: DispatchLimits,
 ): DispatchedTier | undefined {
   if (policies.length < limits.leastPolicies) return undefined;
+  const anySource = byPort(policies, limits);
+  const sources = [...new Set(policies.flatMap(({ footprint }) => footprint.sources))];
+  if (sources.length > 0 && sources.length <= limits.sources && !isShort(anySource, limits)) {
+    const elsewhere = byPort(
+      policies.map((policy) => ({
+        ...policy,
+        footprint: { ...policy.footprint, ...policy.footprint.elsewhere },
+      })),
+      limits,
+    );
+    if (isShort(elsewhere, limits)) {
+      const { chains, maps } = new Dispatch(plain, policies, elsewhere.rest, end).render(elsewhere.segmented);
+      return besideSources(plain, policies, end, sources, { chains, maps });
+    }
+  }
+  return anySource && new Dispatch(plain, policies, anySource.rest, end).render(anySource.segmented);
+}
+
+/** What maps of ports make of a tier. */
+interface ByPort {
+  readonly segmented: ReadonlyMap<number, readonly Segment[]>;
+  /** Policies that packets meet that no map decides about. */
+  readonly rest: readonly DispatchedPolicy[];
+}
+
+function byPort(policies: readonly DispatchedPolicy[], limits: DispatchLimits): ByPort | undefined {
   const segmented = new Map<number, readonly Segment[]>();
   for (const protocol of PORT_PROTOCOLS.keys()) {
     const segments = segmentsOf(policies, protocol);
@@ -72,7 +105,42 @@ export function dispatchByPort(
   if (rest.length === policies.length && [...segmented.values()].every(({ length }) => length <= 1)) {
     return undefined;
   }
-  return new Dispatch(plain, policies, rest, end).render(segmented);
+  return { segmented, rest };
+}
+
+/** Whether packets that no map decides about meet only a few policies. */
+function isShort(found: ByPort | undefined, { listedPerPolicy }: DispatchLimits): found is ByPort {
+  return found !== undefined && found.rest.length <= listedPerPolicy;
+}
+
+/** The tier for packets from elsewhere, and the plain list for those from sources that rules on all ports name. */
+function besideSources(
+  plain: Pick<ChainValue, 'name' | 'comment'>,
+  policies: readonly DispatchedPolicy[],
+  end: readonly Rule[],
+  sources: readonly Prefix[],
+  elsewhere: DispatchedTier,
+): DispatchedTier {
+  const list: ChainValue = {
+    name: `${plain.name}-list`,
+    comment: commentText(
+      `${plain.comment ?? plain.name}: every policy, for sources that rules on all ports name`,
+    ),
+    rules: [...policies.flatMap(listed), ...end],
+  };
+  const sets = ([4, 6] as const).flatMap((family) => {
+    const own = sources.filter((source) => familyOf(source) === family);
+    return own.length === 0 ? [] : [{ family, set: prefixListSet(joinPrefixes(own, family), family) }];
+  });
+  const away = sets.map(({ family, set }): Rule => {
+    const left = { payload: { protocol: family === 4 ? 'ip' : 'ip6', field: 'saddr' } } as const;
+    return { expr: [{ match: { op: '==', left, right: reference(set) } }, { goto: { target: list.name } }] };
+  });
+  const [own, ...chains] = elsewhere.chains;
+  return {
+    chains: [{ ...own, rules: [...away, ...own.rules] }, list, ...chains],
+    maps: [...sets.map(({ set }) => set), ...elsewhere.maps],
+  };
 }
 
 /** All ports from 0 to 65535 in order, those included that no policy is about. */

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { ActivePolicy, CompiledRule } from '../../../src/calc/output.ts';
 import { address } from '../../../src/net/address.ts';
+import { prefix } from '../../../src/net/prefix.ts';
 import { type RenderedTier, renderTier } from '../../../src/nftables/render/endpoint.ts';
 import { footprintOf } from '../../../src/nftables/render/footprint.ts';
 import { DEFAULT_RENDER_OPTIONS } from '../../../src/nftables/render/options.ts';
@@ -84,9 +85,27 @@ class Walk {
 
 const port = fc.oneof(fc.integer({ min: 78, max: 84 }), fc.constantFrom(0, 22, 53, 443, 8_080, 65_535));
 
-/** Mostly rules about a port, as most are. */
+/** Mostly rules about a port, as most are; some about sources alone. */
 const arbitraryRule: fc.Arbitrary<CompiledRule> = fc.oneof(
   { weight: 1, arbitrary: fc.constantFrom(...Object.values(RULE_SHAPES)) },
+  {
+    weight: 2,
+    arbitrary: fc
+      .record({
+        action: fc.constantFrom<CompiledRule['action'][]>('allow', 'deny', 'pass', 'log'),
+        protocol: fc.constantFrom(undefined, 6, 17),
+        nets: fc.subarray(['10.9.0.0/16', '10.65.0.2/32', '172.16.0.0/30', '172.16.0.8/30', 'fd99::/16'], {
+          minLength: 1,
+        }),
+      })
+      .map(({ action, protocol, nets }) =>
+        rule({
+          action,
+          ...(protocol === undefined ? {} : { protocol }),
+          source: peer({ nets: nets.map((net) => prefix(net)) }),
+        }),
+      ),
+  },
   {
     weight: 4,
     arbitrary: fc
@@ -137,7 +156,12 @@ const arbitraryPacket: fc.Arbitrary<Packet> = fc
   }));
 
 describe('a tier that is dispatched by port', () => {
-  function render(policies: readonly ActivePolicy[], defaultAction: 'deny' | 'pass', leastPolicies: number) {
+  function render(
+    policies: readonly ActivePolicy[],
+    defaultAction: 'deny' | 'pass',
+    leastPolicies: number,
+    listedPerPolicy = 100,
+  ) {
     const chains = policies.map((one) => renderPolicy(one, 'policy', 'ingress', DEFAULT_RENDER_OPTIONS));
     const rendered: RenderedTier = renderTier(
       'ingress',
@@ -148,7 +172,7 @@ describe('a tier that is dispatched by port', () => {
         return { passes: hasPass(policies[index], 'ingress'), footprint: footprintOf(chain.rules, sets) };
       },
       DEFAULT_RENDER_OPTIONS,
-      { leastPolicies, listedPerPolicy: 100 },
+      { leastPolicies, listedPerPolicy, sources: 100 },
     );
     const all = [...chains.map(({ chain }) => chain), ...rendered.chains];
     return {
@@ -161,15 +185,18 @@ describe('a tier that is dispatched by port', () => {
 
   it('lets every packet meet the same matching rules, in the same order, as the plain list', () => {
     let dispatched = 0;
+    let bySource = 0;
     fc.assert(
       fc.property(
         arbitraryPolicies,
         fc.constantFrom<('deny' | 'pass')[]>('deny', 'pass'),
+        fc.constantFrom(100, 1),
         fc.array(arbitraryPacket, { minLength: 8, maxLength: 8 }),
-        (policies, defaultAction, packets) => {
+        (policies, defaultAction, listedPerPolicy, packets) => {
           const plain = render(policies, defaultAction, Number.POSITIVE_INFINITY);
-          const fast = render(policies, defaultAction, 1);
+          const fast = render(policies, defaultAction, 1, listedPerPolicy);
           if (fast.maps.length > 0) dispatched++;
+          if (fast.chains.has(`${fast.tier}-list`)) bySource++;
           for (const packet of packets) {
             const [one, other] = [plain, fast].map(({ chains, sets, tier }) => {
               const walk = new Walk(chains, sets, packet);
@@ -182,6 +209,7 @@ describe('a tier that is dispatched by port', () => {
       { numRuns: 1_000 },
     );
     expect(dispatched).toBeGreaterThan(300);
+    expect(bySource).toBeGreaterThan(30);
   });
 
   it('stays a list when every policy is about every port', () => {

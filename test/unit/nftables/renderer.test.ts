@@ -106,7 +106,7 @@ describe('the renderer', () => {
     fc.assert(
       fc.property(fc.array(arbitraryWorld, { minLength: 2, maxLength: 5 }), (worlds) => {
         // Tiers of two policies are dispatched by port already.
-        const limits = { leastPolicies: 2, listedPerPolicy: 100 };
+        const limits = { leastPolicies: 2, listedPerPolicy: 100, sources: 100 };
         const incremental = start(limits);
         for (const [index, world] of worlds.entries()) {
           incremental.renderer.apply(difference(worlds[index - 1], world));
