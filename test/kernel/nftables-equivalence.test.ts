@@ -171,7 +171,7 @@ describe('our netlink path against nft -j -f of the same value', () => {
         const [ours, theirs, value] = await bothWays(reconciler);
         expect(ours).toEqual(theirs);
         expect(value.sets.filter(({ verdicts, type }) => verdicts && type[0] === 'inet_service').length).toBe(
-          4,
+          7,
         );
       }
     },
