@@ -16,6 +16,7 @@ import type { Logger } from '../base/log.ts';
 import { TaskGroup } from '../base/task-group.ts';
 import { VERSION } from '../base/version.ts';
 import { Wakeup } from '../base/wakeup.ts';
+import { FelixConfig } from '../calc/felix-config.ts';
 import { CalcGraph } from '../calc/graph.ts';
 import type { RoutingPlan } from '../calc/output.ts';
 import { ensureDefaults } from '../datastore/bootstrap.ts';
@@ -36,6 +37,7 @@ import { LocalRequestError, LocalServer } from './local-server.ts';
 import { LockoutWatch } from './lockout-watch.ts';
 import type { AgentOptions } from './options.ts';
 import { AutoHostEndpoints } from './auto-host-endpoints.ts';
+import { type HealthFacts, Telemetry } from './telemetry.ts';
 import { SpeakerControl } from './speaker-control.ts';
 
 /** Milliseconds between tries while the datastore cannot be reached at the first start. */
@@ -63,6 +65,10 @@ export class Agent {
   private readonly hostEndpoints: AutoHostEndpoints;
   private readonly waiters = new Set<{ readonly revision: number; readonly resolve: () => void }>();
   private readonly invalid = new Map<string, string>();
+  private readonly telemetry: Telemetry;
+  private readonly applies = { count: 0, failures: 0, seconds: 0 };
+  /** Milliseconds on the clock: since when the kernel is being brought up to date. */
+  private applyingSince: number | undefined;
   private local: LocalServer | undefined;
   private inSync = false;
   private revision = 0;
@@ -91,6 +97,15 @@ export class Agent {
       open: () => new Conntrack({}),
       isHost: (address) => dataplane.hasAddress(address),
       log,
+    });
+    this.telemetry = new Telemetry({
+      log,
+      health: () => this.health(),
+      metrics: async () => ({
+        status: await this.status(),
+        neighbors: await this.speaker.neighbors(),
+        applies: this.applies,
+      }),
     });
     this.tasks = new TaskGroup((name, error) => {
       // A task that ends early is a defect: stop, so that the supervisor starts a fresh agent; the kernel keeps all.
@@ -127,6 +142,9 @@ export class Agent {
       dataplane.close();
       throw error;
     }
+    // Health is asked before the datastore has answered, so what this node says itself counts until then.
+    const own = new FelixConfig(options.node, options.felix).flush();
+    if (own !== undefined) await agent.telemetry.follow(own);
     dataplane.onDisturbance = () => agent.wakeup.raise();
     dataplane.onInterfaces = () => {
       if (agent.inSync) void agent.hostEndpoints.run();
@@ -147,6 +165,7 @@ export class Agent {
     this.wakeup.raise();
     await this.tasks.settled();
     await this.local?.close();
+    await this.telemetry.close();
     await this.speaker.stop();
     this.cutter.close();
     this.hostEndpoints.close();
@@ -254,12 +273,14 @@ export class Agent {
       this.state.apply(delta);
       this.cutter.follow(delta);
       this.lockouts.follow(delta);
+      if (delta.felix !== undefined) await this.telemetry.follow(delta.felix);
       try {
-        await this.dataplane.apply();
+        await this.applyTimed();
         this.applyProblem = undefined;
         backoff.reset();
       } catch (error) {
         // What was planned is still wanted: the next round computes the difference again.
+        this.applies.failures++;
         const reason = describeError(error);
         if (reason !== this.applyProblem)
           this.log.error({ reason }, 'kernel could not be brought up to date; trying again');
@@ -295,6 +316,29 @@ export class Agent {
       this.waiters.delete(waiter);
       waiter.resolve();
     }
+  }
+
+  private async applyTimed(): Promise<void> {
+    const start = systemClock.now();
+    this.applyingSince = start;
+    try {
+      await this.dataplane.apply();
+    } finally {
+      this.applyingSince = undefined;
+      this.applies.count++;
+      this.applies.seconds += (systemClock.now() - start) / 1000;
+    }
+  }
+
+  private health(): HealthFacts {
+    const applied = this.inSync && this.revisionInForce > 0 && this.applyProblem === undefined;
+    return {
+      ready: applied,
+      busyFor: this.applyingSince === undefined ? undefined : systemClock.now() - this.applyingSince,
+      detail: !this.inSync
+        ? 'the datastore has not been read yet'
+        : (this.applyProblem ?? (applied ? 'ok' : 'nothing has been applied yet')),
+    };
   }
 
   private handlers(): ReadonlyMap<string, (query: URLSearchParams) => unknown> {
@@ -377,7 +421,11 @@ export class Agent {
       dataplane: {
         revisionInForce: this.revisionInForce,
         ...dataplane,
-        problems: [...(this.applyProblem === undefined ? [] : [this.applyProblem]), ...dataplane.problems],
+        problems: [
+          ...(this.applyProblem === undefined ? [] : [this.applyProblem]),
+          ...dataplane.problems,
+          ...this.telemetry.problems,
+        ],
       },
       bgp: await this.speaker.status(),
     };

@@ -1,5 +1,5 @@
 /** The agent's hold on its BGP speaker: follows the routing plan, and tells the state in the words of the status. */
-import type { BgpQuestions } from '../base/bgp-view.ts';
+import type { BgpNeighborView, BgpQuestions } from '../base/bgp-view.ts';
 import { systemClock } from '../base/clock.ts';
 import { MargayError, describeError } from '../base/errors.ts';
 import type { LogLevel, Logger } from '../base/log.ts';
@@ -111,6 +111,17 @@ export class SpeakerControl {
       });
     }
     return host.look(name, params);
+  }
+
+  /** For metrics: empty while BGP does not run. */
+  async neighbors(): Promise<readonly BgpNeighborView[]> {
+    try {
+      return (await this.host?.look('neighbors', undefined)) ?? [];
+    } catch (error) {
+      // The thread is being replaced; the status says why.
+      if (!(error instanceof MargayError)) throw error;
+      return [];
+    }
   }
 
   private why(): string {

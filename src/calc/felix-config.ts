@@ -54,6 +54,14 @@ export interface FelixParameters {
   /** `N/second`, `N/minute`, …; empty for no limit. */
   readonly logActionRateLimit: string;
   readonly logActionRateLimitBurst: number;
+  readonly healthEnabled: boolean;
+  readonly healthHost: string;
+  readonly healthPort: number;
+  readonly prometheusMetricsEnabled: boolean;
+  /** All addresses if empty. */
+  readonly prometheusMetricsHost: string;
+  readonly prometheusMetricsPort: number;
+  readonly prometheusProcessMetricsEnabled: boolean;
   /** Whether a change of a policy that does not say otherwise cuts connections that policy then denies. */
   readonly flushOnChange: boolean;
 }
@@ -137,6 +145,13 @@ function withDefaults(spec: Spec, options: PolicyOptions): FelixParameters {
     logPrefix: spec.logPrefix ?? 'calico-packet',
     logActionRateLimit: spec.logActionRateLimit ?? '',
     logActionRateLimitBurst: spec.logActionRateLimitBurst ?? 5,
+    healthEnabled: spec.healthEnabled ?? false,
+    healthHost: spec.healthHost ?? 'localhost',
+    healthPort: spec.healthPort ?? 9099,
+    prometheusMetricsEnabled: spec.prometheusMetricsEnabled ?? false,
+    prometheusMetricsHost: spec.prometheusMetricsHost ?? '',
+    prometheusMetricsPort: spec.prometheusMetricsPort ?? 9091,
+    prometheusProcessMetricsEnabled: spec.prometheusProcessMetricsEnabled ?? true,
     flushOnChange: options.flushOnChange ?? false,
   };
 }
