@@ -8,7 +8,7 @@ import type { ExportContext } from './policy/export.ts';
 import type { AttributeId } from './rib/attribute-store.ts';
 import type { PrefixId } from './rib/prefix-table.ts';
 import type { SourceId } from './rib/sources.ts';
-import type { GroupMember, UpdateGroup } from './update-group.ts';
+import type { GroupMember, TellingGroup } from './telling-group.ts';
 import { afiSafi } from './wire/afi-safi.ts';
 import type { Message, WireOptions } from './wire/message.ts';
 
@@ -25,14 +25,19 @@ export interface AdvertiserOptions {
 }
 
 /** The group that tells peers of this context. */
-export type GroupFinder = (family: Family, wire: WireOptions, context: ExportContext) => UpdateGroup;
+export type GroupFinder = (
+  family: Family,
+  wire: WireOptions,
+  context: ExportContext,
+  source: SourceId,
+) => TellingGroup;
 
 /** Where the telling of a family stands. */
 interface Telling {
   readonly member: GroupMember;
-  group: UpdateGroup;
+  group: TellingGroup;
   /** The policy has changed: the group to go over to when it has worked out what it tells. */
-  next: UpdateGroup | undefined;
+  next: TellingGroup | undefined;
   endOfRibDue: boolean;
   /** A refresh was asked for, and its end must be marked. */
   refreshing: boolean;
@@ -49,7 +54,7 @@ export class Advertiser {
     const { source, wire, congested, write } = options;
     this.tellings = options.families.map((family) => {
       const member: GroupMember = { source, congested, write };
-      const group = groups(family, wire, context);
+      const group = groups(family, wire, context, source);
       group.join(member);
       return { member, group, next: undefined, endOfRibDue: true, refreshing: false };
     });
@@ -63,7 +68,8 @@ export class Advertiser {
   /** The policy has changed: everything is judged again, and what differs is sent. */
   changePolicy(context: ExportContext): void {
     for (const telling of this.tellings) {
-      const next = this.groups(telling.group.family, this.options.wire, context);
+      const { wire, source } = this.options;
+      const next = this.groups(telling.group.family, wire, context, source);
       telling.next = next === telling.group ? undefined : next;
     }
   }
@@ -121,7 +127,7 @@ export class Advertiser {
   }
 
   /** Groups that this session is in or about to go to. */
-  *inUse(): Generator<UpdateGroup> {
+  *inUse(): Generator<TellingGroup> {
     for (const { group, next } of this.tellings) {
       yield group;
       if (next !== undefined) yield next;

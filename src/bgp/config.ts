@@ -39,6 +39,8 @@ export interface PeerConfig {
   readonly maxPrefix?: MaxPrefix;
   /** Present: no session, and what the peer is told as the reason (RFC 9003), which may be empty. */
   readonly shutdown?: string;
+  /** Several paths to a prefix (RFC 7911), each way; `limit`: that many at most are told. */
+  readonly addPath?: { readonly send: boolean; readonly receive: boolean; readonly limit?: number };
   /** Seconds that routes may outlive a session for long (RFC 9494), at most 24 bits; not at all if left out. */
   readonly llgr?: number;
   /** Octets a second that the link to the peer carries: equal paths share traffic by it. */
@@ -197,6 +199,7 @@ const FIELD_EFFECTS: Readonly<Record<keyof PeerConfig, ChangeEffect>> = {
   idleHoldTime: 'none',
   maxPrefix: 'none',
   shutdown: 'none',
+  addPath: 'reset',
   llgr: 'reset',
   linkBandwidth: 'none',
   aigp: 'export',

@@ -439,6 +439,7 @@ export class Neighbor {
           ? IDLE_HOLD_TIME
           : { initial: peer.idleHoldTime.initial * 1000, maximum: peer.idleHoldTime.maximum * 1000 },
       role: peer.role,
+      addPath: peer.addPath,
       longLivedStaleTime: peer.llgr,
       extendedMessages: true,
       extendedNextHop: true,
@@ -488,6 +489,7 @@ export class Neighbor {
       role: source.external ? config.role?.name : undefined,
       accumulatesMetric: config.aigp !== undefined,
       knowsLongLived,
+      pathLimit: config.addPath?.limit,
       asPathEdit: this.asPathEdit,
       clusterId,
       nextHopMode: config.nextHopMode,

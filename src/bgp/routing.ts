@@ -17,7 +17,7 @@ import type { PrefixId } from './rib/prefix-table.ts';
 import { FAMILIES, Rib } from './rib/rib.ts';
 import type { Path } from './rib/route.ts';
 import { OWN } from './rib/sources.ts';
-import type { UpdateGroup } from './update-group.ts';
+import type { TellingGroup } from './telling-group.ts';
 import { UpdateGroups } from './update-groups.ts';
 
 /** Milliseconds of work before others are served. */
@@ -95,7 +95,7 @@ export class Routing {
   advertise(options: AdvertiserOptions, context: ExportContext): Advertiser {
     const advertiser = new Advertiser(
       options,
-      (family, wire, wanted) => this.groups.find(family, wire, wanted),
+      (family, wire, wanted, source) => this.groups.find(family, wire, wanted, source),
       context,
     );
     this.advertisers.add(advertiser);
@@ -194,7 +194,7 @@ export class Routing {
   }
 
   private keepGroups(): void {
-    const used = new Set<UpdateGroup>();
+    const used = new Set<TellingGroup>();
     for (const advertiser of this.advertisers) for (const group of advertiser.inUse()) used.add(group);
     this.groups.keep(used);
   }

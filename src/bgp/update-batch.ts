@@ -5,6 +5,7 @@
 import type { Family } from '../net/address.ts';
 import { ByteWriter } from '../net/bytes.ts';
 import type { AttributeId, AttributeStore } from './rib/attribute-store.ts';
+import type { PathId } from './rib/path-table.ts';
 import type { PrefixId, PrefixTable } from './rib/prefix-table.ts';
 import { OWN, type SourceId } from './rib/sources.ts';
 import type { WireOptions } from './wire/message.ts';
@@ -18,6 +19,8 @@ interface Bucket {
   /** Who is not told. */
   readonly source: SourceId;
   readonly prefixes: PrefixId[];
+  /** Path identifiers in the same order (RFC 7911 §3). */
+  readonly paths: PathId[];
 }
 
 /** A run of messages for everyone but one. */
@@ -42,16 +45,18 @@ export class UpdateBatch {
     return this.buckets.size === 0;
   }
 
-  /** Adds a prefix with what is told of it, {@link WITHDRAWN} perhaps, to all but `source`. */
-  add(prefix: PrefixId, attribute: AttributeId, source: SourceId = OWN): void {
+  /** Adds a prefix with what is told of it, {@link WITHDRAWN} perhaps, to all but `source`; with ADD-PATH, of one path. */
+  add(prefix: PrefixId, attribute: AttributeId, source: SourceId = OWN, path: PathId = 0): void {
     let bucket = this.last;
     if (bucket?.attribute !== attribute || bucket.source !== source) {
       const key = attribute * 2 ** 16 + source;
       bucket = this.buckets.get(key);
-      if (bucket === undefined) this.buckets.set(key, (bucket = { attribute, source, prefixes: [] }));
+      if (bucket === undefined)
+        this.buckets.set(key, (bucket = { attribute, source, prefixes: [], paths: [] }));
       this.last = bucket;
     }
     bucket.prefixes.push(prefix);
+    if (path !== 0) bucket.paths.push(path);
   }
 
   /** The messages of all that was added, and which of them are not for whom. Begins anew. */
@@ -60,11 +65,13 @@ export class UpdateBatch {
     const writer = new ByteWriter(4096);
     const updates = new UpdateWriter(writer, this.wire);
     const pieces = new Map<SourceId, Piece[]>();
-    for (const { attribute, source, prefixes: members } of buckets.values()) {
+    for (const { attribute, source, prefixes: members, paths } of buckets.values()) {
       const start = writer.length;
       if (attribute === WITHDRAWN) updates.begin({ kind: 'withdraw', family });
       else updates.begin(this.announcement(attribute));
-      for (const prefix of members) updates.network(prefixes.bits(prefix), 0);
+      for (let index = 0; index < members.length; index++) {
+        updates.network(prefixes.bits(members[index]!), paths[index] ?? 0);
+      }
       updates.end();
       if (source === OWN) continue;
       const piece = { start, end: writer.length };

@@ -9,59 +9,30 @@
  *                        └───────catch up──► each member that lags: what it has missed
  */
 import type { Family } from '../net/address.ts';
-import type { Prefix } from '../net/prefix.ts';
-import { ExportMemo } from './export-memo.ts';
-import {
-  type ExportContext,
-  type ExportRefusal,
-  type ExportedRoute,
-  exportRefusal,
-  exportRoute,
-} from './policy/export.ts';
-import type { RouteEdit } from './policy/route-edit.ts';
+import { Exporter, type ExporterOptions } from './exporter.ts';
 import { AdjRibOut } from './rib/adj-rib-out.ts';
 import type { AttributeId } from './rib/attribute-store.ts';
 import type { FamilyRib } from './rib/family-rib.ts';
 import { Lag } from './rib/lag.ts';
-import type { PathId } from './rib/path-table.ts';
 import type { PrefixId } from './rib/prefix-table.ts';
-import type { Rib } from './rib/rib.ts';
-import type { Path } from './rib/route.ts';
 import type { SourceId } from './rib/sources.ts';
+import type { ExportVerdict, GroupMember, TellingGroup } from './telling-group.ts';
 import { UpdateBatch, WITHDRAWN } from './update-batch.ts';
 import type { WireOptions } from './wire/message.ts';
-import { encodeRouteAttributes, fits } from './wire/update-writer.ts';
 
-/** One peer in one family. */
-export interface GroupMember {
-  readonly source: SourceId;
-  /** Whether the peer is so far behind in reading that nothing more should be written. */
-  readonly congested: () => boolean;
-  readonly write: (bytes: Uint8Array) => void;
-}
-
-export interface UpdateGroupOptions {
-  readonly rib: Rib;
-  readonly family: Family;
-  readonly wire: WireOptions;
-  readonly context: ExportContext;
-  /** Told once for each attribute set that is too long to be sent. */
-  readonly oversized: (prefix: Prefix) => void;
-}
-
-export class UpdateGroup {
+export class UpdateGroup implements TellingGroup {
   private readonly rib: FamilyRib;
   private readonly told: AdjRibOut;
-  private readonly memo: ExportMemo;
+  private readonly exporter: Exporter;
   private readonly batch: UpdateBatch;
   /** With what it lags behind by; undefined: in step. */
   private readonly members = new Map<GroupMember, Lag | undefined>();
 
-  constructor(private readonly options: UpdateGroupOptions) {
+  constructor(private readonly options: ExporterOptions) {
     const { rib, family, wire } = options;
     this.rib = rib.families[family];
     this.told = new AdjRibOut(this.rib.prefixes, rib.attributes);
-    this.memo = new ExportMemo(rib);
+    this.exporter = new Exporter(options);
     this.batch = this.newBatch(wire);
     for (let prefix = 0; prefix < this.rib.prefixes.limit; prefix++) {
       if (this.rib.best(prefix) !== 0) this.told.mark(prefix);
@@ -97,16 +68,11 @@ export class UpdateGroup {
   }
 
   /** For people: whether a member is told of a prefix, and the rule that decides. */
-  explain(member: GroupMember, prefix: PrefixId): { readonly told: boolean; readonly rule: string } {
-    const { rib, family, context, wire } = this.options;
+  explain(member: GroupMember, prefix: PrefixId): ExportVerdict {
     const best = this.rib.best(prefix);
     if (best === 0) return { told: false, rule: 'nothing-selected' };
     if (this.rib.paths.source(best) === member.source) return { told: false, rule: 'comes-from-this-peer' };
-    const path = rib.path(family, best);
-    const { accept, rule, edit } = context.policy.judge(this.rib.prefixes.bits(prefix), path);
-    if (!accept) return { told: false, rule };
-    const route = exportedRoute(path, edit, family, context, wire);
-    return typeof route === 'object' ? { told: true, rule } : { told: false, rule: route };
+    return this.exporter.explain(prefix, best);
   }
 
   isInStep(member: GroupMember): boolean {
@@ -114,14 +80,15 @@ export class UpdateGroup {
   }
 
   /** Takes in a peer that holds nothing, or holds what another group has told it. */
-  join(member: GroupMember, before?: UpdateGroup): void {
+  join(member: GroupMember, previous?: TellingGroup): void {
+    const before = previous instanceof UpdateGroup ? previous : undefined;
     const lag = new Lag(this.rib.prefixes);
     for (let prefix = 0; prefix < this.rib.prefixes.limit; prefix++) {
       const wanted = this.told.attributeFor(prefix, member.source);
       const old = before === undefined ? WITHDRAWN : before.heldAttribute(member, prefix);
       if (wanted !== old) lag.add(prefix, old !== WITHDRAWN);
     }
-    before?.leave(member);
+    previous?.leave(member);
     this.members.set(member, lag.size === 0 ? undefined : lag);
   }
 
@@ -161,7 +128,7 @@ export class UpdateGroup {
       if (prefix < 0) break;
       const best = this.rib.best(prefix);
       const source = best === 0 ? 0 : this.rib.paths.source(best);
-      const attribute = best === 0 ? WITHDRAWN : this.exported(prefix, best, source);
+      const attribute = best === 0 ? WITHDRAWN : this.exporter.export(prefix, best);
       const before = this.told.attribute(prefix);
       const sourceBefore = this.told.source(prefix);
       const moved = before !== WITHDRAWN && attribute !== WITHDRAWN && source !== sourceBefore;
@@ -211,7 +178,7 @@ export class UpdateGroup {
   dissolve(): void {
     for (const member of this.members.keys()) this.leave(member);
     this.told.clear();
-    this.memo.clear();
+    this.exporter.clear();
   }
 
   private newBatch(wire: WireOptions): UpdateBatch {
@@ -275,37 +242,4 @@ export class UpdateGroup {
     if (lag?.has(prefix) === true) return lag.holds(prefix) ? -1 : WITHDRAWN;
     return this.told.attributeFor(prefix, member.source);
   }
-
-  private exported(prefix: PrefixId, best: PathId, source: SourceId): AttributeId {
-    const { rib, context } = this.options;
-    const path = rib.path(this.family, best);
-    const { accept, edit } = context.policy.judge(this.rib.prefixes.bits(prefix), path);
-    if (!accept) return WITHDRAWN;
-    const attribute = this.rib.paths.attribute(best);
-    return this.memo.get(attribute, source, edit, () => this.exportOf(prefix, path, edit));
-  }
-
-  private exportOf(prefix: PrefixId, path: Path, edit: RouteEdit): AttributeId {
-    const { rib, family, context, wire, oversized } = this.options;
-    const route = exportedRoute(path, edit, family, context, wire);
-    if (typeof route === 'object') return rib.attributes.internRoute(route);
-    if (route === 'attributes-too-long') oversized(this.rib.prefixes.text(prefix));
-    return WITHDRAWN;
-  }
-}
-
-/** The route as it is told, or why it is not. */
-function exportedRoute(
-  path: Path,
-  edit: RouteEdit,
-  family: Family,
-  context: ExportContext,
-  wire: WireOptions,
-): ExportedRoute | ExportRefusal {
-  const refusal = exportRefusal(path, context);
-  if (refusal !== undefined) return refusal;
-  const route = exportRoute(path, edit, family, context);
-  if (route === undefined) return 'no-next-hop';
-  const attributes = encodeRouteAttributes(route.attributes, family, route.nextHop, wire);
-  return fits(attributes, family, route.nextHop, wire) ? route : 'attributes-too-long';
 }

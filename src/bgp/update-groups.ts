@@ -1,15 +1,21 @@
-/** The update groups of a speaker: one for each family, set of wire options and export context that there are peers of. */
+/**
+ * The update groups of a speaker: one for each family, set of wire options and export context that there are peers of,
+ * and one for each peer that takes several paths to a prefix.
+ */
 import type { Family } from '../net/address.ts';
 import type { Prefix } from '../net/prefix.ts';
 import type { ExportContext } from './policy/export.ts';
 import type { ExportPolicy } from './policy/export-policy.ts';
 import type { PrefixId } from './rib/prefix-table.ts';
 import type { Rib } from './rib/rib.ts';
+import { PathGroup } from './path-group.ts';
+import type { SourceId } from './rib/sources.ts';
+import type { TellingGroup } from './telling-group.ts';
 import { UpdateGroup } from './update-group.ts';
 import type { WireOptions } from './wire/message.ts';
 
 export class UpdateGroups {
-  private readonly byKey = new Map<string, UpdateGroup>();
+  private readonly byKey = new Map<string, TellingGroup>();
   private readonly policyNumbers = new WeakMap<ExportPolicy, number>();
   private policies = 0;
 
@@ -18,26 +24,29 @@ export class UpdateGroups {
     private readonly oversized: (prefix: Prefix) => void,
   ) {}
 
-  [Symbol.iterator](): IterableIterator<UpdateGroup> {
+  [Symbol.iterator](): IterableIterator<TellingGroup> {
     return this.byKey.values();
   }
 
   /** The group of all peers that are told the same as one of this context. */
-  find(family: Family, wire: WireOptions, context: ExportContext): UpdateGroup {
+  find(family: Family, wire: WireOptions, context: ExportContext, source: SourceId): TellingGroup {
     const { policy, ...rest } = context;
     // Whatever a context has is part of the key: peers that differ in anything are told apart.
-    const key = JSON.stringify([family, this.policyNumber(policy), rest, wire], inOrder);
+    const several = wire.addPathSend.includes(family);
+    const member = several ? source : undefined;
+    const key = JSON.stringify([family, this.policyNumber(policy), rest, wire, member], inOrder);
     let group = this.byKey.get(key);
     if (group === undefined) {
       const { rib, oversized } = this;
-      group = new UpdateGroup({ rib, family, wire, context, oversized });
+      const options = { rib, family, wire, context, oversized };
+      group = several ? new PathGroup(options) : new UpdateGroup(options);
       this.byKey.set(key, group);
     }
     return group;
   }
 
   /** Every group once, beginning where the last round was left. */
-  *round(): Generator<UpdateGroup> {
+  *round(): Generator<TellingGroup> {
     for (let left = this.byKey.size; left > 0; left--) {
       const next = this.byKey.entries().next();
       if (next.done === true) return;
@@ -54,7 +63,7 @@ export class UpdateGroups {
   }
 
   /** Forgets the groups that are not among these. */
-  keep(used: ReadonlySet<UpdateGroup>): void {
+  keep(used: ReadonlySet<TellingGroup>): void {
     for (const [key, group] of this.byKey) {
       if (used.has(group)) continue;
       group.dissolve();

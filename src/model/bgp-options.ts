@@ -209,6 +209,23 @@ const bgpOptions = {
     parse: parseFlag,
     reverse: () => undefined,
   }),
+  addPath: row({
+    scopes: SESSION,
+    syntax: 'receive, send [LIMIT] or both [LIMIT], such as both 4',
+    default: 'one path to a prefix, each way; without a limit all are told',
+    description:
+      'Several paths to a prefix in one session (ADD-PATH, RFC 7911): takes them from the peer, tells it all that it may ' +
+      'know or the best so many, or both.',
+    parse(text) {
+      const parts = /^(receive|send|both)(?: ([0-9]+))?$/.exec(text);
+      if (parts === null || (parts[1] === 'receive' && parts[2] !== undefined)) return undefined;
+      const limit = parts[2] === undefined ? undefined : parseCount(parts[2], 2, 64);
+      if (parts[2] !== undefined && limit === undefined) return undefined;
+      const modes = { send: parts[1] !== 'receive', receive: parts[1] !== 'send' };
+      return limit === undefined ? modes : { ...modes, limit };
+    },
+    reverse: ({ send, receive, ...rest }) => ({ send: receive, receive: send, ...rest }),
+  }),
   llgr: row({
     scopes: SESSION,
     syntax: `${DURATION}, from 1s to 16777215s`,

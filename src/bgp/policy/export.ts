@@ -48,6 +48,8 @@ export interface ExportContext {
   readonly ownLocalPref: Readonly<Record<Family, number>>;
   /** Which prefixes may go, and what is changed in them. */
   readonly policy: ExportPolicy;
+  /** How many paths to a prefix a peer is told that takes several (RFC 7911); all if left out. */
+  readonly pathLimit?: number | undefined;
   /** The peer knows what a long-lived stale route is (RFC 9494). */
   readonly knowsLongLived?: boolean | undefined;
   /** This node is being drained: what it tells is about to go away. */

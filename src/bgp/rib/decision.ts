@@ -78,7 +78,11 @@ export class Decision {
     }
     if (others.length >= limit) {
       // Which ones must not depend on the order in which they came.
-      others.sort((a, b) => sources.compareAddresses(paths.source(a), paths.source(b)));
+      others.sort(
+        (a, b) =>
+          sources.compareAddresses(paths.source(a), paths.source(b)) ||
+          paths.identifier(a) - paths.identifier(b),
+      );
     }
     return [best, ...others.slice(0, limit - 1)];
   }
@@ -90,18 +94,29 @@ export class Decision {
 
   /** The best of a chain that begins with `first`, 0 if there is none. `inUse`: the first is the best so far. */
   decide(first: PathId, inUse: boolean): PathId {
-    this.best = this.choose(first, inUse);
-    return this.best;
-  }
-
-  private choose(first: PathId, inUse: boolean): PathId {
-    const { candidates, paths, sources, nextHops } = this;
+    const { candidates, paths, nextHops } = this;
     this.step = 'only';
     this.left = 0;
     for (let path = first; path !== 0; path = paths.next(path)) {
       if (nextHops.leads(paths.attribute(path))) candidates[this.left++] = path;
       else this.step = 'next-hop';
     }
+    this.best = this.choose(inUse ? first : 0);
+    return this.best;
+  }
+
+  /** The best of these, which all lead somewhere. */
+  decideAmong(paths: readonly PathId[]): PathId {
+    this.step = 'only';
+    this.left = 0;
+    for (const path of paths) this.candidates[this.left++] = path;
+    this.best = this.choose(0);
+    return this.best;
+  }
+
+  /** The best of the candidates; `inUse` is the best so far, if it is among them. */
+  private choose(inUse: PathId): PathId {
+    const { candidates, paths, sources } = this;
     this.equal = this.left;
     if (this.left <= 1) return this.left === 0 ? 0 : candidates[0]!;
     this.keepLeast(this.ownRank, 'own');
@@ -111,15 +126,11 @@ export class Decision {
     this.keepLeast(this.externality, 'external');
     this.equal = this.left;
     if (this.left === 1) return candidates[0]!;
-    // What is left is in the order of the chain.
-    if (
-      this.options.preferOlder &&
-      inUse &&
-      candidates[0] === first &&
-      sources.external(paths.source(first))
-    ) {
+    // What is left is in the order of the chain, of which the path in use is the first.
+    const { preferOlder } = this.options;
+    if (preferOlder && inUse !== 0 && candidates[0] === inUse && sources.external(paths.source(inUse))) {
       this.step = 'older';
-      return first;
+      return inUse;
     }
     return this.breakTie();
   }

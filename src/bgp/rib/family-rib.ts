@@ -59,7 +59,7 @@ export class FamilyRib {
     private readonly attributes: AttributeStore,
     ranks: Ranks,
     sources: Sources,
-    nextHops: NextHops,
+    private readonly nextHops: NextHops,
   ) {
     this.prefixes = new PrefixTable(family, seed);
     this.decision = new Decision(this.paths, ranks, sources, nextHops);
@@ -213,6 +213,18 @@ export class FamilyRib {
     return { best, equal: this.decision.equalPaths, decidedBy: this.decision.decidedBy };
   }
 
+  /** The paths in order of preference, the best first. */
+  rank(paths: readonly PathId[]): PathId[] {
+    const left = new Set(paths);
+    const ranked: PathId[] = [];
+    while (left.size > 0) {
+      const best = this.decision.decideAmong([...left]);
+      left.delete(best);
+      ranked.push(best);
+    }
+    return ranked;
+  }
+
   /** Whether the path is kept from before its source's restart (RFC 4724 §4.2). */
   isStale(path: PathId): boolean {
     return this.books.isStale(this.paths.source(path), this.paths.epoch(path));
@@ -223,6 +235,11 @@ export class FamilyRib {
     for (let path = this.paths.first(prefix); path !== 0; path = this.paths.next(path)) {
       if (!this.books.isGone(this.paths.source(path), this.paths.epoch(path))) yield path;
     }
+  }
+
+  /** Of these, the ones that may be chosen: their next hops lead somewhere. */
+  *usablePathsOf(prefix: PrefixId): Generator<PathId> {
+    for (const path of this.pathsOf(prefix)) if (this.nextHops.leads(this.paths.attribute(path))) yield path;
   }
 
   /** Every prefix with a path. */

@@ -54,8 +54,12 @@ export class Telling {
   readonly peers = new Set<TestPeer>();
   unsettled: Family | undefined;
 
-  join(source: Source, context: ExportContext, enhancedRouteRefresh = false): TestPeer {
-    const peer = new TestPeer(this, source, context, enhancedRouteRefresh);
+  join(source: Source, context: ExportContext, fields: Partial<TestPeerOptions> = {}): TestPeer {
+    const peer = new TestPeer(this, source, context, {
+      enhancedRouteRefresh: false,
+      severalPaths: false,
+      ...fields,
+    });
     this.peers.add(peer);
     return peer;
   }
@@ -87,6 +91,12 @@ export class Telling {
   }
 }
 
+export interface TestPeerOptions {
+  readonly enhancedRouteRefresh: boolean;
+  /** It takes several paths to a prefix (RFC 7911). */
+  readonly severalPaths: boolean;
+}
+
 export class TestPeer {
   readonly id: SourceId;
   readonly advertiser: Advertiser;
@@ -94,19 +104,22 @@ export class TestPeer {
   /** Octets written. */
   written = 0;
   private readonly framer = new MessageFramer();
+  private readonly received: WireOptions;
 
   constructor(
     private readonly telling: Telling,
     readonly source: Source,
     context: ExportContext,
-    enhancedRouteRefresh: boolean,
+    { enhancedRouteRefresh, severalPaths }: TestPeerOptions,
   ) {
+    const families: readonly Family[] = severalPaths ? [4, 6] : [];
+    this.received = { ...wire, addPathReceive: families };
     this.id = telling.rib.addSource(source);
     this.advertiser = new Advertiser(
       {
         source: this.id,
         families: [4, 6],
-        wire,
+        wire: { ...wire, addPathSend: families },
         enhancedRouteRefresh,
         congested: () => this.congested,
         write: (bytes) => {
@@ -130,7 +143,7 @@ export class TestPeer {
   read(): ReceivedMessage[] {
     const messages: ReceivedMessage[] = [];
     for (let next = this.framer.next(); next instanceof Uint8Array; next = this.framer.next()) {
-      const message = decodeMessage(next, wire);
+      const message = decodeMessage(next, this.received);
       if (message.type === 'error') throw new Error(message.reason);
       messages.push(message);
     }

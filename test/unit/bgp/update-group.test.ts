@@ -142,8 +142,8 @@ describe('what a session tells its peer', () => {
     'is told again on request (RFC 2918), between markers where both know them: %s',
     (enhanced, expected) => {
       telling.rib.announce(OWN, P4, own);
-      const peer = telling.join(source('10.0.0.2'), context, enhanced);
-      const other = telling.join(source('10.0.0.3'), context, enhanced);
+      const peer = telling.join(source('10.0.0.2'), context, { enhancedRouteRefresh: enhanced });
+      const other = telling.join(source('10.0.0.3'), context, { enhancedRouteRefresh: enhanced });
       telling.settle();
       for (const one of [peer, other]) one.read();
       peer.advertiser.refresh(4);

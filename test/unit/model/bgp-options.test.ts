@@ -81,6 +81,14 @@ const VALUES: Readonly<
     refused: ['', 'true', 'ALL'],
   },
   asOverride: { read: [['true', true]], refused: [''] },
+  addPath: {
+    read: [
+      ['receive', { send: false, receive: true }],
+      ['send 4', { send: true, receive: false, limit: 4 }],
+      ['both', { send: true, receive: true }],
+    ],
+    refused: ['', 'true', 'receive 2', 'both 1', 'both 65', 'send 2 3'],
+  },
   llgr: { read: [['24h', 86_400]], refused: ['0', '16777216s', '1d'] },
   linkBandwidth: {
     read: [

@@ -1,0 +1,83 @@
+/** What paths become on their way to peers of one export context, family and set of wire options. */
+import type { Family } from '../net/address.ts';
+import type { Prefix } from '../net/prefix.ts';
+import { ExportMemo } from './export-memo.ts';
+import {
+  type ExportContext,
+  type ExportRefusal,
+  type ExportedRoute,
+  exportRefusal,
+  exportRoute,
+} from './policy/export.ts';
+import type { RouteEdit } from './policy/route-edit.ts';
+import type { AttributeId } from './rib/attribute-store.ts';
+import type { PathId } from './rib/path-table.ts';
+import type { PrefixId } from './rib/prefix-table.ts';
+import type { Rib } from './rib/rib.ts';
+import type { Path } from './rib/route.ts';
+import type { ExportVerdict } from './telling-group.ts';
+import { WITHDRAWN } from './update-batch.ts';
+import type { WireOptions } from './wire/message.ts';
+import { encodeRouteAttributes, fits } from './wire/update-writer.ts';
+
+export interface ExporterOptions {
+  readonly rib: Rib;
+  readonly family: Family;
+  readonly wire: WireOptions;
+  readonly context: ExportContext;
+  /** Told once for each attribute set that is too long to be sent. */
+  readonly oversized: (prefix: Prefix) => void;
+}
+
+export class Exporter {
+  private readonly memo: ExportMemo;
+
+  constructor(private readonly options: ExporterOptions) {
+    this.memo = new ExportMemo(options.rib);
+  }
+
+  /** The attributes with which a path is told, {@link WITHDRAWN} if it is not. To be held by who keeps the number. */
+  export(prefix: PrefixId, id: PathId): AttributeId {
+    const { rib, family, context } = this.options;
+    const { prefixes, paths } = rib.families[family];
+    const path = rib.path(family, id);
+    const { accept, edit } = context.policy.judge(prefixes.bits(prefix), path);
+    if (!accept) return WITHDRAWN;
+    const make = (): AttributeId => this.make(prefix, path, edit);
+    return this.memo.get(paths.attribute(id), paths.source(id), edit, make);
+  }
+
+  /** For people: whether a path is told to a peer that is not its source, and the rule that decides. */
+  explain(prefix: PrefixId, id: PathId): ExportVerdict {
+    const { rib, family, context } = this.options;
+    const path = rib.path(family, id);
+    const { accept, rule, edit } = context.policy.judge(rib.families[family].prefixes.bits(prefix), path);
+    if (!accept) return { told: false, rule };
+    const route = this.exportedRoute(path, edit);
+    return typeof route === 'object' ? { told: true, rule } : { told: false, rule: route };
+  }
+
+  /** Lets go of everything. */
+  clear(): void {
+    this.memo.clear();
+  }
+
+  private make(prefix: PrefixId, path: Path, edit: RouteEdit): AttributeId {
+    const { rib, family, oversized } = this.options;
+    const route = this.exportedRoute(path, edit);
+    if (typeof route === 'object') return rib.attributes.internRoute(route);
+    if (route === 'attributes-too-long') oversized(rib.families[family].prefixes.text(prefix));
+    return WITHDRAWN;
+  }
+
+  /** The route as it is told, or why it is not. */
+  private exportedRoute(path: Path, edit: RouteEdit): ExportedRoute | ExportRefusal {
+    const { family, context, wire } = this.options;
+    const refusal = exportRefusal(path, context);
+    if (refusal !== undefined) return refusal;
+    const route = exportRoute(path, edit, family, context);
+    if (route === undefined) return 'no-next-hop';
+    const attributes = encodeRouteAttributes(route.attributes, family, route.nextHop, wire);
+    return fits(attributes, family, route.nextHop, wire) ? route : 'attributes-too-long';
+  }
+}

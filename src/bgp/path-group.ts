@@ -1,0 +1,180 @@
+/**
+ * What a peer is told that takes several paths to a prefix (ADD-PATH, RFC 7911): all that it may know, or the best so
+ * many. A group of one: who told a path decides who is not told it, so no two such peers are told the same. A path goes
+ * by its number in the RIB, which it keeps for its life.
+ */
+import type { Family } from '../net/address.ts';
+import { Exporter, type ExporterOptions } from './exporter.ts';
+import type { AttributeId } from './rib/attribute-store.ts';
+import type { FamilyRib } from './rib/family-rib.ts';
+import type { PathId } from './rib/path-table.ts';
+import { PrefixQueue } from './rib/prefix-queue.ts';
+import type { PrefixId } from './rib/prefix-table.ts';
+import { OWN } from './rib/sources.ts';
+import type { ExportVerdict, GroupMember, TellingGroup } from './telling-group.ts';
+import { UpdateBatch, WITHDRAWN } from './update-batch.ts';
+
+type Paths = ReadonlyMap<PathId, AttributeId>;
+
+const NO_PATHS: Paths = new Map();
+
+export class PathGroup implements TellingGroup {
+  private readonly rib: FamilyRib;
+  private readonly exporter: Exporter;
+  private readonly batch: UpdateBatch;
+  private readonly marked = new PrefixQueue();
+  /** What the peer holds. A prefix is held while it is here or marked. */
+  private readonly told = new Map<PrefixId, Paths>();
+  /** Prefixes to be told even if nothing has changed. */
+  private readonly forced = new Set<PrefixId>();
+  private member: GroupMember | undefined;
+
+  constructor(private readonly options: ExporterOptions) {
+    const { rib, family, wire } = options;
+    this.rib = rib.families[family];
+    this.exporter = new Exporter(options);
+    this.batch = new UpdateBatch(family, wire, this.rib.prefixes, rib.attributes);
+    for (const prefix of this.rib.known()) this.mark(prefix);
+  }
+
+  get family(): Family {
+    return this.options.family;
+  }
+
+  get settled(): boolean {
+    return this.member === undefined || this.marked.size === 0;
+  }
+
+  get canFlush(): boolean {
+    return !this.settled && this.member?.congested() === false;
+  }
+
+  get lagging(): readonly GroupMember[] {
+    return [];
+  }
+
+  mark(prefix: PrefixId): void {
+    if (this.marked.add(prefix) && !this.told.has(prefix)) this.rib.prefixes.hold(prefix);
+  }
+
+  heldBy(): number {
+    return this.told.size;
+  }
+
+  toldTo(_member: GroupMember, prefix: PrefixId): AttributeId {
+    const paths = this.told.get(prefix) ?? NO_PATHS;
+    const best = paths.get(this.rib.best(prefix));
+    return best ?? paths.values().next().value ?? WITHDRAWN;
+  }
+
+  /** Of the best path that is told, else of the best there is. */
+  explain(member: GroupMember, prefix: PrefixId): ExportVerdict {
+    const others = [...this.rib.usablePathsOf(prefix)].filter(
+      (path) => this.rib.paths.source(path) !== member.source,
+    );
+    if (others.length === 0) {
+      return { told: false, rule: this.rib.best(prefix) === 0 ? 'nothing-selected' : 'comes-from-this-peer' };
+    }
+    const verdicts = this.rib.rank(others).map((path) => this.exporter.explain(prefix, path));
+    return verdicts.find(({ told }) => told) ?? verdicts[0]!;
+  }
+
+  isInStep(member: GroupMember): boolean {
+    return member === this.member;
+  }
+
+  join(member: GroupMember, before?: TellingGroup): void {
+    this.member = member;
+    if (before instanceof PathGroup) before.handOver(this);
+    before?.leave(member);
+  }
+
+  leave(member: GroupMember): void {
+    if (member === this.member) this.member = undefined;
+  }
+
+  refresh(): void {
+    for (const prefix of this.told.keys()) {
+      this.forced.add(prefix);
+      this.mark(prefix);
+    }
+  }
+
+  flush(limit: number): void {
+    const { member, batch, told } = this;
+    if (member === undefined) return;
+    const gone: PrefixId[] = [];
+    for (let budget = limit; budget > 0; budget--) {
+      const prefix = this.marked.take();
+      if (prefix < 0) break;
+      const before = told.get(prefix) ?? NO_PATHS;
+      const wanted = this.wanted(prefix, member);
+      const again = this.forced.delete(prefix);
+      for (const path of before.keys()) if (!wanted.has(path)) batch.add(prefix, WITHDRAWN, OWN, path);
+      for (const [path, attribute] of wanted) {
+        if (again || before.get(path) !== attribute) batch.add(prefix, attribute, OWN, path);
+      }
+      this.release(before);
+      if (wanted.size > 0) {
+        told.set(prefix, wanted);
+      } else {
+        told.delete(prefix);
+        gone.push(prefix);
+      }
+    }
+    if (!batch.isEmpty) member.write(batch.encode().bytesFor(member.source));
+    for (const prefix of gone) this.rib.prefixes.release(prefix);
+  }
+
+  /** Nobody ever lags. */
+  catchUp(): void {}
+
+  dissolve(): void {
+    this.member = undefined;
+    for (let prefix = this.marked.take(); prefix >= 0; prefix = this.marked.take()) {
+      if (!this.told.has(prefix)) this.rib.prefixes.release(prefix);
+    }
+    for (const [prefix, paths] of this.told) {
+      this.release(paths);
+      this.rib.prefixes.release(prefix);
+    }
+    this.told.clear();
+    this.exporter.clear();
+  }
+
+  /** The peer goes on in another group, with what it holds. */
+  private handOver(next: PathGroup): void {
+    for (const [prefix, paths] of this.told) {
+      next.mark(prefix);
+      // Marked or told, it is held once; what is marked here goes on being held for that.
+      if (!this.marked.has(prefix)) this.rib.prefixes.release(prefix);
+      next.told.set(prefix, paths);
+    }
+    this.told.clear();
+  }
+
+  /** The paths that the peer may know, with their attributes, which are held. */
+  private wanted(prefix: PrefixId, member: GroupMember): Paths {
+    const { rib } = this;
+    if (rib.best(prefix) === 0) return NO_PATHS;
+    const { pathLimit = Infinity } = this.options.context;
+    const wanted = new Map<PathId, AttributeId>();
+    for (const path of rib.usablePathsOf(prefix)) {
+      if (rib.paths.source(path) === member.source) continue;
+      const attribute = this.exporter.export(prefix, path);
+      if (attribute === WITHDRAWN) continue;
+      this.options.rib.attributes.hold(attribute);
+      wanted.set(path, attribute);
+    }
+    if (wanted.size <= pathLimit) return wanted;
+    const best = rib.rank([...wanted.keys()]).slice(0, pathLimit);
+    const kept = new Map(best.map((path) => [path, wanted.get(path)!]));
+    for (const path of kept.keys()) wanted.delete(path);
+    this.release(wanted);
+    return kept;
+  }
+
+  private release(paths: Paths): void {
+    for (const attribute of paths.values()) this.options.rib.attributes.release(attribute);
+  }
+}
