@@ -44,6 +44,7 @@ export function speakerConfig(plan: RoutingPlan, settings: SpeakerSettings): Spe
     pools: plan.pools,
     services: plan.services,
     advertisements: plan.advertisements,
+    aggregates: plan.options.aggregates ?? [],
     filters: plan.filters,
     kernel: { protocol: settings.protocol, table: TABLE_MAIN, metric: plan.routePriority },
     gracefulRestart: {

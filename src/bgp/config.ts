@@ -6,6 +6,7 @@ import type { LogLevel } from '../base/log.ts';
 import type { Address, Family } from '../net/address.ts';
 import type { Prefix } from '../net/prefix.ts';
 import type { PrivateAsRemoval } from './policy/as-path-edit.ts';
+import type { AggregateConfig } from './aggregates.ts';
 import type { BgpFilter } from './policy/bgp-filter.ts';
 import type { MaxPrefix } from './policy/max-prefix.ts';
 import type { PrefixAdvertisement, ServiceRange } from './policy/prefix-filter.ts';
@@ -39,6 +40,8 @@ export interface PeerConfig {
   readonly maxPrefix?: MaxPrefix;
   /** Present: no session, and what the peer is told as the reason (RFC 9003), which may be empty. */
   readonly shutdown?: string;
+  /** Families whose default route the peer is told as ours, whatever there is. */
+  readonly defaultOriginate?: readonly Family[];
   /** Several paths to a prefix (RFC 7911), each way; `limit`: that many at most are told. */
   readonly addPath?: { readonly send: boolean; readonly receive: boolean; readonly limit?: number };
   /** Seconds that routes may outlive a session for long (RFC 9494), at most 24 bits; not at all if left out. */
@@ -133,6 +136,8 @@ export interface SpeakerConfig {
   };
   /** This node's own addresses: next hop of what we originate, where the session's own address has not the family. */
   readonly nodeAddresses: Readonly<Partial<Record<Family, Address>>>;
+  /** Announced while there is a route to a part of them. */
+  readonly aggregates: readonly AggregateConfig[];
   /** How the best path is chosen. */
   readonly decision: DecisionOptions;
   /** The confederation that our AS is a member of (RFC 5065). */
@@ -199,6 +204,7 @@ const FIELD_EFFECTS: Readonly<Record<keyof PeerConfig, ChangeEffect>> = {
   idleHoldTime: 'none',
   maxPrefix: 'none',
   shutdown: 'none',
+  defaultOriginate: 'export',
   addPath: 'reset',
   llgr: 'reset',
   linkBandwidth: 'none',

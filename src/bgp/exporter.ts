@@ -9,12 +9,12 @@ import {
   exportRefusal,
   exportRoute,
 } from './policy/export.ts';
-import type { RouteEdit } from './policy/route-edit.ts';
+import { type RouteEdit, UNCHANGED } from './policy/route-edit.ts';
 import type { AttributeId } from './rib/attribute-store.ts';
 import type { PathId } from './rib/path-table.ts';
 import type { PrefixId } from './rib/prefix-table.ts';
 import type { Rib } from './rib/rib.ts';
-import type { Path } from './rib/route.ts';
+import { type Path, rankOf } from './rib/route.ts';
 import type { ExportVerdict } from './telling-group.ts';
 import { WITHDRAWN } from './update-batch.ts';
 import type { WireOptions } from './wire/message.ts';
@@ -29,11 +29,27 @@ export interface ExporterOptions {
   readonly oversized: (prefix: Prefix) => void;
 }
 
+/** A route that is ours alone to tell. */
+export interface OriginatedRoute {
+  readonly prefix: PrefixId;
+  readonly attribute: AttributeId;
+}
+
+const OWN_ATTRIBUTES = { origin: 'igp', asPath: [] } as const;
+const OWN_PATH: Path = {
+  source: undefined,
+  route: { attributes: OWN_ATTRIBUTES, nextHop: undefined, rank: rankOf(OWN_ATTRIBUTES) },
+  stale: false,
+};
+
 export class Exporter {
+  /** The default route, where it is told whatever there is; held, as its prefix is. */
+  readonly defaultRoute: OriginatedRoute | undefined;
   private readonly memo: ExportMemo;
 
   constructor(private readonly options: ExporterOptions) {
     this.memo = new ExportMemo(options.rib);
+    this.defaultRoute = this.originateDefault();
   }
 
   /** The attributes with which a path is told, {@link WITHDRAWN} if it is not. To be held by who keeps the number. */
@@ -57,9 +73,24 @@ export class Exporter {
     return typeof route === 'object' ? { told: true, rule } : { told: false, rule: route };
   }
 
+  private originateDefault(): OriginatedRoute | undefined {
+    const { rib, family, context } = this.options;
+    if (context.defaultFamilies?.includes(family) !== true) return undefined;
+    const route = exportRoute(OWN_PATH, UNCHANGED, family, context);
+    if (route === undefined) return undefined;
+    const { prefixes } = rib.families[family];
+    const prefix = prefixes.findOrAdd(0, 0, 0, 0, 0);
+    prefixes.hold(prefix);
+    return { prefix, attribute: rib.attributes.internRoute(route) };
+  }
+
   /** Lets go of everything. */
   clear(): void {
+    const { rib, family } = this.options;
     this.memo.clear();
+    if (this.defaultRoute === undefined) return;
+    rib.attributes.release(this.defaultRoute.attribute);
+    rib.families[family].prefixes.release(this.defaultRoute.prefix);
   }
 
   private make(prefix: PrefixId, path: Path, edit: RouteEdit): AttributeId {

@@ -63,6 +63,8 @@ export class Fib {
   /** How next hops are reached; the decision process follows it, too. */
   readonly nextHops = new NextHopTracker();
   private readonly learned = new Map<Prefix, readonly NextHopAddress[]>();
+  /** Prefixes that lead nowhere. */
+  private readonly blackholes = new Set<Prefix>();
   /** How traffic is shared where it is not shared alike: beside `learned`, in the same order. */
   private readonly weights = new Map<Prefix, readonly number[]>();
   /** Hosts with a gateway of their own. */
@@ -145,7 +147,17 @@ export class Fib {
     if (this.isStatic(prefix)) return;
     if (weights.some((weight) => weight !== 1)) this.weights.set(prefix, weights);
     else this.weights.delete(prefix);
+    this.blackholes.delete(prefix);
     this.learn(prefix, nextHops);
+    this.schedule();
+  }
+
+  /** Wants a route that leads nowhere, so that what no longer one covers goes no further. */
+  blackhole(prefix: Prefix): void {
+    if (this.isStatic(prefix) || this.blackholes.has(prefix)) return;
+    this.blackholes.add(prefix);
+    this.weights.delete(prefix);
+    this.learn(prefix, []);
     this.schedule();
   }
 
@@ -177,6 +189,7 @@ export class Fib {
     const before = this.learned.get(prefix);
     if (before === undefined) return;
     this.learned.delete(prefix);
+    this.blackholes.delete(prefix);
     this.weights.delete(prefix);
     this.forgetUse(prefix, before, []);
     this.derive(prefix);
@@ -283,7 +296,7 @@ export class Fib {
     }
     this.refused.delete(id);
     this.touched.add(id);
-    if (nextHops.size === 0) {
+    if (nextHops.size === 0 && !this.blackholes.has(prefix)) {
       this.tracker.deleteDesired(id);
       if (this.learned.has(prefix)) this.unresolved.add(prefix);
       else this.unresolved.delete(prefix);
@@ -508,7 +521,11 @@ export class Fib {
       this.refuse(id, desired.destination, 'a route of another program has the same metric');
       return undefined;
     }
-    return { operation: actual === undefined ? 'add' : 'replace', route: { ...desired, protocol, table } };
+    const type = desired.nextHops.length === 0 ? { type: 'blackhole' as const } : {};
+    return {
+      operation: actual === undefined ? 'add' : 'replace',
+      route: { ...desired, ...type, protocol, table },
+    };
   }
 
   private settle(changes: readonly RouteChange[], failures: readonly ChangeFailure<RouteChange>[]): void {

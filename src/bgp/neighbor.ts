@@ -489,6 +489,7 @@ export class Neighbor {
       role: source.external ? config.role?.name : undefined,
       accumulatesMetric: config.aigp !== undefined,
       knowsLongLived,
+      defaultFamilies: config.defaultOriginate,
       pathLimit: config.addPath?.limit,
       asPathEdit: this.asPathEdit,
       clusterId,

@@ -17,6 +17,8 @@ import { UpdateBatch, WITHDRAWN } from './update-batch.ts';
 type Paths = ReadonlyMap<PathId, AttributeId>;
 
 const NO_PATHS: Paths = new Map();
+/** The path identifier of a default route that is told whatever there is: no row of the RIB. */
+const DEFAULT_ROUTE: PathId = 0xffff_ffff;
 
 export class PathGroup implements TellingGroup {
   private readonly rib: FamilyRib;
@@ -35,6 +37,7 @@ export class PathGroup implements TellingGroup {
     this.exporter = new Exporter(options);
     this.batch = new UpdateBatch(family, wire, this.rib.prefixes, rib.attributes);
     for (const prefix of this.rib.known()) this.mark(prefix);
+    if (this.exporter.defaultRoute !== undefined) this.mark(this.exporter.defaultRoute.prefix);
   }
 
   get family(): Family {
@@ -69,6 +72,7 @@ export class PathGroup implements TellingGroup {
 
   /** Of the best path that is told, else of the best there is. */
   explain(member: GroupMember, prefix: PrefixId): ExportVerdict {
+    if (prefix === this.exporter.defaultRoute?.prefix) return { told: true, rule: 'default-originate' };
     const others = [...this.rib.usablePathsOf(prefix)].filter(
       (path) => this.rib.paths.source(path) !== member.source,
     );
@@ -156,6 +160,11 @@ export class PathGroup implements TellingGroup {
   /** The paths that the peer may know, with their attributes, which are held. */
   private wanted(prefix: PrefixId, member: GroupMember): Paths {
     const { rib } = this;
+    const { defaultRoute } = this.exporter;
+    if (prefix === defaultRoute?.prefix) {
+      this.options.rib.attributes.hold(defaultRoute.attribute);
+      return new Map([[DEFAULT_ROUTE, defaultRoute.attribute]]);
+    }
     if (rib.best(prefix) === 0) return NO_PATHS;
     const { pathLimit = Infinity } = this.options.context;
     const wanted = new Map<PathId, AttributeId>();

@@ -18,6 +18,7 @@ export const POLICY_FIELDS = [
   'pools',
   'services',
   'advertisements',
+  'aggregates',
   'clusterId',
   'kernel',
   'filters',
@@ -32,12 +33,13 @@ export class Policies {
   private readonly imports = new Map<string, FilterChain | undefined>();
 
   constructor(private readonly config: SpeakerConfig) {
-    const { blocks, pools, services, advertisements, clusterId } = config;
+    const { blocks, pools, services, advertisements, aggregates, clusterId } = config;
     this.prefixes = new PrefixFilter({
       blocks,
       pools,
       services,
       advertisements,
+      aggregates,
       reflector: clusterId !== undefined,
     });
   }

@@ -4,12 +4,13 @@
  */
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
-import { type Family, isLinkLocal } from '../net/address.ts';
+import { type Address, type Family, isLinkLocal } from '../net/address.ts';
 import type { PrefixBits } from '../net/prefix-bits.ts';
 import type { Prefix } from '../net/prefix.ts';
 import { Advertiser, type AdvertiserOptions } from './advertiser.ts';
 import type { Fib } from './fib.ts';
 import { type NextHopAddress, scopedAddress } from './next-hop-table.ts';
+import { type AggregateConfig, Aggregates } from './aggregates.ts';
 import type { ExportContext } from './policy/export.ts';
 import { bandwidthOf, weightsOf } from './policy/link-bandwidth.ts';
 import type { AttributeId } from './rib/attribute-store.ts';
@@ -40,6 +41,7 @@ export class Routing {
   private readonly groups: UpdateGroups;
   private readonly advertisers = new Set<Advertiser>();
   private readonly own = new Set<Prefix>();
+  private readonly aggregates: Aggregates;
   /** Held for the life of the object. */
   private readonly ownRoute: AttributeId;
   /** Families whose selection is deferred (RFC 4724 §4.1), or was until now and is not complete. */
@@ -63,6 +65,10 @@ export class Routing {
       attributes: { origin: 'igp', asPath: [] },
       nextHop: undefined,
     });
+    this.aggregates = new Aggregates({
+      rib: this.rib,
+      changed: (prefix, attribute) => this.changeAggregate(prefix, attribute),
+    });
     this.groups = new UpdateGroups(this.rib, (prefix) =>
       options.log.warn({ prefix }, 'bgp route not sent: attributes too long'),
     );
@@ -82,6 +88,24 @@ export class Routing {
       this.rib.announce(OWN, prefix, this.ownRoute);
     }
     this.schedule();
+  }
+
+  /** Announces these while there is a route to a part of them, in the name of this AS and node. */
+  aggregate(
+    wanted: readonly AggregateConfig[],
+    aggregator: { readonly asNumber: number; readonly address: Address },
+  ): void {
+    this.aggregates.configure(
+      wanted.filter(({ prefix }) => !this.own.has(prefix)),
+      aggregator,
+    );
+    this.schedule();
+  }
+
+  private changeAggregate(prefix: Prefix, attribute: AttributeId): void {
+    if (this.own.has(prefix)) return;
+    if (attribute === 0) this.rib.withdraw(OWN, prefix);
+    else this.rib.announce(OWN, prefix, attribute);
   }
 
   /** Asks again of every learned prefix whether it is for the kernel. */
@@ -200,6 +224,7 @@ export class Routing {
   }
 
   private changed(family: Family, prefix: PrefixId): void {
+    this.aggregates.follow(family, prefix);
     this.program(family, prefix);
     this.groups.mark(family, prefix);
   }
@@ -209,7 +234,12 @@ export class Routing {
     const rib = this.rib.families[family];
     const best = rib.best(prefix);
     const text = rib.prefixes.text(prefix);
-    // What is ours is routed here by whoever made it ours.
+    // An aggregate is a promise for its parts alone: what has no part here must not go round in circles.
+    if (best !== 0 && rib.paths.source(best) === OWN && this.aggregates.isActive(text)) {
+      fib.blackhole(text);
+      return;
+    }
+    // What else is ours is routed here by whoever made it ours.
     if (best === 0 || rib.paths.source(best) === OWN || !programmed(rib.prefixes.bits(prefix))) {
       fib.delete(text);
     } else {

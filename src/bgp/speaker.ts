@@ -135,6 +135,7 @@ export class Speaker {
     this.fib.reachBy(gateways(config));
     options.log.info({ restarting: this.restarted, kernelRoutes: found }, 'bgp speaker starts');
     this.decide();
+    this.aggregate();
     this.routing.originate(originated(config));
     this.gate = new RestartGate(
       {
@@ -166,6 +167,7 @@ export class Speaker {
     if (differs(...POLICY_FIELDS)) this.policies = new Policies(config);
     if (differs('services')) this.routing.reprogram();
     if (differs('decision')) this.decide();
+    if (differs('aggregates', 'asNumber', 'routerId', 'confederation')) this.aggregate();
     this.routing.originate(originated(config));
     if (differs('drain')) this.turnDrain(config.drain);
     this.reconfigurePeers(differs('routerId', 'confederation'));
@@ -174,6 +176,13 @@ export class Speaker {
     }
     this.importChanges(imports);
     this.listen();
+  }
+
+  /** In the name of the AS that others see (RFC 5065 §4). */
+  private aggregate(): void {
+    const { aggregates, confederation, asNumber, routerId } = this.config;
+    const aggregator = { asNumber: confederation?.identifier ?? asNumber, address: routerId };
+    this.routing.aggregate(aggregates, aggregator);
   }
 
   private decide(): void {

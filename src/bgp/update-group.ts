@@ -15,7 +15,7 @@ import type { AttributeId } from './rib/attribute-store.ts';
 import type { FamilyRib } from './rib/family-rib.ts';
 import { Lag } from './rib/lag.ts';
 import type { PrefixId } from './rib/prefix-table.ts';
-import type { SourceId } from './rib/sources.ts';
+import { OWN, type SourceId } from './rib/sources.ts';
 import type { ExportVerdict, GroupMember, TellingGroup } from './telling-group.ts';
 import { UpdateBatch, WITHDRAWN } from './update-batch.ts';
 import type { WireOptions } from './wire/message.ts';
@@ -37,6 +37,7 @@ export class UpdateGroup implements TellingGroup {
     for (let prefix = 0; prefix < this.rib.prefixes.limit; prefix++) {
       if (this.rib.best(prefix) !== 0) this.told.mark(prefix);
     }
+    if (this.exporter.defaultRoute !== undefined) this.told.mark(this.exporter.defaultRoute.prefix);
   }
 
   get family(): Family {
@@ -69,6 +70,7 @@ export class UpdateGroup implements TellingGroup {
 
   /** For people: whether a member is told of a prefix, and the rule that decides. */
   explain(member: GroupMember, prefix: PrefixId): ExportVerdict {
+    if (prefix === this.exporter.defaultRoute?.prefix) return { told: true, rule: 'default-originate' };
     const best = this.rib.best(prefix);
     if (best === 0) return { told: false, rule: 'nothing-selected' };
     if (this.rib.paths.source(best) === member.source) return { told: false, rule: 'comes-from-this-peer' };
@@ -127,8 +129,14 @@ export class UpdateGroup implements TellingGroup {
       const prefix = this.told.take();
       if (prefix < 0) break;
       const best = this.rib.best(prefix);
-      const source = best === 0 ? 0 : this.rib.paths.source(best);
-      const attribute = best === 0 ? WITHDRAWN : this.exporter.export(prefix, best);
+      const { defaultRoute } = this.exporter;
+      const isDefault = prefix === defaultRoute?.prefix;
+      const source = best === 0 || isDefault ? OWN : this.rib.paths.source(best);
+      const attribute = isDefault
+        ? defaultRoute.attribute
+        : best === 0
+          ? WITHDRAWN
+          : this.exporter.export(prefix, best);
       const before = this.told.attribute(prefix);
       const sourceBefore = this.told.source(prefix);
       const moved = before !== WITHDRAWN && attribute !== WITHDRAWN && source !== sourceBefore;

@@ -12,6 +12,7 @@ import {
   parseCount,
   parseFlag,
 } from './annotation-options.ts';
+import { parsePrefix, parsePrefixParts } from '../net/prefix.ts';
 import { parseDuration } from './fields.ts';
 
 type Scope = 'BGPPeer' | 'BGPConfiguration';
@@ -51,6 +52,21 @@ function seconds(least: number, most: number): (text: string) => number | undefi
     const value = milliseconds === undefined ? undefined : milliseconds / 1000;
     return value !== undefined && value >= least && value <= most ? value : undefined;
   };
+}
+
+/** Reads `10.0.0.0/8 summary-only, fd00::/8`. */
+function parseAggregates(text: string) {
+  const aggregates = text.split(',').map((part) => {
+    const [cidr = '', mode, ...more] = part.trim().split(' ');
+    const parts = parsePrefixParts(cidr);
+    const prefix = cidr.includes('/') ? parsePrefix(cidr) : undefined;
+    if (parts === undefined || prefix === undefined || parts.hostBits || more.length > 0) return undefined;
+    return mode === undefined || mode === 'summary-only'
+      ? { prefix, summaryOnly: mode === 'summary-only' }
+      : undefined;
+  });
+  const valid = aggregates.filter((aggregate) => aggregate !== undefined);
+  return valid.length === aggregates.length ? valid : undefined;
 }
 
 const UNITS: Readonly<Record<string, number>> = { K: 1e3, M: 1e6, G: 1e9, T: 1e12 };
@@ -209,6 +225,18 @@ const bgpOptions = {
     parse: parseFlag,
     reverse: () => undefined,
   }),
+  defaultOriginate: row({
+    scopes: ['BGPPeer'],
+    syntax: 'ipv4, ipv6 or both',
+    default: 'only what there is, if policy lets it go',
+    description:
+      'Tells the peer a default route by this node, whether or not there is one (as RFC 4271 §9.1.3 leaves to policy).',
+    parse(text) {
+      if (text === 'both') return [4, 6] as const;
+      return text === 'ipv4' ? ([4] as const) : text === 'ipv6' ? ([6] as const) : undefined;
+    },
+    reverse: () => undefined,
+  }),
   addPath: row({
     scopes: SESSION,
     syntax: 'receive, send [LIMIT] or both [LIMIT], such as both 4',
@@ -288,6 +316,16 @@ const bgpOptions = {
       if (identifier === undefined || valid.length === 0 || valid.length < members.length) return undefined;
       return { identifier, members: valid };
     },
+  }),
+  aggregates: row({
+    scopes: ['BGPConfiguration'],
+    syntax:
+      'CIDR [summary-only], …: prefixes with commas between them, such as "10.0.0.0/8 summary-only, fd00::/8"',
+    default: 'none',
+    description:
+      'Prefixes that a node announces as its own while it has a route to a part of them, and that lead nowhere in its ' +
+      'kernel but to their parts; with summary-only the parts are not announced beside them (RFC 4271 §9.2.2.2).',
+    parse: parseAggregates,
   }),
   alwaysCompareMed: row({
     scopes: ['BGPConfiguration'],

@@ -57,6 +57,7 @@ export function speakerConfig(
     ],
     services: [],
     advertisements: [],
+    aggregates: [],
     filters: {},
     decision: DEFAULT_DECISION,
     kernel: { protocol: 81, table: 254, metric: { 4: 1024, 6: 1024 } },

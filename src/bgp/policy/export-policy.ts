@@ -32,6 +32,7 @@ export class ExportPolicy {
     });
     if (decided !== undefined) return decided;
     const { accept, rule, edit } = prefixes.verdict(prefix);
+    if (accept === 'own') return { accept: path.source === undefined, rule, edit };
     return { accept: accept === 'elevated' ? this.isElevated(prefix, path) : accept, rule, edit };
   }
 
@@ -41,6 +42,7 @@ export class ExportPolicy {
     const decided = filters?.(subject);
     if (decided !== undefined) return decided;
     const { accept, rule, edit } = prefixes.verdict(subject.prefix);
+    if (accept === 'own') return { accept: !subject.learned, rule, edit };
     const elevated = subject.metric < normalMetric[subject.prefix.family];
     return { accept: accept === 'elevated' ? elevated : accept, rule, edit };
   }

@@ -48,6 +48,8 @@ export interface ExportContext {
   readonly ownLocalPref: Readonly<Record<Family, number>>;
   /** Which prefixes may go, and what is changed in them. */
   readonly policy: ExportPolicy;
+  /** Families whose default route the peer is told as ours, whatever there is. */
+  readonly defaultFamilies?: readonly Family[] | undefined;
   /** How many paths to a prefix a peer is told that takes several (RFC 7911); all if left out. */
   readonly pathLimit?: number | undefined;
   /** The peer knows what a long-lived stale route is (RFC 9494). */

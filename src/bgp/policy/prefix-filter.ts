@@ -15,6 +15,8 @@ export interface ExportFacts {
   readonly pools: readonly { readonly cidr: Prefix; readonly exported: boolean }[];
   readonly services: readonly ServiceRange[];
   readonly advertisements: readonly PrefixAdvertisement[];
+  /** Prefixes that this node announces while it has a route to a part of them. */
+  readonly aggregates: readonly { readonly prefix: Prefix; readonly summaryOnly: boolean }[];
   /** This node reflects (RFC 4456). */
   readonly reflector: boolean;
 }
@@ -37,6 +39,8 @@ export interface PrefixAdvertisement {
 }
 
 export type ExportRule =
+  | 'aggregate'
+  | 'inside-aggregate'
   | 'pool-not-exported'
   | 'own-block'
   | 'inside-own-block'
@@ -46,8 +50,11 @@ export type ExportRule =
   | 'not-in-a-pool';
 
 export interface PrefixVerdict {
-  /** `elevated`: only a route whose metric is better than that of ordinary routes (a workload that is moving here). */
-  readonly accept: boolean | 'elevated';
+  /**
+   * `elevated`: only a route whose metric is better than that of ordinary routes (a workload that is moving here);
+   * `own`: only what is ours.
+   */
+  readonly accept: boolean | 'elevated' | 'own';
   readonly rule: ExportRule;
   /** What is done to a route that may go; prefixes with the same communities have the same object. */
   readonly edit: RouteEdit;
@@ -61,6 +68,18 @@ interface Step {
 }
 
 const STEPS: readonly Step[] = [
+  {
+    accept: 'own',
+    rule: 'aggregate',
+    relation: 'equal',
+    nets: ({ aggregates }) => aggregates.map(({ prefix }) => prefix),
+  },
+  {
+    accept: false,
+    rule: 'inside-aggregate',
+    relation: 'within',
+    nets: ({ aggregates }) => aggregates.filter(({ summaryOnly }) => summaryOnly).map(({ prefix }) => prefix),
+  },
   {
     // IPPool.disableBGPExport; `disabled` is only about new allocations and does not stop export.
     accept: false,

@@ -81,6 +81,27 @@ function own(destination: Prefix, gateway = near): NewRoute {
 }
 
 describe('learned routes in the kernel', () => {
+  it('lead nowhere where that is wanted, and somewhere again after that', async () => {
+    await fib.start();
+    for (const [at, hop] of [
+      [P4, near],
+      [P6, near6],
+    ] as const) {
+      fib.blackhole(at);
+      await settle();
+      expect((await kernel.routes({ protocol: 81 })).map(({ type, nextHops }) => [type, nextHops])).toEqual([
+        ['blackhole', []],
+      ]);
+      fib.set(at, [hop]);
+      await settle();
+      expect(await ours()).toEqual([`${at} ${hop} 1024`]);
+      fib.blackhole(at);
+      fib.delete(at);
+      await settle();
+      expect(await ours()).toEqual([]);
+    }
+  });
+
   it('share traffic among next hops by weight', async () => {
     await fib.start();
     fib.set(P4, [near, other], [1, 4]);

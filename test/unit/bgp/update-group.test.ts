@@ -117,6 +117,29 @@ describe('what a session tells its peer', () => {
     expect(slow.heard().toSorted()).toEqual(['end-of-RIB 4', 'end-of-RIB 6', `+ ${P6} fd00::1`].toSorted());
   });
 
+  it('has a default route of ours where that is wanted, whatever there is, and only there (RFC 4271 §9.1.3)', () => {
+    const route = prefix('0.0.0.0/0');
+    const generous = { ...context, defaultFamilies: [4] } as const;
+    const told = telling.join(source('10.0.0.2'), generous);
+    const several = telling.join(source('10.0.0.3'), generous, { severalPaths: true });
+    const others = telling.join(source('10.0.0.4'), context);
+    telling.settle();
+    for (const peer of [told, several]) expect(peer.heard()).toContain(`+ ${route} 10.0.0.1`);
+    expect(others.heard()).toEqual(['end-of-RIB 4', 'end-of-RIB 6']);
+    // One that is learned changes nothing for them, and goes to the rest.
+    announce(others, route, 7);
+    announce(told, route, 7, 8);
+    telling.settle();
+    for (const peer of [told, several]) expect(peer.heard()).toEqual([]);
+    told.advertiser.changePolicy(context);
+    telling.settle();
+    expect(told.read()).toMatchObject([{ attributes: { asPath: [{ asNumbers: [64512, 7] }] } }]);
+    several.advertiser.changePolicy(context);
+    for (const peer of [told, several, others]) peer.leave();
+    telling.settle();
+    expect(telling.rib.families[4].prefixes.size).toBe(0);
+  });
+
   it('is judged again when the policy changes, and only what differs is sent', () => {
     const peer = telling.join(source('10.0.0.2'), context);
     const other = telling.join(source('10.0.0.3'), context);

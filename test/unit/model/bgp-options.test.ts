@@ -81,6 +81,13 @@ const VALUES: Readonly<
     refused: ['', 'true', 'ALL'],
   },
   asOverride: { read: [['true', true]], refused: [''] },
+  defaultOriginate: {
+    read: [
+      ['ipv4', [4]],
+      ['both', [4, 6]],
+    ],
+    refused: ['', 'true', 'ipv4 ipv6'],
+  },
   addPath: {
     read: [
       ['receive', { send: false, receive: true }],
@@ -129,6 +136,18 @@ const VALUES: Readonly<
   confederation: {
     read: [['65000 64512 64513', { identifier: 65000, members: [64512, 64513] }]],
     refused: ['', '65000', '65000 a', '0 64512', '65000  64512'],
+  },
+  aggregates: {
+    read: [
+      [
+        '10.0.0.0/8 summary-only, fd00::/8',
+        [
+          { prefix: '10.0.0.0/8', summaryOnly: true },
+          { prefix: 'fd00::/8', summaryOnly: false },
+        ],
+      ],
+    ],
+    refused: ['', '10.0.0.0', '10.0.0.1/8', '10.0.0.0/8 as-set', '10.0.0.0/8,', '10.0.0.0/8 fd00::/8'],
   },
   alwaysCompareMed: { read: [['true', true]], refused: ['yes'] },
   preferOlder: { read: [['false', false]], refused: [''] },

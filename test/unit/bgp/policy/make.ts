@@ -6,5 +6,6 @@ export const NO_FACTS: ExportFacts = {
   pools: [],
   services: [],
   advertisements: [],
+  aggregates: [],
   reflector: false,
 };

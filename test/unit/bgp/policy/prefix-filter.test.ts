@@ -18,6 +18,7 @@ const facts = {
     { cidr: prefix('203.0.113.0/28'), kind: 'external', advertised: false },
   ],
   advertisements: [],
+  aggregates: [],
   reflector: false,
 } as const;
 
@@ -45,6 +46,21 @@ describe('the export chain of Calico', () => {
     ['::/0', false, 'not-in-a-pool'],
   ] as const)('gives %s accept=%s by rule %s', (text, accept, rule) => {
     expect(filter.verdict(prefixBits(prefix(text)))).toEqual({ accept, rule, edit: UNCHANGED });
+  });
+
+  it.each([
+    ['10.65.0.0/16', 'own', 'aggregate'],
+    ['10.65.1.0/26', true, 'own-block'],
+    ['10.66.0.0/16', 'own', 'aggregate'],
+    ['10.66.3.0/26', false, 'inside-aggregate'],
+    ['10.67.0.0/16', false, 'not-in-a-pool'],
+  ] as const)('with aggregates gives %s accept=%s by rule %s', (text, accept, rule) => {
+    const aggregates = [
+      { prefix: prefix('10.65.0.0/16'), summaryOnly: false },
+      { prefix: prefix('10.66.0.0/16'), summaryOnly: true },
+    ];
+    const summing = new PrefixFilter({ ...facts, aggregates });
+    expect(summing.verdict(prefixBits(prefix(text)))).toEqual({ accept, rule, edit: UNCHANGED });
   });
 
   it.each([
