@@ -5,7 +5,8 @@
 import { type Socket, createSocket } from 'node:dgram';
 import { KernelError } from '../base/errors.ts';
 import { type Address, type Family, familyOf, parseAddress } from '../net/address.ts';
-import { closeSocket, requireTimeToLive, sendDatagram, udpSocket } from '../sys/socket.ts';
+import { onlyTimeToLive } from '../sys/packet-filter.ts';
+import { closeSocket, sendDatagram, udpSocket } from '../sys/socket.ts';
 import type { BfdArrival, BfdChannel, BfdTransport } from './bfd-engine.ts';
 import type { BfdTarget } from './bfd-service.ts';
 import { GTSM_TIME_TO_LIVE, TRAFFIC_CLASS } from './listener.ts';
@@ -71,7 +72,7 @@ export class BfdSockets implements BfdTransport {
     const fd = udpSocket({ address: ANY[family], port, ...this.inNamespace });
     try {
       // RFC 5881 §5: what has passed a router is not from this link. UDP knows no IP_MINTTL, hence a filter.
-      if (!multihop) requireTimeToLive(fd, family, GTSM_TIME_TO_LIVE);
+      if (!multihop) onlyTimeToLive(fd, family, GTSM_TIME_TO_LIVE);
     } catch (error) {
       closeSocket(fd);
       throw error;

@@ -28,7 +28,7 @@ export interface PeerConfig {
   readonly localAsNumber: number;
   /** The kernel chooses if left out. */
   readonly sourceAddress?: Address;
-  /** The interface that the peer is on, where its address is link-local. */
+  /** The interface that the peer is on, where its address is link-local; with `::` it is found there (unnumbered.ts). */
   readonly interface?: string;
   /** The gateway that the peer is reached by, if routing is not to be asked: a static host route. */
   readonly reachableBy?: Address;

@@ -26,6 +26,7 @@ import { FAMILIES } from './rib/rib.ts';
 import { routeStatus } from './route-status.ts';
 import { Routing } from './routing.ts';
 import type { DrainState, KernelStatus, RouteStatus, SpeakerStatus } from './status.ts';
+import { Unnumbered } from './unnumbered.ts';
 import {
   CEASE_ADMINISTRATIVE_SHUTDOWN,
   CEASE_OTHER_CONFIGURATION_CHANGE,
@@ -50,6 +51,7 @@ export class Speaker {
   private readonly routing: Routing;
   private readonly listener: Listener;
   private readonly handover: Handover;
+  private readonly unnumbered: Unnumbered;
   private readonly environment: NeighborEnvironment;
   private readonly lookingGlass: LookingGlass;
   private policies: Policies;
@@ -62,6 +64,7 @@ export class Speaker {
   private restarted = false;
   private drain: DrainState = 'serving';
   private drainTimer: TimerHandle | undefined;
+  private begun = false;
   private bfd: BfdService | undefined;
 
   private constructor(
@@ -88,6 +91,18 @@ export class Speaker {
       for (const neighbor of this.neighbors.values()) {
         if (neighbor.config.interface === name) neighbor.followLink();
       }
+      if (this.config.peers.some((peer) => peer.interface === name)) this.seekPeers();
+    });
+    this.unnumbered = new Unnumbered({
+      clock,
+      log,
+      ...inNamespace,
+      link: (name) => this.fib.nextHops.linkNamed(name),
+      isUp: (name) => this.neighbors.get(name)?.isUp === true,
+      found: () => {
+        this.reconfigurePeers(false);
+        this.listen();
+      },
     });
     this.handover = new Handover({ clock, over: (name) => this.remove(name, CEASE_PEER_DECONFIGURED) });
     this.lookingGlass = new LookingGlass({
@@ -133,6 +148,8 @@ export class Speaker {
     const found = await this.fib.start();
     this.restarted = enabled && (restarting ?? found[4] + found[6] > 0);
     this.fib.reachBy(gateways(config));
+    this.begun = true;
+    this.seekPeers();
     options.log.info({ restarting: this.restarted, kernelRoutes: found }, 'bgp speaker starts');
     this.decide();
     this.aggregate();
@@ -152,7 +169,7 @@ export class Speaker {
       this.restarted ? this.wantedPeers.filter(({ shutdown }) => shutdown === undefined) : [],
     );
     this.listen();
-    for (const peer of this.wantedPeers) this.add(peer, { replaces: false });
+    for (const peer of this.unnumbered.resolve(this.wantedPeers)) this.add(peer, { replaces: false });
   }
 
   /** Goes over to another configuration. Only what differs is touched. Kernel protocol and table must be the same. */
@@ -163,6 +180,7 @@ export class Speaker {
       keys.some((key) => JSON.stringify(before[key]) !== JSON.stringify(config[key]));
     if (differs('kernel')) this.fib.changeMetrics(config.kernel.metric);
     if (differs('peers')) this.fib.reachBy(gateways(config));
+    this.seekPeers();
     const imports = this.importTexts();
     if (differs(...POLICY_FIELDS)) this.policies = new Policies(config);
     if (differs('services')) this.routing.reprogram();
@@ -188,6 +206,11 @@ export class Speaker {
   private decide(): void {
     this.routing.rib.setDecision(this.config.decision);
     this.routing.schedule();
+  }
+
+  /** Looks for peers of which only the interface is known. */
+  private seekPeers(): void {
+    if (this.begun) this.unnumbered.follow(this.wantedPeers);
   }
 
   /** Peers to have sessions with: none on a drained node. */
@@ -217,13 +240,14 @@ export class Speaker {
   }
 
   private reconfigurePeers(resetAll: boolean): void {
-    const wanted = new Map(this.wantedPeers.map((peer) => [peer.name, peer]));
+    const wanted = new Map(this.unnumbered.resolve(this.wantedPeers).map((peer) => [peer.name, peer]));
     const unwanted = [...this.neighbors.values()].filter(({ name }) => !wanted.has(name));
     for (const after of wanted.values()) {
       let neighbor = this.neighbors.get(after.name);
       if (neighbor === undefined) {
         neighbor = unwanted.find(
-          ({ config: { address, port } }) => address === after.address && port === after.port,
+          ({ config: { address, port, interface: device } }) =>
+            address === after.address && port === after.port && device === after.interface,
         );
         // The same session under another name, as when a node of the mesh becomes a reflector.
         if (neighbor !== undefined) this.rename(neighbor, after.name);
@@ -272,6 +296,7 @@ export class Speaker {
    */
   async stop({ graceful }: { readonly graceful: boolean }): Promise<void> {
     this.handover.stop();
+    this.unnumbered.stop();
     this.drainTimer?.cancel();
     this.listener.close();
     this.gate?.stop();
@@ -293,7 +318,10 @@ export class Speaker {
       routerId: this.config.routerId,
       restarting: this.restarting,
       drain: this.drain,
-      peers: [...this.neighbors.values()].map((neighbor) => neighbor.status()),
+      peers: [
+        ...[...this.neighbors.values()].map((neighbor) => neighbor.status()),
+        ...this.unnumbered.missing(this.wantedPeers),
+      ],
       kernel: this.kernelStatus(),
     };
   }
@@ -322,7 +350,8 @@ export class Speaker {
   }
 
   private listen(): void {
-    const { listen, peers } = this.config;
+    const { listen } = this.config;
+    const peers = this.unnumbered.resolve(this.config.peers);
     this.listener.configure({
       ...listen,
       passwords: new Map(

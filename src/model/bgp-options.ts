@@ -157,7 +157,8 @@ const bgpOptions = {
     syntax: 'the name of a network interface, such as eth0',
     default: 'by which the routes lead to the peer',
     description:
-      'The interface that the peer is on, where peerIP is a link-local address. IPv4 routes then have IPv6 next hops ' +
+      'The interface that the peer is on, where peerIP is a link-local address. Without peerIP and peerSelector the ' +
+      'peer is found there by its router advertisements (RFC 4861). IPv4 routes then have IPv6 next hops ' +
       '(RFC 8950), and the session ends with the link (RFC 4291 §2.5.6, RFC 2545 §3).',
     parse: (text) => (/^[^\s/:%]{1,15}$/.test(text) && text !== '.' && text !== '..' ? text : undefined),
     reverse: () => undefined,

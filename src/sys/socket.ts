@@ -18,7 +18,6 @@ import {
   SOCK_DGRAM,
   SOCK_RAW,
   SOCK_STREAM,
-  attachFilter,
   bind,
   close,
   getsockname,
@@ -51,15 +50,6 @@ const TCP_MD5SIG_EXT = 32;
 const TCP_MD5SIG_FLAG_PREFIX = 1;
 const TCP_MD5SIG_LENGTH = 216;
 const TCP_MD5SIG_MAXKEYLEN = 80;
-
-/** include/uapi/linux/bpf_common.h: BPF_LD | BPF_B | BPF_ABS, BPF_JMP | BPF_JEQ | BPF_K, BPF_RET | BPF_K. */
-const BPF_LOAD_BYTE = 0x30;
-const BPF_JUMP_IF_EQUAL = 0x15;
-const BPF_RETURN = 0x06;
-/** SKF_NET_OFF of include/uapi/linux/filter.h: offsets from here count from the IP header. */
-const NETWORK_HEADER = 0xfff0_0000;
-/** RFC 791 §3.1, RFC 8200 §3. */
-const TIME_TO_LIVE_OFFSET: Readonly<Record<Family, number>> = { 4: 8, 6: 7 };
 
 /** The same option of both families (ip(7), ipv6(7)). */
 const BY_FAMILY = {
@@ -127,23 +117,23 @@ export function udpSocket(options: BoundSocketOptions): number {
  * sends what stands behind the header with {@link sendDatagram}. Needs CAP_NET_RAW; throws a KernelError.
  */
 export function rawSocket(options: {
-  readonly namespace: string;
+  readonly namespace?: string;
   readonly family: Family;
   /** IANA protocol number. */
   readonly protocol: number;
 }): number {
   const { namespace, family, protocol } = options;
-  return inNamespace(namespace, () => socket(family === 4 ? AF_INET : AF_INET6, SOCK_RAW, protocol));
+  return born(namespace, () => socket(family === 4 ? AF_INET : AF_INET6, SOCK_RAW, protocol));
 }
 
 /**
  * Receives copies of the packets of one EtherType that come to any interface of a namespace, without their link-layer
  * header (packet(7)). Needs CAP_NET_RAW; throws a KernelError.
  */
-export function packetSocket(options: { readonly namespace: string; readonly etherType: number }): number {
+export function packetSocket(options: { readonly namespace?: string; readonly etherType: number }): number {
   const { namespace, etherType } = options;
   const networkOrder = ((etherType & 0xff) << 8) | (etherType >> 8);
-  return inNamespace(namespace, () => socket(AF_PACKET, SOCK_DGRAM, networkOrder));
+  return born(namespace, () => socket(AF_PACKET, SOCK_DGRAM, networkOrder));
 }
 
 /** Sends one datagram on a raw or UDP socket. Throws a KernelError, e.g. ENETUNREACH. */
@@ -203,28 +193,6 @@ export function setTimeToLive(
   setsockopt(fd, level, name, value);
 }
 
-/**
- * Drops datagrams that have not exactly this TTL or hop limit before they reach the socket: what `minimumTimeToLive` is
- * for TCP, which is all that the kernel knows IP_MINTTL for. Throws a KernelError.
- */
-export function requireTimeToLive(fd: number, family: Family, value: number): void {
-  const at = NETWORK_HEADER + TIME_TO_LIVE_OFFSET[family];
-  const program: readonly (readonly [code: number, ifTrue: number, ifFalse: number, operand: number])[] = [
-    [BPF_LOAD_BYTE, 0, 0, at],
-    [BPF_JUMP_IF_EQUAL, 0, 1, value],
-    [BPF_RETURN, 0, 0, 0xffff_ffff],
-    [BPF_RETURN, 0, 0, 0],
-  ];
-  const bytes = Buffer.alloc(program.length * 8);
-  for (const [index, [code, ifTrue, ifFalse, operand]] of program.entries()) {
-    bytes.writeUInt16LE(code, index * 8);
-    bytes[index * 8 + 2] = ifTrue;
-    bytes[index * 8 + 3] = ifFalse;
-    bytes.writeUInt32LE(operand, index * 8 + 4);
-  }
-  attachFilter(fd, bytes);
-}
-
 function make(
   type: number,
   family: Family,
@@ -236,7 +204,7 @@ function make(
     (local === undefined ? '' : ` on ${local[0]} port ${local[1]}`);
   // Binding to a device or address looks it up in the socket's own namespace, so only its making must happen there.
   const create = (): number => socket(family === 4 ? AF_INET : AF_INET6, type, 0);
-  const fd = options.namespace === undefined ? create() : inNamespace(options.namespace, create);
+  const fd = born(options.namespace, create);
   try {
     setOptions(fd, family, type, options);
     if (local !== undefined) bind(fd, socketAddress(local[0], local[1]));
@@ -245,6 +213,10 @@ function make(
     close(fd);
     throw kernelErrorFrom(operation, error);
   }
+}
+
+function born(namespace: string | undefined, create: () => number): number {
+  return namespace === undefined ? create() : inNamespace(namespace, create);
 }
 
 function setOptions(fd: number, family: Family, type: number, options: SocketOptions): void {

@@ -52,6 +52,23 @@ router bgp 65002
  exit-address-family
 `;
 
+const FRR_UNNUMBERED = `
+log stdout
+router bgp 65002
+ bgp router-id 10.99.0.2
+ no bgp ebgp-requires-policy
+ no bgp network import-check
+ neighbor eth0 interface remote-as 64512
+ neighbor eth0 timers connect 1
+ address-family ipv4 unicast
+  network 10.65.2.0/26
+ exit-address-family
+ address-family ipv6 unicast
+  network fd65::2:0/122
+  neighbor eth0 activate
+ exit-address-family
+`;
+
 describeKernel('peers on a link without other addresses', () => {
   let fabric: Fabric;
   let router: { stop(): Promise<void> } | undefined;
@@ -140,6 +157,43 @@ describeKernel('peers on a link without other addresses', () => {
       await expectPackets();
     },
   );
+
+  it('find each other by router advertisements, as FRR does for a neighbor on an interface', async () => {
+    router = await Frr.start({ namespace: fabric.hosts[1]!, config: FRR_UNNUMBERED });
+    const speaker = await start(1, { asNumber: 65002, address: address('::') });
+    expect(peerOf(speaker)).toMatchObject({ state: 'Idle', info: 'No router is heard on interface eth0' });
+    await vi.waitFor(
+      () =>
+        expect(peerOf(speaker)).toMatchObject({
+          state: 'Established',
+          address: 'fe80::a:2',
+          received: 2,
+          advertised: 2,
+        }),
+      EVENTUALLY,
+    );
+    await expectRoutes(1, '81');
+    await expectRoutes(2, 'bgp');
+    await expectPackets();
+    // We are found as a router, but are nobody's default router.
+    expect(await fabric.ip(2, '-6', 'route', 'show', 'default')).toBe('');
+  });
+
+  it('find each other without any address, and a new one in place of one that is gone', async () => {
+    const speaker = await start(1, { address: address('::') });
+    await start(2, { address: address('::'), passive: true });
+    await expectRoutes(1, '81');
+    await expectRoutes(2, '81');
+    await running.pop()!.stop();
+    await fabric.ip(2, 'addr', 'flush', 'dev', 'eth0');
+    await fabric.ip(2, 'addr', 'add', 'fe80::b:2/64', 'dev', 'eth0', 'nodad');
+    await start(2, { address: address('::'), passive: true });
+    await vi.waitFor(
+      () =>
+        expect(peerOf(speaker)).toMatchObject({ state: 'Established', address: 'fe80::b:2', received: 2 }),
+      EVENTUALLY,
+    );
+  });
 
   it('lose the session with the link, and its routes at once, and have them back with it', async () => {
     const speaker = await start(1);

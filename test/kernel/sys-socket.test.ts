@@ -7,7 +7,6 @@ import { prefix } from '../../src/net/prefix.ts';
 import {
   type SocketOptions,
   closeSocket,
-  requireTimeToLive,
   sendDatagram,
   setMd5Key,
   setTimeToLive,
@@ -15,6 +14,7 @@ import {
   tcpSocket,
   udpSocket,
 } from '../../src/sys/socket.ts';
+import { onlyTimeToLive } from '../../src/sys/packet-filter.ts';
 import { describeKernel, useNamespaces } from './fixture-namespace.ts';
 
 const LOOPBACK: Readonly<Record<Family, Address>> = { 4: address('127.0.0.1'), 6: address('::1') };
@@ -59,7 +59,7 @@ describeKernel('sockets made by descriptor', () => {
     it(`lets only datagrams of one hop limit into a socket over IPv${family}`, async () => {
       const receiver = createSocket(family === 4 ? 'udp4' : 'udp6');
       const fd = udpSocket({ namespace: namespace!, address: here, port: 0 });
-      requireTimeToLive(fd, family, 255);
+      onlyTimeToLive(fd, family, 255);
       receiver.bind({ fd });
       const { port } = receiver.address();
       const received: string[] = [];

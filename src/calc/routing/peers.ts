@@ -38,6 +38,9 @@ interface Target {
   readonly router: Router | undefined;
 }
 
+/** The address of a peer that its interface is to lead to. */
+const toBeFound = '::' as Address;
+
 interface Entry {
   readonly type: PeerPlan['type'];
   readonly target: Target;
@@ -116,7 +119,7 @@ function* targetsOf(inputs: PeeringInputs, spec: PeerSpec): Generator<Target> {
     }
     return;
   }
-  const peer = spec.peerIP === undefined ? undefined : parsePeerAddress(spec.peerIP);
+  const peer = spec.peerIP === undefined ? onInterface(spec) : parsePeerAddress(spec.peerIP);
   if (peer === undefined) return;
   const router = routerWithAddress(inputs, peer.address);
   yield {
@@ -125,6 +128,11 @@ function* targetsOf(inputs: PeeringInputs, spec: PeerSpec): Generator<Target> {
     asNumber: spec.asNumber ?? router?.asNumber ?? inputs.settings.asNumber,
     router,
   };
+}
+
+/** A peer of which only the interface is said. */
+function onInterface({ options }: PeerSpec): ReturnType<typeof parsePeerAddress> {
+  return options.interface === undefined ? undefined : { address: toBeFound };
 }
 
 /** The ends that a router offers, one for each family that it has an address of. */
@@ -263,6 +271,7 @@ function peerName(
 ): string {
   const prefix = { mesh: 'Mesh', global: 'Global', node: 'Node' }[type];
   const suffix = type === 'mesh' || port === undefined ? '' : `_port_${port}`;
-  const scope = device === undefined ? '' : `_${device}`;
-  return `${prefix}_${address.replaceAll(/[.:]/g, '_')}${scope}${suffix}`;
+  const parts = [prefix, ...(address === toBeFound ? [] : [address.replaceAll(/[.:]/g, '_')])];
+  if (device !== undefined) parts.push(device);
+  return `${parts.join('_')}${suffix}`;
 }

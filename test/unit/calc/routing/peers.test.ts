@@ -303,6 +303,14 @@ describe('a peer on an interface', () => {
     ]);
     for (const peer of peers) expect(peer).not.toHaveProperty('sourceAddress');
   });
+
+  it('needs no address, which is to be found there', () => {
+    const spec = { node: 'one', asNumber: 65_001 };
+    const found = put('BGPPeer', 'uplink', spec, {}, { 'bgp.margay.io/interface': 'eth0' });
+    expect(plan('one', [one, found]).peers).toMatchObject([
+      { name: 'Node_eth0', address: '::', interface: 'eth0' },
+    ]);
+  });
 });
 
 describe("Margay's own options", () => {
