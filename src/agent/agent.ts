@@ -96,6 +96,7 @@ export class Agent {
     this.cutter = new ConnectionCutter(this.state, {
       open: () => new Conntrack({}),
       isHost: (address) => dataplane.hasAddress(address),
+      hostEndpointAt: (address) => dataplane.hostEndpointAt(address),
       log,
     });
     this.telemetry = new Telemetry({

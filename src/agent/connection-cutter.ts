@@ -8,7 +8,8 @@ import { describeError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import type { CalcDelta, LocalEndpoint } from '../calc/output.ts';
 import { evaluateEndpoint } from '../explain/evaluate.ts';
-import { FlushScope } from '../explain/flush-scope.ts';
+import { type Failsafes, evaluateHost } from '../explain/evaluate-host.ts';
+import { FlushScope, hostKey } from '../explain/flush-scope.ts';
 import type { Packet } from '../explain/packet.ts';
 import type { PolicyState } from '../explain/policy-state.ts';
 import type { Address } from '../net/address.ts';
@@ -19,6 +20,8 @@ export interface ConnectionCutterOptions {
   readonly open: () => Conntrack;
   /** Whether the host itself has the address: what it sends to its own workloads is not policed. */
   readonly isHost: (address: Address) => boolean;
+  /** The name of the host endpoint that stands for an address of the host. */
+  readonly hostEndpointAt: (address: Address) => string | undefined;
   readonly log: Logger;
 }
 
@@ -27,6 +30,7 @@ const TURN = 5;
 
 export class ConnectionCutter {
   private readonly scope: FlushScope;
+  private failsafes: Failsafes = { inbound: [], outbound: [] };
   /** Endpoints whose connections are to be judged. */
   private pending = new Set<string>();
   private running: Promise<void> | undefined;
@@ -42,6 +46,11 @@ export class ConnectionCutter {
 
   /** Takes in a change that the state has seen already and that the kernel is about to get. */
   follow(delta: CalcDelta): void {
+    const { felix } = delta;
+    if (felix !== undefined) {
+      const { failsafeInboundHostPorts: inbound, failsafeOutboundHostPorts: outbound } = felix;
+      this.failsafes = { inbound, outbound };
+    }
     for (const key of this.scope.follow(delta)) this.pending.add(key);
   }
 
@@ -102,9 +111,6 @@ export class ConnectionCutter {
     endpoints: ReadonlyMap<Address, LocalEndpoint>,
     keys: ReadonlySet<string>,
   ): boolean | undefined {
-    const from = endpoints.get(original.source);
-    const to = this.options.isHost(original.source) ? undefined : endpoints.get(reply.source);
-    if (![from, to].some((endpoint) => endpoint !== undefined && keys.has(endpoint.key))) return undefined;
     // Policy sees destinations as they are after translation, sources as they are before.
     const packet: Packet = {
       source: original.source,
@@ -114,9 +120,41 @@ export class ConnectionCutter {
       ...(reply.sourcePort === undefined ? {} : { destinationPort: reply.sourcePort }),
       ...(original.icmp === undefined ? {} : { icmp: original.icmp }),
     };
-    const denies = (endpoint: LocalEndpoint | undefined, direction: 'egress' | 'ingress'): boolean =>
-      endpoint !== undefined && evaluateEndpoint(endpoint, direction, packet, this.state).verdict === 'deny';
-    return denies(from, 'egress') || denies(to, 'ingress');
+    const { isHost } = this.options;
+    const from = endpoints.get(packet.source);
+    const to = isHost(packet.source) ? undefined : endpoints.get(packet.destination);
+    const ends: { readonly key: string; readonly denies: () => boolean }[] = [];
+    for (const [endpoint, direction] of [
+      [from, 'egress'],
+      [to, 'ingress'],
+    ] as const) {
+      if (endpoint === undefined) continue;
+      const denies = (): boolean =>
+        evaluateEndpoint(endpoint, direction, packet, this.state).verdict === 'deny';
+      ends.push({ key: endpoint.key, denies });
+    }
+    ends.push(...this.hostEnds(packet, endpoints));
+    if (!ends.some(({ key }) => keys.has(key))) return undefined;
+    return ends.some(({ denies }) => denies());
+  }
+
+  /** The host's end, where a host endpoint stands for it: not towards its own workloads, nor towards itself. */
+  private *hostEnds(
+    packet: Packet,
+    endpoints: ReadonlyMap<Address, LocalEndpoint>,
+  ): Generator<{ readonly key: string; readonly denies: () => boolean }> {
+    const { isHost, hostEndpointAt } = this.options;
+    for (const [own, other, direction] of [
+      [packet.source, packet.destination, 'egress'],
+      [packet.destination, packet.source, 'ingress'],
+    ] as const) {
+      if (!isHost(own) || isHost(other) || endpoints.has(other)) continue;
+      const endpoint = this.state.hostEndpoints.get(hostEndpointAt(own) ?? '');
+      if (endpoint === undefined) continue;
+      const denies = (): boolean =>
+        evaluateHost(endpoint, direction, packet, this.state, this.failsafes).verdict === 'deny';
+      yield { key: hostKey(endpoint.key), denies };
+    }
   }
 
   private endpointsByAddress(): Map<Address, LocalEndpoint> {

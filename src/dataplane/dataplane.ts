@@ -148,6 +148,15 @@ export class Dataplane {
     await this.held?.repair();
   }
 
+  /** The name of the host endpoint that stands for the interface which has the address. */
+  hostEndpointAt(address: Address): string | undefined {
+    const own = this.hostInterfaces().filter(({ addresses }) => addresses.includes(address));
+    const active = this.hosts.resolve();
+    const standing = (name: string): string | undefined =>
+      active.find(({ interfaces }) => interfaces.includes(name))?.endpoint.key;
+    return own.length === 0 ? undefined : (standing(own[0]!.name) ?? standing('*'));
+  }
+
   /** Interfaces that may be host endpoints, with their addresses. */
   hostInterfaces(): { readonly name: string; readonly addresses: readonly Address[] }[] {
     const { interfacePrefixes = [], interfaceExclude = [] } = this.felix ?? {};

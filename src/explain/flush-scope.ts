@@ -6,11 +6,18 @@
 import type { ActivePolicy, CalcDelta, CompiledRule, LocalEndpoint, SetId } from '../calc/output.ts';
 import type { PolicyState } from './policy-state.ts';
 
-type Change = Pick<CalcDelta, 'sets' | 'policies' | 'profiles' | 'endpoints' | 'felix'>;
+type Change = Pick<CalcDelta, 'sets' | 'policies' | 'profiles' | 'endpoints' | 'hostEndpoints' | 'felix'>;
+
+/** What a host endpoint is called here, beside the keys of workloads. */
+export function hostKey(name: string): string {
+  return `HostEndpoint/${name}`;
+}
 
 export class FlushScope {
   /** FelixConfiguration's say about policies that have none. */
   private byDefault = false;
+  /** Policies that ask for it themselves. */
+  private readonly asking = new Set<string>();
   /** Endpoints with policies or profiles that want it, and which, in order. */
   private wanting = new Map<string, readonly string[]>();
   /** What those policies look up. */
@@ -20,22 +27,37 @@ export class FlushScope {
 
   /** Takes in a change that the state has seen already. Returns the keys of the endpoints to judge. */
   follow(change: Change): Set<string> {
-    const { policies, profiles, endpoints, sets, felix } = change;
+    const { policies, profiles, endpoints, hostEndpoints, sets, felix } = change;
     this.byDefault = felix?.flushOnChange ?? this.byDefault;
+    for (const [id, policy] of policies) {
+      if (policy?.flushOnChange === true) this.asking.add(id);
+      else this.asking.delete(id);
+    }
+    // Nobody wants it, as in most clusters: no change costs anything.
+    if (!this.byDefault && this.asking.size + this.wanting.size === 0) return new Set();
     const touched = new Set([...policies.keys(), ...profiles.keys()]);
     for (const [id, looked] of this.sets) {
       if ([...sets.keys()].some((set) => looked.has(set))) touched.add(id);
     }
     const before = this.wanting;
-    if (policies.size + profiles.size + endpoints.size > 0 || felix !== undefined) this.lookAgain();
+    const changes = policies.size + profiles.size + endpoints.size + hostEndpoints.size;
+    if (changes > 0 || felix !== undefined) this.lookAgain();
     const found = new Set<string>();
-    for (const key of this.state.endpoints.keys()) {
+    for (const [key] of this.all()) {
       const ids = this.wanting.get(key) ?? [];
       const earlier = before.get(key) ?? [];
       const isTouched = [...ids, ...earlier].some((id) => touched.has(id));
       if (isTouched || ids.join('\n') !== earlier.join('\n')) found.add(key);
     }
     return found;
+  }
+
+  /** Every endpoint, with what polices connections that it is an end of. */
+  private *all(): Generator<[key: string, policed: Policed]> {
+    yield* this.state.endpoints;
+    for (const [name, { tiers, profiles }] of this.state.hostEndpoints) {
+      yield [hostKey(name), { tiers: [...tiers.untracked, ...tiers.preDNAT, ...tiers.normal], profiles }];
+    }
   }
 
   private lookAgain(): void {
@@ -45,8 +67,8 @@ export class FlushScope {
     this.wanting = new Map();
     this.sets = new Map();
     if (wanted.size === 0) return;
-    for (const [key, endpoint] of state.endpoints) {
-      const ids = policiesOf(endpoint).filter((id) => wanted.has(id));
+    for (const [key, policed] of this.all()) {
+      const ids = policiesOf(policed).filter((id) => wanted.has(id));
       if (ids.length > 0) this.wanting.set(key, ids);
     }
     for (const [id, { ingress, egress }] of wanted) {
@@ -59,7 +81,9 @@ export class FlushScope {
   }
 }
 
-function policiesOf({ tiers, profiles }: LocalEndpoint): string[] {
+type Policed = Pick<LocalEndpoint, 'tiers' | 'profiles'>;
+
+function policiesOf({ tiers, profiles }: Policed): string[] {
   return [...tiers.flatMap(({ ingress, egress }) => [...ingress, ...egress]), ...profiles];
 }
 

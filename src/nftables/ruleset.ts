@@ -54,6 +54,13 @@ type Mark = { readonly meta: { readonly key: 'mark' } };
 type MaskedConnectionMark = {
   readonly '&': readonly [{ readonly ct: { readonly key: 'mark' } }, number];
 };
+/** `tcp flags & MASK` (RFC 9293 §3.1: RST is 4). */
+type MaskedTcpFlags = {
+  readonly '&': readonly [
+    { readonly payload: { readonly protocol: 'tcp'; readonly field: 'flags' } },
+    number,
+  ];
+};
 /** The differentiated-services code point (RFC 2474), 6 bits. */
 type Dscp = { readonly payload: { readonly protocol: 'ip' | 'ip6'; readonly field: 'dscp' } };
 /** `meta mark & MASK`. */
@@ -78,7 +85,11 @@ export type SetReference = `@${string}`;
 export type Match =
   | { readonly op: '==' | '!='; readonly left: Field; readonly right: Value }
   | { readonly op: '==' | '!='; readonly left: Key; readonly right: SetReference }
-  | { readonly op: '==' | '!='; readonly left: MaskedMark | MaskedConnectionMark; readonly right: number }
+  | {
+      readonly op: '==' | '!=';
+      readonly left: MaskedMark | MaskedConnectionMark | MaskedTcpFlags;
+      readonly right: number;
+    }
   | { readonly op: '==' | '!='; readonly left: Fib; readonly right: boolean }
   | {
       readonly op: 'in';

@@ -54,6 +54,7 @@ export class TestNode {
   private readonly cutter = new ConnectionCutter(this.state, {
     open: () => new Conntrack({ namespace: this.namespace }),
     isHost: (address) => this.dataplane.hasAddress(address),
+    hostEndpointAt: (address) => this.dataplane.hostEndpointAt(address),
     log: silentLogger(),
   });
 

@@ -5,7 +5,7 @@ import type { Address, Family } from '../../src/net/address.ts';
 import { tcpListenSocket, tcpSocket } from '../../src/sys/socket.ts';
 import { datagrams } from './fixture-datagrams.ts';
 import { describeKernel } from './fixture-namespace.ts';
-import { TestNode } from './fixture-node.ts';
+import { NODE, NODE_NAME, OUTSIDE, TestNode } from './fixture-node.ts';
 import { until } from './nftables-support.ts';
 
 const A = { 4: '10.65.0.2', 6: 'fd65::2' } as const;
@@ -33,14 +33,14 @@ afterEach(() => {
   while (closers.length > 0) closers.pop()!();
 });
 
-async function echoServer(namespace: string, family: Family): Promise<Server> {
+async function echoServer(namespace: string, family: Family, port = PORT): Promise<Server> {
   const address = (family === 4 ? '0.0.0.0' : '::') as Address;
   const server = createServer((socket) => {
     socket.on('error', () => socket.destroy());
     socket.on('data', (data) => socket.write(data));
     closers.push(() => socket.destroy());
   });
-  server.listen({ fd: tcpListenSocket({ namespace, address, port: PORT }) });
+  server.listen({ fd: tcpListenSocket({ namespace, address, port }) });
   await once(server, 'listening');
   closers.push(() => server.close());
   return server;
@@ -53,13 +53,13 @@ interface Call {
   readonly isReset: () => boolean;
 }
 
-async function call(namespace: string, host: string, family: Family): Promise<Call> {
+async function call(namespace: string, host: string, family: Family, port = PORT): Promise<Call> {
   const socket = new Socket({ fd: tcpSocket({ namespace, family }) });
   let heard = '';
   let reset = false;
   socket.on('data', (data) => (heard += data.toString()));
   socket.on('error', (error: NodeJS.ErrnoException) => (reset ||= error.code === 'ECONNRESET'));
-  socket.connect(PORT, host);
+  socket.connect(port, host);
   await once(socket, 'connect');
   closers.push(() => socket.destroy());
   return { say: (text) => socket.write(text), heard: () => heard, isReset: () => reset };
@@ -120,6 +120,51 @@ spec: {}
       await node.remove(KEY);
       await exchange(client, 'again');
       expect(server.heard).not.toContain('lost');
+    });
+  });
+
+  it.each(families)('resets connections of the host over IPv%i, but for failsafe ports', async (family) => {
+    const host = `
+apiVersion: projectcalico.org/v3
+kind: HostEndpoint
+metadata: {name: wire, labels: {host: guarded}}
+spec: {node: ${NODE_NAME}, interfaceName: wire, profiles: [open]}
+`;
+    const guard = (rules: string): string => `
+apiVersion: projectcalico.org/v3
+kind: GlobalNetworkPolicy
+metadata: {name: guard, annotations: {${FLUSH}}}
+spec: {selector: host == "guarded", types: [Ingress, Egress], ${rules}}
+`;
+    const ports = `
+apiVersion: projectcalico.org/v3
+kind: FelixConfiguration
+metadata: {name: default}
+spec: {failsafeInboundHostPorts: [{port: 22}]}
+`;
+    await TestNode.with([host, ports].join('---'), async (node) => {
+      const a = await node.addPod('a', A);
+      await echoServer(node.namespace, family);
+      await echoServer(node.namespace, family, 22);
+      await echoServer(node.outside, family);
+      await echoServer(a.namespace, family);
+      const inward = await call(node.outside, NODE[family], family);
+      const failsafe = await call(node.outside, NODE[family], family, 22);
+      const outward = await call(node.namespace, OUTSIDE[family], family);
+      const toPod = await call(node.namespace, A[family], family);
+      const all = [inward, failsafe, outward, toPod];
+      for (const one of all) one.say('before');
+      await until(() => all.every((one) => one.heard() === 'before'));
+      await node.apply(guard('egress: [{action: Allow}]'));
+      inward.say(', after');
+      await until(() => inward.isReset());
+      for (const one of [failsafe, outward, toPod]) one.say(', after');
+      await until(() => [failsafe, outward, toPod].every((one) => one.heard() === 'before, after'));
+      await node.apply(guard('ingress: [{action: Allow}]'));
+      outward.say(', and again');
+      await until(() => outward.isReset());
+      for (const one of [failsafe, toPod]) one.say('!');
+      await until(() => [failsafe, toPod].every((one) => one.heard() === 'before, after!'));
     });
   });
 

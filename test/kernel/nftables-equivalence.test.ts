@@ -118,6 +118,7 @@ describe('our netlink path against nft -j -f of the same value', () => {
 
   it('shows the same table with every statement that no rule of policy has, and plans nothing against it', async () => {
     const connection = { '&': [{ ct: { key: 'mark' } }, 0x4000_0000] } as const;
+    const flags = { '&': [{ payload: { protocol: 'tcp', field: 'flags' } }, 18] } as const;
     const counted = { counter: null } as const;
     const rules: Rule[] = [
       { expr: [{ mangle: { key: { payload: { protocol: 'ip', field: 'dscp' } }, value: 46 } }] },
@@ -131,6 +132,7 @@ describe('our netlink path against nft -j -f of the same value', () => {
         ],
       },
       { expr: [{ match: { op: '!=', left: connection, right: 0x4000_0000 } }, counted, { accept: null }] },
+      { expr: [{ match: { op: '==', left: flags, right: 2 } }, counted, { accept: null }] },
     ];
     const desired = (): Reconciler => {
       const reconciler = new Reconciler();

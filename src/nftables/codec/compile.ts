@@ -212,6 +212,7 @@ function compileMatch(match: Match, context: Context): Instruction[] {
   if ('&' in left) {
     if (typeof right !== 'number') throw new InternalError('a mark is compared with a number');
     const [mark, mask] = left['&'];
+    if ('payload' in mark) return compareTcpFlags(mask, operator, right, context);
     const load: Instruction =
       'ct' in mark
         ? { name: 'ct', key: CT_MARK, dreg: REGISTER }
@@ -231,6 +232,31 @@ function compileMatch(match: Match, context: Context): Instruction[] {
   }
   if ('concat' in left || typeof right === 'boolean') throw new InternalError('only a set fits this match');
   return compareField(left, inverted, right, context);
+}
+
+/** Bytes of the TCP header before its flags. */
+const TCP_FLAGS_OFFSET = 13;
+const IPPROTO_TCP = 6;
+const TRANSPORT_HEADER = 2;
+
+function compareTcpFlags(
+  mask: number,
+  operator: CompareOperator,
+  value: number,
+  context: Context,
+): Instruction[] {
+  return [
+    ...dependencies([{ l4proto: IPPROTO_TCP }], context),
+    { name: 'payload', dreg: REGISTER, base: TRANSPORT_HEADER, offset: TCP_FLAGS_OFFSET, length: 1 },
+    {
+      name: 'bitwise',
+      sreg: REGISTER,
+      dreg: REGISTER,
+      mask: Uint8Array.of(mask),
+      xor: Uint8Array.of(0),
+    },
+    compare(operator, Uint8Array.of(value)),
+  ];
 }
 
 function loadFib({ fib }: Fib): Instruction {

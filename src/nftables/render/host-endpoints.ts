@@ -263,8 +263,9 @@ function beforePolicy({ stage, direction, local }: Place, options: RenderOptions
     };
     rules.push({ expr: [{ match: accepted }, { accept: null }] });
   }
+  // Earlier stages let them pass to these.
+  if (stage === 'normal' || stage === 'forward') rules.push(...cutRules(options));
   if (stage !== 'untracked') {
-    rules.push(...cutRules(options));
     rules.push({ expr: [inState(['established', 'related']), { accept: null }] });
   }
   if (local) {

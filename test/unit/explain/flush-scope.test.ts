@@ -78,6 +78,26 @@ describe('the endpoints whose connections are judged anew', () => {
     expect(world.change(stranger('other: x'))).toEqual([]);
   });
 
+  it('include host endpoints, of this node', () => {
+    const world = new World();
+    const host = (name: string, node: string): string => `
+apiVersion: projectcalico.org/v3
+kind: HostEndpoint
+metadata: {name: ${name}, labels: {host: x}}
+spec: {node: ${node}, interfaceName: eth0}
+`;
+    const guard = (rules: string): string => `
+apiVersion: projectcalico.org/v3
+kind: GlobalNetworkPolicy
+metadata: {name: guard, annotations: {${flush('true')}}}
+spec: {selector: has(host), ingress: ${rules}}
+`;
+    world.change([host('h', 'one'), host('i', 'two')].join('---'));
+    expect(world.change(guard('[{action: Allow}]'))).toEqual(['HostEndpoint/h']);
+    expect(world.change(guard('[{action: Deny}]'))).toEqual(['HostEndpoint/h']);
+    expect(world.change(guard('[]'), true)).toEqual(['HostEndpoint/h']);
+  });
+
   it('are those of every policy that does not refuse, where FelixConfiguration says so', () => {
     const world = new World();
     world.change([all, policy('never', 'c', 'all()', flush('false')), pod('c')].join('---'));
