@@ -3,6 +3,7 @@ import { ConfigError } from '../base/errors.ts';
 import { inventPod } from '../explain/cluster.ts';
 import { type Explanation, type Question, explain } from '../explain/explanation.ts';
 import { formatExplanation } from '../explain/format.ts';
+import { type Remedy, smallestChange } from '../explain/remedy.ts';
 import { type Party, parseDestination, parseParty } from '../explain/question.ts';
 import { parsePort } from '../model/fields.ts';
 import type { KnownResource } from '../model/registry.ts';
@@ -68,24 +69,33 @@ export function explainCommand(
   const isWhatIf = flags.changed.length > 0 || flags.without.length > 0;
   const before = now(inventory.resources);
   const after = isWhatIf ? now(changedResources(inventory.resources, flags)) : before;
+  const remedy =
+    after.verdict === 'deny'
+      ? smallestChange(
+          [...(isWhatIf ? changedResources(inventory.resources, flags) : inventory.resources), ...invented],
+          question,
+          after,
+        )
+      : undefined;
   const revision = {
     ...(inventory.revision === undefined ? {} : { revision: inventory.revision }),
     ...(flags.nodes === undefined ? {} : { nodes: flags.nodes }),
   };
   const output = flags.json
-    ? `${JSON.stringify({ ...revision, ...after, ...(isWhatIf ? { before } : {}) }, undefined, 2)}\n`
-    : text(before, after, isWhatIf, flags, inventory.revision);
+    ? `${JSON.stringify({ ...revision, ...after, ...(remedy === undefined ? {} : { remedy }), ...(isWhatIf ? { before } : {}) }, undefined, 2)}\n`
+    : text(before, after, remedy, isWhatIf, flags, inventory.revision);
   return { output, errors: '', exitCode: exitCodes[after.verdict] };
 }
 
 function text(
   before: Explanation,
   after: Explanation,
+  remedy: Remedy | undefined,
   isWhatIf: boolean,
   { all, nodes }: ExplainFlags,
   revision: number | undefined,
 ): string {
-  const lines = formatExplanation(after, { all });
+  const lines = formatExplanation(after, { all, remedy });
   const where = nodes === undefined ? '' : `, ${describeNodes(nodes)}`;
   const at = revision === undefined ? '' : `datastore revision: ${revision}${where}\n`;
   if (!isWhatIf) return lines + at;

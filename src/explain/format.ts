@@ -4,14 +4,17 @@ import type { EndpointWalk, PolicyStep, RuleStep } from './evaluate.ts';
 import type { Explanation, PathAnswer } from './explanation.ts';
 import { protocolText } from './match.ts';
 import type { Packet } from './packet.ts';
+import type { Remedy } from './remedy.ts';
 
 export interface FormatOptions {
   /** Policies that do not apply as well. */
   readonly all: boolean;
+  /** What would let the packet through. */
+  readonly remedy?: Remedy | undefined;
 }
 
 /** The walk of every path, the verdict, and where denied the nearest misses. */
-export function formatExplanation(explanation: Explanation, { all }: FormatOptions): string {
+export function formatExplanation(explanation: Explanation, { all, remedy }: FormatOptions): string {
   const { source, destination, paths, verdict, nearest, bystanders, notes } = explanation;
   const decided = [...new Set(paths.flatMap(({ decidedBy }) => decidedBy))];
   return [
@@ -32,11 +35,34 @@ export function formatExplanation(explanation: Explanation, { all }: FormatOptio
       `  ${rule}`,
       ...suggestions.map((text) => `    - ${text}`),
     ]),
+    ...(remedy === undefined ? [] : remedyLines(remedy, explanation)),
     ...(notes.length === 0 ? [] : ['', ...notes.map((note) => `note: ${note}`)]),
     '',
     `verdict: ${verdict}${decided.length === 0 ? '' : ` by ${decided.join(', ')}`}`,
     '',
   ].join('\n');
+}
+
+/** More than these are only counted. */
+const shownEffects = 5;
+
+/** The change, and what it does beyond the connection that was asked about. */
+function remedyLines({ change, rule, effects }: Remedy, { source, destination }: Explanation): string[] {
+  const others = effects
+    .filter(({ from, to }) => from !== source.name || to !== destination.name)
+    .map(
+      ({ from, to, family, after }) =>
+        `    ${after === 'allow' ? 'also opens' : 'closes'} ${from} -> ${to} (IPv${family})`,
+    );
+  const rest = others.length - shownEffects;
+  return [
+    '',
+    'smallest change that lets it match',
+    `  ${change}, for ${rule}`,
+    ...(others.length === 0 ? ['    opens and closes nothing else between workloads on this port'] : []),
+    ...others.slice(0, shownEffects),
+    ...(rest > 0 ? [`    and ${rest} more`] : []),
+  ];
 }
 
 function pathLines({ packet, verdict, walks }: PathAnswer): string[] {

@@ -88,6 +88,8 @@ export function reachChanges(
   before: readonly KnownResource[],
   after: readonly KnownResource[],
   only?: Asked,
+  /** Only pairs with one of these workloads; all where left out. */
+  about?: ReadonlySet<string>,
 ): ReachChange[] {
   const [old, now] = [new Reachability(before), new Reachability(after)];
   const asked = only === undefined ? services(old, now) : [{ ...only, last: only.port }];
@@ -95,7 +97,8 @@ export function reachChanges(
   for (const family of [4, 6] as const) {
     const oldEnds = new Map(old.ends(family).map((end) => [end.name, end]));
     const pairs = now.ends(family).filter(({ name }) => oldEnds.has(name));
-    if (pairs.length ** 2 * asked.length > mostQuestions) {
+    const askers = about === undefined ? pairs.length : 2 * about.size;
+    if (askers * pairs.length * asked.length > mostQuestions) {
       throw new ConfigError(
         'explain.size',
         `${pairs.length} workloads and ${asked.length} parts of ports are too many`,
@@ -106,7 +109,7 @@ export function reachChanges(
     }
     for (const from of pairs) {
       for (const to of pairs) {
-        if (from === to) continue;
+        if (from === to || (about !== undefined && !about.has(from.name) && !about.has(to.name))) continue;
         const [oldFrom, oldTo] = [oldEnds.get(from.name)!, oldEnds.get(to.name)!];
         const differing = asked
           .map((service) => ({

@@ -93,6 +93,18 @@ const answer = {
 
 const family = z.union([z.literal(4), z.literal(6)]);
 
+const changes = z.array(
+  z.strictObject({
+    from: z.string(),
+    to: z.string(),
+    family,
+    protocol: z.string(),
+    ports: z.string().optional().describe('`80` or `8000-8010`; absent where there are no ports.'),
+    before: verdict,
+    after: verdict,
+  }),
+);
+
 /** By the name of the command that prints it. */
 export const schemas = {
   explain: z.strictObject({
@@ -102,6 +114,10 @@ export const schemas = {
       .array(z.strictObject({ node: z.string(), revisionInForce: z.int(), inForce: z.boolean() }))
       .optional()
       .describe('Agents that answer on this machine, and whether the revision is in force there.'),
+    remedy: z
+      .strictObject({ rule: z.string(), change: z.string(), effects: changes })
+      .optional()
+      .describe('Where denied: the smallest change that lets the rule match, and what it does on this port.'),
     before: z.strictObject(answer).optional().describe('The answer without --with and --without.'),
   }),
   reach: z.strictObject({
@@ -113,17 +129,7 @@ export const schemas = {
   }),
   'policy-diff': z.strictObject({
     format: z.literal('margay-reach-diff/v1'),
-    changes: z.array(
-      z.strictObject({
-        from: z.string(),
-        to: z.string(),
-        family,
-        protocol: z.string(),
-        ports: z.string().optional().describe('`80` or `8000-8010`; absent where there are no ports.'),
-        before: verdict,
-        after: verdict,
-      }),
-    ),
+    changes,
   }),
   lint: z.strictObject({
     format: z.literal('margay-lint/v1'),

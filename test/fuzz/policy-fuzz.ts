@@ -36,6 +36,8 @@ export interface FuzzOptions {
   /** Judges as well, where given. */
   readonly kernel?: KernelJudge;
   readonly defect?: Defect;
+  /** Told now and then how many seeds are done. */
+  readonly progress?: (seeds: number) => void;
 }
 
 type Verdicts = Pick<Disagreement, 'oracle' | 'evaluator' | 'kernel'>;
@@ -48,8 +50,11 @@ export async function fuzzPolicy(options: FuzzOptions): Promise<FuzzResult> {
   for (let index = 0; index < options.seeds; index++) {
     const seed = options.firstSeed + index;
     const { documents, packets } = makeTrial(seed, options.packets);
-    const { verdicts, evaluations } = await judge(documents, packets, options);
+    const { verdicts, evaluations } = await judge(documents, packets, options).catch((cause: unknown) => {
+      throw new Error(`the world of seed ${seed} cannot be judged`, { cause });
+    });
     probes += packets.length;
+    if ((index + 1) % 500 === 0) options.progress?.(index + 1);
     passed += verdicts.filter(({ oracle }) => oracle).length;
     for (const evaluation of evaluations) fields.add(documents, evaluation.walks);
     const at = verdicts.findIndex(disagree);

@@ -29,7 +29,8 @@ async function run(defect: Defect | undefined, withKernel: boolean): Promise<Fuz
   const kernel = withKernel ? await KernelJudge.open(defect) : undefined;
   const judges = { ...(kernel && { kernel }), ...(defect && { defect }) };
   try {
-    const result = await fuzzPolicy({ ...numbers, ...judges });
+    const progress = (done: number): void => console.log(`${done} seeds`);
+    const result = await fuzzPolicy({ ...numbers, ...judges, ...(defect === undefined ? { progress } : {}) });
     if (result.disagreement !== undefined && defect === undefined) {
       console.log(describe(await minimize(result.disagreement, judges), judges));
     }

@@ -83,6 +83,29 @@ describe('margayctl explain', () => {
     });
   });
 
+  it('proposes the smallest change, and says what else it would open', async () => {
+    const denied = await ctl.run(['explain', ...files, 'shop/client', 'shop/web:80']);
+    expect(denied.output).toContain(
+      'smallest change that lets it match\n' +
+        '  label shop/client app=front, for default/NetworkPolicy/shop/web/ingress/0\n' +
+        '    opens and closes nothing else between workloads on this port\n',
+    );
+    const labels = ['--src-labels', 'app=front', '--src-ns', 'shop'];
+    const port = await ctl.run(['explain', ...files, 'new', 'shop/web:81', ...labels, '-o', 'json']);
+    expect(schemas.explain.parse(JSON.parse(port.output)).remedy).toMatchObject({
+      change: 'add 81 to destination.ports of default/NetworkPolicy/shop/web/ingress/0',
+      effects: [{ from: 'shop/new', to: 'shop/web', before: 'deny', after: 'allow' }],
+    });
+    const wide = ctl.file(
+      'wide.yaml',
+      CLUSTER.replace('source: {selector: app == "front"}', 'source: {nets: [10.9.0.0/16]}'),
+    );
+    const other = await ctl.run(['explain', '-f', wide, 'shop/client', 'shop/web:80']);
+    expect(other.output).toContain(
+      'add 10.65.0.2/32 to source.nets of default/NetworkPolicy/shop/web/ingress/0',
+    );
+  });
+
   it('takes pods that do not exist, by labels', async () => {
     const labels = ['--src-labels', 'app=front', '--src-ns', 'shop'];
     expect((await ctl.run(['explain', ...files, 'new', 'shop/web:80', ...labels])).code).toBe(0);
