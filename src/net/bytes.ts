@@ -135,6 +135,21 @@ export class ByteWriter {
     this.setU32le(this.reserve(4), value);
   }
 
+  /** UTF-8. */
+  text(value: string): void {
+    const at = this.reserve(value.length);
+    for (let index = 0; index < value.length; index++) {
+      const code = value.charCodeAt(index);
+      if (code > 0x7f) {
+        // Rare, and longer than its text: written anew.
+        this.truncate(at);
+        this.append(Buffer.from(value, 'utf8'));
+        return;
+      }
+      this.buffer[at + index] = code;
+    }
+  }
+
   append(bytes: Uint8Array): void {
     const at = this.reserve(bytes.length);
     this.buffer.set(bytes, at);

@@ -31,7 +31,7 @@ export function writeBytes(writer: ByteWriter, type: number, value: Uint8Array):
 /** Writes a string with its terminating NUL. */
 export function writeString(writer: ByteWriter, type: number, value: string): void {
   writeAttribute(writer, type, (out) => {
-    out.append(Buffer.from(value, 'utf8'));
+    out.text(value);
     out.u8(0);
   });
 }

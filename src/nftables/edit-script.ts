@@ -30,6 +30,7 @@ export function longestCommonSubsequence(before: readonly string[], after: reado
 }
 
 function middle(before: readonly string[], after: readonly string[], start: number, end: number): KeptPair[] {
+  if (start + end === before.length || start + end === after.length) return [];
   const positions = new Map<string, number[]>();
   for (let index = after.length - end - 1; index >= start; index--) {
     const key = after[index]!;

@@ -503,12 +503,15 @@ export function readInstruction(bytes: Uint8Array): Instruction {
 
 /** The content of NFTA_RULE_EXPRESSIONS. */
 export function encodeInstructions(instructions: readonly Instruction[]): Uint8Array {
-  const writer = new ByteWriter();
+  scratch.truncate(0);
   for (const instruction of instructions) {
-    writeNested(writer, NFTA_LIST_ELEM, (out) => writeInstruction(out, instruction));
+    writeNested(scratch, NFTA_LIST_ELEM, (out) => writeInstruction(out, instruction));
   }
-  return writer.copy();
+  return scratch.copy();
 }
+
+/** Rules are many and short: room that grows anew for each would cost more than the writing. */
+const scratch = new ByteWriter(4_096);
 
 /** The inverse of {@link encodeInstructions}. */
 export function decodeInstructions(bytes: Uint8Array): Instruction[] {

@@ -174,7 +174,8 @@ export function encodeElements(
   purpose: 'add' | 'delete',
 ): Uint8Array[] {
   const chunks: Uint8Array[] = [];
-  const writer = new ByteWriter(4096);
+  const writer = scratch;
+  writer.truncate(0);
   for (const element of elements) {
     if (writer.length > CHUNK_BYTES) {
       chunks.push(writer.copy());
@@ -185,6 +186,9 @@ export function encodeElements(
   if (writer.length > 0) chunks.push(writer.copy());
   return chunks;
 }
+
+/** Most sets are small: room of its own for each would cost more than the writing. */
+const scratch = new ByteWriter(2 * CHUNK_BYTES);
 
 function encodeElement(writer: ByteWriter, set: NamedSet, element: Element, full: boolean): void {
   const { first, last } = parseElement(set.type, element.key);

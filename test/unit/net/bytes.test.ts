@@ -88,4 +88,16 @@ describe('bytes', () => {
     writer.reserve(3);
     expect([...writer.bytes()]).toEqual([7, 0, 0, 0]);
   });
+
+  it('hold text as UTF-8, whatever it is', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'grapheme' }), (text) => {
+        const writer = new ByteWriter(1);
+        writer.u8(1);
+        writer.text(text);
+        writer.u8(2);
+        expect(Buffer.from(writer.bytes()).equals(Buffer.from(`\u0001${text}\u0002`, 'utf8'))).toBe(true);
+      }),
+    );
+  });
 });
