@@ -188,7 +188,7 @@ export const DEFAULT_GRACEFUL_RESTART: GracefulRestartConfig = {
 };
 
 /** What a change of a peer's field means for its session. */
-type ChangeEffect = 'reset' | 'export' | 'none';
+type ChangeEffect = 'reset' | 'reopen' | 'export' | 'none';
 
 const FIELD_EFFECTS: Readonly<Record<keyof PeerConfig, ChangeEffect>> = {
   name: 'export',
@@ -197,47 +197,49 @@ const FIELD_EFFECTS: Readonly<Record<keyof PeerConfig, ChangeEffect>> = {
   port: 'none',
   asNumber: 'reset',
   localAsNumber: 'reset',
-  sourceAddress: 'reset',
+  sourceAddress: 'reopen',
   reachableBy: 'none',
   interface: 'reset',
-  families: 'reset',
+  families: 'reopen',
   idleHoldTime: 'none',
   maxPrefix: 'none',
   shutdown: 'none',
   defaultOriginate: 'export',
-  addPath: 'reset',
-  llgr: 'reset',
+  addPath: 'reopen',
+  llgr: 'reopen',
   linkBandwidth: 'none',
   aigp: 'export',
   removePrivateAs: 'export',
   asOverride: 'export',
   gracefulShutdown: 'export',
   connectRetryTime: 'none',
-  role: 'reset',
+  role: 'reopen',
   passive: 'none',
   reflectorClient: 'export',
   nextHopMode: 'export',
-  restartTime: 'reset',
-  keepaliveTime: 'reset',
-  holdTime: 'reset',
-  ttlSecurity: 'reset',
+  restartTime: 'reopen',
+  keepaliveTime: 'none',
+  holdTime: 'reopen',
+  ttlSecurity: 'reopen',
   password: 'none',
   allowedOwnAs: 'none',
   bfd: 'none',
   filters: 'export',
 };
 
+/** What asks for less comes first. */
+const EFFECTS: readonly ChangeEffect[] = ['none', 'export', 'reopen', 'reset'];
+
 /**
- * What it takes to go from one configuration of a peer to the next: `reset` the session, `export` again in the
- * standing session, or `none` (used at the next connection, if at all). What is about import is for
- * `Policies.importText` to say.
+ * What it takes to go from one configuration of a peer to the next: `reset` the session, for another peer that is; open
+ * it anew while its routes stay in use (RFC 4724); `export` again in the standing session; or `none` (used now, or at
+ * the next connection, if at all). What is about import is for `Policies.importText` to say.
  */
 export function peerChangeEffect(before: PeerConfig, after: PeerConfig): ChangeEffect {
-  let effect: ChangeEffect = 'none';
+  let effect = 0;
   for (const field of Object.keys(FIELD_EFFECTS) as (keyof PeerConfig)[]) {
     if (JSON.stringify(before[field]) === JSON.stringify(after[field])) continue;
-    if (FIELD_EFFECTS[field] === 'reset') return 'reset';
-    if (FIELD_EFFECTS[field] === 'export') effect = 'export';
+    effect = Math.max(effect, EFFECTS.indexOf(FIELD_EFFECTS[field]));
   }
-  return effect;
+  return EFFECTS[effect]!;
 }

@@ -69,13 +69,22 @@ export class Learner {
     return this.id === undefined ? 0 : this.options.rib.count(this.id, family).received;
   }
 
-  /** The session is up. Returns what the RIB knows the peer by. */
-  established(source: Source, negotiated: Negotiated, context: ImportContext): SourceId {
+  /**
+   * The session is up. Returns what the RIB knows the peer by. `reopened`: it was we who ended the one before, for the
+   * sake of this; then what the peer has told holds until it has told it again, unless it has restarted meanwhile.
+   */
+  established(
+    source: Source,
+    negotiated: Negotiated,
+    context: ImportContext,
+    { reopened }: { readonly reopened: boolean } = { reopened: false },
+  ): SourceId {
     this.context = context;
     this.id ??= this.options.rib.addSource(source);
     if (this.source !== undefined && !sameSource(this.source, source)) this.renew(source);
     this.source = source;
     const restart = negotiated.gracefulRestart?.families ?? [];
+    const unbroken = reopened && negotiated.gracefulRestart?.restarting === false;
     this.awaited.clear();
     for (const family of FAMILIES) {
       const entry = restart.find((candidate) => candidate.family === family);
@@ -84,7 +93,8 @@ export class Learner {
       const { longLivedStale } = negotiated;
       const listed = outlived ? longLivedStale.find((candidate) => candidate.family === family) : entry;
       // Without F its forwarding state is gone, and stale routes would lead nowhere (RFC 4724 §4.2, RFC 9494 §4.2).
-      if (listed?.forwarding !== true) this.sweep(family, 'forwarding state not preserved');
+      const preserved = listed?.forwarding === true || (unbroken && listed !== undefined);
+      if (!preserved) this.sweep(family, 'forwarding state not preserved');
       // What has outlived the session for long goes when its time is over, whether the peer is back or not.
       else if (!outlived) this.sweepAfter(family, STALE_TIME, 'no end-of-RIB in time');
     }

@@ -32,6 +32,7 @@ import {
   CEASE_ADMINISTRATIVE_SHUTDOWN,
   CEASE_BFD_DOWN,
   CEASE_MAXIMUM_PREFIXES,
+  CEASE_OTHER_CONFIGURATION_CHANGE,
 } from './wire/iana.ts';
 import type { RouteRefreshMessage } from './wire/message.ts';
 import { prefixLimitData } from './wire/notification.ts';
@@ -87,6 +88,8 @@ export class Neighbor {
   private stopped = false;
   private log: Logger;
   private readonly prefixWatch = new PrefixWatch();
+  /** We have ended the session to open another. */
+  private reopened = false;
   /** An operator has taken it down, whatever the configuration says. */
   private heldDown = false;
   private timesEstablished = 0;
@@ -229,6 +232,19 @@ export class Neighbor {
     this.peer.stop(cease, communication);
   }
 
+  /**
+   * Has the next OPEN say what is configured now. With graceful restart both sides' routes stay in use meanwhile; to a
+   * peer that would drop ours over a NOTIFICATION nothing is said (RFC 4724 §4; RFC 8538 §4).
+   */
+  reopen(): void {
+    if (!this.peer.enabled) return;
+    const restart = this.up?.negotiated.gracefulRestart;
+    const silent = restart !== undefined && !restart.notification;
+    this.reopened = this.up !== undefined;
+    this.peer.stop(silent ? undefined : CEASE_OTHER_CONFIGURATION_CHANGE);
+    this.peer.start();
+  }
+
   /** Takes over fields that need no new session; the name may be another. */
   changeConfig(config: PeerConfig): void {
     const { name, bfd, shutdown, maxPrefix } = this.config;
@@ -355,7 +371,9 @@ export class Neighbor {
       reflectorClient: config.reflectorClient,
     };
     this.prefixWatch.reset();
-    const id = this.learner.established(source, negotiated, this.importContext(source));
+    const { reopened } = this;
+    this.reopened = false;
+    const id = this.learner.established(source, negotiated, this.importContext(source), { reopened });
     environment.established(this, negotiated);
     const advertiser = routing.advertise(
       {

@@ -258,7 +258,12 @@ export class Speaker {
         neighbor.changeConfig(after);
         // The other side may have ended it while it was leaving.
         neighbor.resume();
-        if (effect === 'export') neighbor.exportAgain();
+        if (effect === 'reopen') {
+          this.expect(neighbor);
+          neighbor.reopen();
+        } else if (effect === 'export') {
+          neighbor.exportAgain();
+        }
         continue;
       }
       if (neighbor !== undefined) this.remove(neighbor.name, CEASE_OTHER_CONFIGURATION_CHANGE);
@@ -284,9 +289,7 @@ export class Speaker {
     for (const [neighbor, text] of before) {
       const { config, name } = neighbor;
       if (this.neighbors.get(name) !== neighbor || this.policies.importText(config) === text) continue;
-      if (neighbor.importAgain()) continue;
-      this.remove(name, CEASE_OTHER_CONFIGURATION_CHANGE);
-      this.add(config, { replaces: false });
+      if (!neighbor.importAgain()) neighbor.reopen();
     }
   }
 
@@ -384,11 +387,14 @@ export class Speaker {
   private add(config: PeerConfig, { replaces }: { readonly replaces: boolean }): void {
     const neighbor = new Neighbor(this.environment, config);
     this.neighbors.set(config.name, neighbor);
-    if (replaces) {
-      this.handover.expect(config.name);
-      this.undelivered.set(neighbor, new Set(config.families));
-    }
+    if (replaces) this.expect(neighbor);
     neighbor.start();
+  }
+
+  /** What goes for its sake stays until it has told what it has. */
+  private expect(neighbor: Neighbor): void {
+    this.handover.expect(neighbor.name);
+    this.undelivered.set(neighbor, new Set(neighbor.config.families));
   }
 
   private remove(name: string, cease: number, communication?: string): void {

@@ -23,7 +23,7 @@ import type {
 import { notification } from '../wire/notification.ts';
 import { BGP_VERSION } from '../wire/open.ts';
 import { COUNTERPART, ROLE_CODES } from '../wire/role.ts';
-import type { SessionConfig } from './session.ts';
+import { type SessionConfig, keepaliveTime } from './session.ts';
 
 /** The outcome of the two OPENs of a connection. */
 export interface Negotiated {
@@ -222,12 +222,6 @@ function addPathFamilies(open: OpenMessage, families: readonly Family[], wanted:
 function offersExtendedNextHop(open: OpenMessage): boolean {
   const offered = find(open, 'extended-next-hop')?.families ?? [];
   return offered.some((entry) => familyOfAfiSafi(entry) === 4 && entry.nextHopAfi === AFI_IPV6);
-}
-
-/** A third of the hold time (RFC 4271 §4.4), or less if configured; never under a second. */
-function keepaliveTime(config: SessionConfig, holdTime: number): number {
-  if (holdTime === 0) return 0;
-  return Math.max(1, Math.min(config.keepaliveTime ?? Infinity, Math.floor(holdTime / 3)));
 }
 
 function peerGracefulRestart(open: OpenMessage, families: readonly Family[]): Negotiated['gracefulRestart'] {

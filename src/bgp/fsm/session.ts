@@ -107,7 +107,22 @@ export function createSession(config: SessionConfig): Session {
   };
 }
 
-/** The same session under a new configuration, which counts from the next OPEN on. */
+/** The same session under a new configuration, which counts from the next OPEN on, but for what no OPEN says. */
 export function reconfigure(session: Session, config: SessionConfig): Session {
-  return { ...session, config };
+  const connections = session.connections.map((connection) => {
+    const { negotiated } = connection;
+    if (negotiated === undefined) return connection;
+    const time = keepaliveTime(config, negotiated.holdTime);
+    return { ...connection, negotiated: { ...negotiated, keepaliveTime: time } };
+  });
+  return { ...session, config, connections };
+}
+
+/** Seconds: a third of the hold time (RFC 4271 §4.4), or less if configured; never under a second; 0: none. */
+export function keepaliveTime(
+  { keepaliveTime: configured }: Pick<SessionConfig, 'keepaliveTime'>,
+  holdTime: number,
+): number {
+  if (holdTime === 0) return 0;
+  return Math.max(1, Math.min(configured ?? Infinity, Math.floor(holdTime / 3)));
 }

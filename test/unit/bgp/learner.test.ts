@@ -156,6 +156,22 @@ describe('the helper of a restarting peer (RFC 4724 §4.2)', () => {
     expect([learner.received, learner.stale]).toEqual([1, 0]);
   });
 
+  it('keeps what a peer without forwarding state has told, if only we have opened the session anew', () => {
+    const again = (restarting: boolean): void => {
+      const { gracefulRestart } = negotiated([]);
+      const open = { ...negotiated([]), gracefulRestart: { ...gracefulRestart!, restarting } };
+      learner.established(peer, open, context, { reopened: true });
+    };
+    again(false);
+    expect([learner.received, learner.stale]).toEqual([3, 3]);
+    tell(PREFIXES[0]!);
+    for (const family of BOTH) update({ endOfRib: family });
+    expect([learner.received, learner.stale]).toEqual([1, 0]);
+    learner.lost(BOTH, 60);
+    again(true);
+    expect(learner.received).toBe(0);
+  });
+
   it('drops at once the family whose forwarding state was lost', () => {
     up([6]);
     expect([learner.received, learner.stale]).toEqual([1, 1]);
