@@ -12,8 +12,18 @@ import {
   parseCount,
   parseFlag,
 } from './annotation-options.ts';
-import { parsePrefix, parsePrefixParts } from '../net/prefix.ts';
-import { parseDuration } from './fields.ts';
+import {
+  DURATION,
+  parseAddPath,
+  parseAggregates,
+  parseBandwidth,
+  parseBfd,
+  parseConfederation,
+  parseHoldTime,
+  parseIdleHoldTime,
+  parseMaxPrefix,
+  seconds,
+} from './bgp-option-values.ts';
 
 type Scope = 'BGPPeer' | 'BGPConfiguration';
 
@@ -34,8 +44,6 @@ function row<Value, const Scopes extends readonly Scope[]>(
 
 const SESSION = ['BGPPeer', 'BGPConfiguration'] as const;
 
-const DURATION = 'a duration such as 5s or 1m30s';
-
 const OPPOSITE_ROLES = {
   provider: 'customer',
   customer: 'provider',
@@ -45,78 +53,6 @@ const OPPOSITE_ROLES = {
 } as const;
 const ROLES = Object.keys(OPPOSITE_ROLES) as (keyof typeof OPPOSITE_ROLES)[];
 
-/** Reads a duration in seconds within bounds. */
-function seconds(least: number, most: number): (text: string) => number | undefined {
-  return (text) => {
-    const milliseconds = parseDuration(text);
-    const value = milliseconds === undefined ? undefined : milliseconds / 1000;
-    return value !== undefined && value >= least && value <= most ? value : undefined;
-  };
-}
-
-/** Reads `10.0.0.0/8 summary-only, fd00::/8`. */
-function parseAggregates(text: string) {
-  const aggregates = text.split(',').map((part) => {
-    const [cidr = '', mode, ...more] = part.trim().split(' ');
-    const parts = parsePrefixParts(cidr);
-    const prefix = cidr.includes('/') ? parsePrefix(cidr) : undefined;
-    if (parts === undefined || prefix === undefined || parts.hostBits || more.length > 0) return undefined;
-    return mode === undefined || mode === 'summary-only'
-      ? { prefix, summaryOnly: mode === 'summary-only' }
-      : undefined;
-  });
-  const valid = aggregates.filter((aggregate) => aggregate !== undefined);
-  return valid.length === aggregates.length ? valid : undefined;
-}
-
-const UNITS: Readonly<Record<string, number>> = { K: 1e3, M: 1e6, G: 1e9, T: 1e12 };
-
-/** Reads bits a second as octets a second. */
-function parseBandwidth(text: string): number | undefined {
-  const parts = /^([0-9]{1,6}(?:\.[0-9]{1,3})?)([KMGT])$/.exec(text);
-  const bits = parts === null ? 0 : Number(parts[1]) * UNITS[parts[2]!]!;
-  return bits > 0 ? bits / 8 : undefined;
-}
-
-/** Reads `1000 90% restart 5m`. */
-function parseMaxPrefix(text: string) {
-  const parts = /^([0-9]{1,10})(?: ([0-9]{1,3})%)?(?: (idle|warn|restart ([0-9a-z.]+)))?$/.exec(text);
-  if (parts === null) return undefined;
-  const limit = parseCount(parts[1]!, 1, 0xffff_ffff);
-  const warning = parseCount(parts[2] ?? '75', 1, 100);
-  const restart = parts[4] === undefined ? undefined : seconds(1, 86_400)(parts[4]);
-  if (limit === undefined || warning === undefined) return undefined;
-  if (parts[3] === undefined || parts[3] === 'idle') return { limit, warning, beyond: 'idle' as const };
-  if (parts[3] === 'warn') return { limit, warning, beyond: 'warn' as const };
-  return restart === undefined ? undefined : { limit, warning, beyond: { restart } };
-}
-
-/** Reads `off`, `on`, or an interval with what may follow it. */
-function parseBfd(text: string): BfdOption | false | undefined {
-  if (text === 'off') return false;
-  const [interval = '', ...words] = (text === 'on' ? '300ms' : text).split(' ');
-  const milliseconds = parseDuration(interval);
-  if (milliseconds === undefined || milliseconds < 10 || milliseconds > 10_000) return undefined;
-  let multiplier = 3;
-  let multihop: boolean | undefined;
-  for (const [index, word] of words.entries()) {
-    if (index === 0 && /^x[1-9][0-9]{0,2}$/.test(word)) multiplier = Number(word.slice(1));
-    else if (index === words.length - 1 && (word === 'multihop' || word === 'single-hop'))
-      multihop = word === 'multihop';
-    else return undefined;
-  }
-  if (multiplier > 255) return undefined;
-  return { interval: milliseconds, multiplier, ...(multihop === undefined ? {} : { multihop }) };
-}
-
-/** The field of the speaker's PeerConfig. */
-export interface BfdOption {
-  /** Milliseconds. */
-  readonly interval: number;
-  readonly multiplier: number;
-  readonly multihop?: boolean;
-}
-
 const bgpOptions = {
   holdTime: row({
     scopes: SESSION,
@@ -125,12 +61,7 @@ const bgpOptions = {
     description:
       'Hold time proposed to the peer; the lesser of both counts. Without a KEEPALIVE or UPDATE for so long the ' +
       'session ends (RFC 4271 §4.2).',
-    parse(text) {
-      const value = seconds(0, 65_535)(text);
-      return value === 0 || (value !== undefined && value >= 3 && Number.isInteger(value))
-        ? value
-        : undefined;
-    },
+    parse: parseHoldTime,
   }),
   idleHoldTime: row({
     scopes: SESSION,
@@ -139,11 +70,7 @@ const bgpOptions = {
     description:
       'Time without a session after an error: the first after one error, doubling up to the maximum with each that ' +
       'follows (RFC 4271 §8.1.1, IdleHoldTime with DampPeerOscillations).',
-    parse(text) {
-      const [initial, maximum, ...more] = text.split('-').map(seconds(1, 3600));
-      if (initial === undefined || maximum === undefined || more.length > 0) return undefined;
-      return initial <= maximum ? { initial, maximum } : undefined;
-    },
+    parse: parseIdleHoldTime,
   }),
   connectRetryTime: row({
     scopes: SESSION,
@@ -245,14 +172,7 @@ const bgpOptions = {
     description:
       'Several paths to a prefix in one session (ADD-PATH, RFC 7911): takes them from the peer, tells it all that it may ' +
       'know or the best so many, or both.',
-    parse(text) {
-      const parts = /^(receive|send|both)(?: ([0-9]+))?$/.exec(text);
-      if (parts === null || (parts[1] === 'receive' && parts[2] !== undefined)) return undefined;
-      const limit = parts[2] === undefined ? undefined : parseCount(parts[2], 2, 64);
-      if (parts[2] !== undefined && limit === undefined) return undefined;
-      const modes = { send: parts[1] !== 'receive', receive: parts[1] !== 'send' };
-      return limit === undefined ? modes : { ...modes, limit };
-    },
+    parse: parseAddPath,
     reverse: ({ send, receive, ...rest }) => ({ send: receive, receive: send, ...rest }),
   }),
   llgr: row({
@@ -311,12 +231,7 @@ const bgpOptions = {
     description:
       'The confederation that the AS of nodes is a member of: the identifier is its AS number to the world, the members ' +
       'are the AS numbers within (RFC 5065).',
-    parse(text) {
-      const [identifier, ...members] = text.split(' ').map((part) => parseCount(part, 1, 0xffff_fffe));
-      const valid = members.filter((member) => member !== undefined);
-      if (identifier === undefined || valid.length === 0 || valid.length < members.length) return undefined;
-      return { identifier, members: valid };
-    },
+    parse: parseConfederation,
   }),
   aggregates: row({
     scopes: ['BGPConfiguration'],

@@ -75,6 +75,13 @@ const CASES: readonly Case[] = [
   },
   {
     attribute: 'AS_PATH',
+    fault: 'no confederation sequence in front from another member AS (RFC 5065 §5)',
+    attributes: `${ORIGIN} ${AS_PATH} ${NEXT_HOP}`,
+    action: 'withdraw',
+    wire: { ...INTERNAL, confederation: true },
+  },
+  {
+    attribute: 'AS_PATH',
     fault: 'confederation sequence from outside (RFC 5065 §5)',
     attributes: `${ORIGIN} 400206 03 01 0000fde9 ${NEXT_HOP}`,
     action: 'withdraw',
