@@ -39,6 +39,8 @@ run 0 margayctl validate -f policy.yaml
 run 0 margayctl apply -f policy.yaml --dry-run=server
 run 0 margayctl apply -f policy.yaml
 run 0 margayctl get networkpolicy -n shop -o wide
+run 1 margayctl apply -f mistake.yaml
+run 0 margayctl ipam show
 run 0 margayctl get ippools -o custom-columns=NAME,CIDR,BLOCK:.spec.blockSize
 
 run 1 margayctl diff -f frontend.yaml
