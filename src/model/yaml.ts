@@ -14,6 +14,7 @@ import {
   stringify,
   visit,
 } from 'yaml';
+import { parseBlockYaml } from './block-yaml.ts';
 import { type EntryOptions, decodeEntry } from './decode.ts';
 import type { Fault } from './fault-report.ts';
 import type { Path, Problem } from './problem.ts';
@@ -44,6 +45,10 @@ const maximumAliases = 100;
  * documents are left out. Never throws for what the text holds.
  */
 export function parseResources(text: string, options: ParseOptions = {}): ParsedResource[] {
+  const plain = parseBlockYaml(text);
+  const decoded = plain === undefined ? undefined : decodeEntry(plain.value, options);
+  // What is wrong with a document is told with places, which only the whole parser knows.
+  if (decoded?.resource !== undefined) return [{ line: plain!.line, resource: decoded.resource }];
   const lines = new LineCounter();
   const documents = parseAllDocuments(text, {
     lineCounter: lines,
