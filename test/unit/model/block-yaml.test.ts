@@ -22,7 +22,7 @@ function agree(text: string): void {
 
 const scalars = fc.oneof(
   fc.string(),
-  fc.string({ unit: fc.constantFrom(...'ab01.:/-_ #"\'{}[]()!&*|>~=,\\') }),
+  fc.string({ unit: fc.constantFrom(...Array.from('ab01.:/-_ #"\'{}[]()!&*|>~=,\\')) }),
   fc.integer(),
   fc.boolean(),
   fc.constant(null),
