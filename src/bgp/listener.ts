@@ -22,6 +22,14 @@ export const TRAFFIC_CLASS = 0xc0;
 export const GTSM_TIME_TO_LIVE = 255;
 
 const STRANGERS_REMEMBERED = 1000;
+/**
+ * Connections that one address may have open at a time: a peer needs two (RFC 4271 §6.8), and those that are closing
+ * count until they are gone. What comes beyond is reset without a word.
+ */
+const CONNECTIONS_PER_ADDRESS = 8;
+/** Strangers that are told why they are not welcome at a time, and milliseconds that they have to take it. */
+const STRANGERS_AT_A_TIME = 64;
+const FAREWELL_TIME = 2000;
 const ANY: readonly Address[] = ['0.0.0.0' as Address, '::' as Address];
 
 export interface ListenConfig {
@@ -51,6 +59,11 @@ export class Listener {
   private readonly servers = new Map<Address, OpenServer>();
   private readonly problems = new Map<Address, string>();
   private readonly strangers = new Set<Address>();
+  private strangersOpen = 0;
+  /** Connections that are open, by who opened them. */
+  private readonly open = new Map<Address, number>();
+  /** Addresses that have gone beyond their limit, each said once until it is below it. */
+  private readonly flooding = new Set<Address>();
   private readonly backoff = new Backoff({ initial: 1000, maximum: 30_000 });
   private retryTimer: TimerHandle | undefined;
   private config: ListenConfig | undefined;
@@ -104,11 +117,11 @@ export class Listener {
     const { config } = this;
     if (config === undefined) return;
     for (const address of config.addresses.length === 0 ? ANY : config.addresses) {
-      if (!this.servers.has(address)) this.open(address, config);
+      if (!this.servers.has(address)) this.listenOn(address, config);
     }
   }
 
-  private open(address: Address, config: ListenConfig): void {
+  private listenOn(address: Address, config: ListenConfig): void {
     const { namespace, log } = this.options;
     const passwords = [...config.passwords].filter(([peer]) => sameFamily(address, peer));
     try {
@@ -158,16 +171,56 @@ export class Listener {
       socket.destroy();
       return;
     }
+    if (!this.count(socket, remote)) return;
     if (this.options.accept(socket, remote, local)) return;
-    const { log } = this.options;
+    const { log, clock } = this.options;
     if (!this.strangers.has(remote)) {
       if (this.strangers.size >= STRANGERS_REMEMBERED) this.strangers.clear();
       this.strangers.add(remote);
       log.warn({ address: remote }, 'bgp connection rejected: no peer has this address');
     }
-    socket.on('error', (error) => log.debug({ address: remote, reason: error.message }, 'bgp stranger left'));
+    if (this.strangersOpen >= STRANGERS_AT_A_TIME) {
+      socket.resetAndDestroy();
+      return;
+    }
+    this.strangersOpen++;
+    const farewell = clock.after(FAREWELL_TIME, () => socket.destroy());
+    socket.once('close', () => {
+      this.strangersOpen--;
+      farewell.cancel();
+    });
     socket.resume();
     socket.end(encodeMessage(cease(CEASE_CONNECTION_REJECTED), BASIC_WIRE));
+  }
+
+  /** Counts a connection for as long as it is open; resets it and returns false if its sender has too many. */
+  private count(socket: Socket, remote: Address): boolean {
+    const { log } = this.options;
+    socket.on('error', (error) =>
+      log.debug({ address: remote, reason: error.message }, 'bgp connection error'),
+    );
+    const open = this.open.get(remote) ?? 0;
+    if (open >= CONNECTIONS_PER_ADDRESS) {
+      if (!this.flooding.has(remote)) {
+        this.flooding.add(remote);
+        log.warn(
+          { address: remote, limit: CONNECTIONS_PER_ADDRESS },
+          'bgp connections reset: too many of one address',
+        );
+      }
+      socket.resetAndDestroy();
+      return false;
+    }
+    this.open.set(remote, open + 1);
+    socket.once('close', () => {
+      const left = this.open.get(remote)! - 1;
+      if (left > 0) this.open.set(remote, left);
+      else {
+        this.open.delete(remote);
+        this.flooding.delete(remote);
+      }
+    });
+    return true;
   }
 }
 

@@ -128,6 +128,10 @@ export class SpeakerProcess {
     return running;
   }
 
+  get pid(): number {
+    return this.child.pid!;
+  }
+
   status(): Promise<SpeakerStatus> {
     return this.ask({ call: 'status' }) as Promise<SpeakerStatus>;
   }
