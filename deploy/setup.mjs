@@ -20,6 +20,7 @@ export const DEBIAN_PACKAGES = {
   exabgp: '/usr/sbin/exabgp',
   openbgpd: '/usr/sbin/bgpd',
   bgpdump: '/usr/bin/bgpdump',
+  pmacct: '/usr/sbin/pmbmpd',
   strace: '/usr/bin/strace',
 };
 

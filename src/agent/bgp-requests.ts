@@ -51,6 +51,7 @@ export function bgpHandlers({ look, owner }: BgpRequestOptions): [string, LocalH
           learned: query.get('learned') !== 'false',
         }),
     ],
+    ['POST /bgp/mrt-dump', (query) => look('mrtDump', { file: absolute(query.get('file')) })],
     ['POST /bgp/clear', (query) => look('clear', { peer: peer(query), how: how(query.get('how')) })],
     [
       'POST /bgp/down',
@@ -88,6 +89,11 @@ function peer(query: URLSearchParams): string {
   const name = query.get('peer');
   if (name === null) throw new LocalRequestError(400, 'peer=NAME or peer=ADDRESS is missing');
   return name;
+}
+
+function absolute(file: string | null): string {
+  if (file?.startsWith('/') === true) return file;
+  throw new LocalRequestError(400, 'file=/ABSOLUTE/PATH is missing');
 }
 
 function family(text: string): 4 | 6 {

@@ -52,6 +52,7 @@ export function speakerConfig(plan: RoutingPlan, settings: SpeakerSettings): Spe
       ...(plan.options.deferralTime === undefined ? {} : { deferralTime: plan.options.deferralTime }),
       enabled: settings.gracefulRestart,
     },
+    ...monitoringOf(plan.options),
     ...(settings.drain === undefined ? {} : { drain: settings.drain }),
   };
 }
@@ -66,6 +67,16 @@ function decisionOptions(options: SpeakerOptions): DecisionOptions {
     multipath: {
       external: options.multipathExternal ?? multipath.external,
       internal: options.multipathInternal ?? multipath.internal,
+    },
+  };
+}
+
+function monitoringOf({ bmp, mrtUpdates }: SpeakerOptions): Pick<SpeakerConfig, 'monitoring'> {
+  if (bmp === undefined && mrtUpdates === undefined) return {};
+  return {
+    monitoring: {
+      ...(bmp === undefined ? {} : { bmp }),
+      ...(mrtUpdates === undefined ? {} : { mrtUpdates }),
     },
   };
 }

@@ -173,6 +173,14 @@ export interface BgpFilterView {
   readonly changes: readonly string[];
 }
 
+/** A dump that was written. */
+export interface MrtDumpView {
+  readonly file: string;
+  readonly prefixes: number;
+  readonly paths: number;
+  readonly octets: number;
+}
+
 /** Everything that can be asked, by name. */
 export interface BgpQuestions {
   readonly neighbors: { readonly params: undefined; readonly result: readonly BgpNeighborView[] };
@@ -183,6 +191,8 @@ export interface BgpQuestions {
   };
   readonly why: { readonly params: { readonly address: Address }; readonly result: BgpWhyView };
   readonly filter: { readonly params: BgpFilterQuestion; readonly result: BgpFilterView };
+  /** Writes the whole table to an absolute path. */
+  readonly mrtDump: { readonly params: { readonly file: string }; readonly result: MrtDumpView };
   /** `hard`: the session ends and begins anew. `in`: the peer tells all again. `out`: we do. */
   readonly clear: {
     readonly params: { readonly peer: string; readonly how: 'hard' | 'in' | 'out' };

@@ -158,8 +158,22 @@ export interface SpeakerConfig {
   readonly filters: Readonly<Record<string, BgpFilter>>;
   readonly kernel: KernelConfig;
   readonly gracefulRestart: GracefulRestartConfig;
+  /** Who is told what peers tell us. */
+  readonly monitoring?: MonitoringConfig;
   /** Present: no traffic for this node any more. */
   readonly drain?: DrainConfig;
+}
+
+export interface MonitoringConfig {
+  /** Stations that speak BMP (RFC 7854). */
+  readonly bmp?: readonly BmpStation[];
+  /** Absolute path of the file that UPDATEs are appended to as MRT records (RFC 6396). */
+  readonly mrtUpdates?: string;
+}
+
+export interface BmpStation {
+  readonly address: Address;
+  readonly port: number;
 }
 
 /** Graceful shutdown of all sessions (RFC 8326), until it is no longer configured. */

@@ -7,9 +7,13 @@ import type { ConnectionTimer } from './fsm/action.ts';
 import { type IncomingMessage, encodeMessage, readMessage } from './wire/codec.ts';
 import type { MessageCounts } from './message-counts.ts';
 import { MessageFramer } from './wire/framer.ts';
+import { messageType } from './wire/header.ts';
+import { MESSAGE_NOTIFICATION, MESSAGE_OPEN, MESSAGE_UPDATE } from './wire/iana.ts';
 import { BASIC_WIRE, type DecodeError, type Message, type WireOptions } from './wire/message.ts';
 
 export interface ConnectionEvents {
+  /** An UPDATE as it came; its octets are another's after the call. */
+  raw(update: Uint8Array): void;
   received(connection: Connection, message: IncomingMessage | DecodeError): void;
   /** It could not be opened, was reset, or the other side closed it. Never after {@link Connection.close}. */
   failed(connection: Connection, reason: string): void;
@@ -43,11 +47,16 @@ const REASONS: Readonly<Record<string, string>> = {
   EPIPE: 'connection closed by peer',
 };
 
+const NONE = new Uint8Array(0);
+
 export class Connection {
   private readonly framer = new MessageFramer();
   private readonly timers = new Map<ConnectionTimer, TimerHandle>();
   private wire: WireOptions = BASIC_WIRE;
   private open = true;
+  /** As they were on the wire. */
+  readonly opens: { sent: Uint8Array; received: Uint8Array } = { sent: NONE, received: NONE };
+  lastNotification: { readonly sent: boolean; readonly message: Uint8Array } | undefined;
   /** The next slice of messages that have arrived but are not read yet. */
   private reading: NodeJS.Immediate | undefined;
   private sendHoldTime = SEND_HOLD_TIME;
@@ -79,6 +88,11 @@ export class Connection {
     return addressOf(this.socket.localAddress);
   }
 
+  /** Ports of both ends, once it is up. */
+  get ports(): { readonly local: number; readonly remote: number } {
+    return { local: this.socket.localPort ?? 0, remote: this.socket.remotePort ?? 0 };
+  }
+
   /** Of the socket, while it has one. */
   get descriptor(): number | undefined {
     return descriptorOf(this.socket);
@@ -103,6 +117,7 @@ export class Connection {
   write(bytes: Uint8Array): void {
     if (!this.open) return;
     this.counts.sent.addAll(bytes);
+    this.keep(bytes, true);
     this.unwritten++;
     if (this.unwritten === 1) this.watchWrites();
     this.socket.write(bytes, () => {
@@ -166,7 +181,11 @@ export class Connection {
         this.socket.resume();
         return;
       }
-      if (message instanceof Uint8Array) this.counts.received.add(message);
+      if (message instanceof Uint8Array) {
+        this.counts.received.add(message);
+        this.keep(message, false);
+        if (messageType(message) === MESSAGE_UPDATE) this.events.raw(message);
+      }
       const received = message instanceof Uint8Array ? readMessage(message, this.wire) : message;
       this.events.received(this, received);
       // A stream that cannot be read has no next message.
@@ -177,6 +196,13 @@ export class Connection {
         return;
       }
     }
+  }
+
+  /** For whoever records the session: how it began and how it ends. */
+  private keep(message: Uint8Array, sent: boolean): void {
+    const type = messageType(message);
+    if (type === MESSAGE_OPEN) this.opens[sent ? 'sent' : 'received'] = message.slice();
+    else if (type === MESSAGE_NOTIFICATION) this.lastNotification = { sent, message: message.slice() };
   }
 
   /** What has arrived is read before the end of the connection counts: it may be a NOTIFICATION that says why. */

@@ -5,18 +5,23 @@
 import type {
   BgpFilterQuestion,
   BgpFilterView,
+  BgpKernelView,
   BgpNeighborView,
   BgpQuestions,
   BgpRoutePage,
   BgpRouteQuery,
   BgpRouteView,
   BgpWhyView,
+  MrtDumpView,
 } from '../base/bgp-view.ts';
+import type { Clock } from '../base/clock.ts';
 import { MargayError } from '../base/errors.ts';
 import { type Address, type Family, addressBytes, familyOf } from '../net/address.ts';
 import { type PrefixBits, prefixBits, prefixBitsContain } from '../net/prefix-bits.ts';
 import { maskBytes, prefixFromBytes } from '../net/prefix.ts';
+import type { SpeakerConfig } from './config.ts';
 import type { Fib } from './fib.ts';
+import { dumpTable } from './mrt-dump.ts';
 import type { Neighbor } from './neighbor.ts';
 import type { PathId } from './rib/path-table.ts';
 import type { PrefixId } from './rib/prefix-table.ts';
@@ -28,6 +33,8 @@ import { DEFAULT_LOCAL_PREF } from './rib/route.ts';
 import type { PathAttributes } from './wire/message.ts';
 
 export interface LookingGlassOptions {
+  readonly clock: Clock;
+  readonly self: () => Pick<SpeakerConfig, 'routerId' | 'asNumber'>;
   readonly rib: Rib;
   readonly fib: Fib;
   readonly neighbors: () => Iterable<Neighbor>;
@@ -66,6 +73,7 @@ export class LookingGlass {
     advertised: ({ peer, ...page }) => this.advertised(this.find(peer), page),
     why: ({ address }) => this.why(address),
     filter: (question) => this.filter(question),
+    mrtDump: ({ file }) => this.dump(file),
     clear: ({ peer, how }) => this.act(peer, (neighbor) => neighbor.clear(how)),
     down: ({ peer, communication }) => this.act(peer, (neighbor) => neighbor.holdDown(communication)),
     up: ({ peer }) => this.act(peer, (neighbor) => neighbor.letUp()),
@@ -178,13 +186,16 @@ export class LookingGlass {
         peer: neighbor.name,
         ...neighbor.explainExport(family, prefix),
       })),
-      kernel: wanted
-        ? await fib.view(text)
-        : {
-            state: 'unwanted',
-            nextHops: [],
-            reason: learned ? 'a service address is answered on every node' : 'the prefix is our own',
-          },
+      kernel:
+        best === 0
+          ? notSelected(others.map((path) => rib.path(family, path).route.nextHop?.address))
+          : wanted
+            ? await fib.view(text)
+            : {
+                state: 'unwanted',
+                nextHops: [],
+                reason: learned ? 'a service address is answered on every node' : 'the prefix is our own',
+              },
     };
   }
 
@@ -197,6 +208,24 @@ export class LookingGlass {
       if (prefix >= 0 && paths.first(prefix) !== 0) return prefix;
     }
     return undefined;
+  }
+
+  private dump(file: string): Promise<MrtDumpView> {
+    const { rib, clock, self, neighbors } = this.options;
+    const { routerId, asNumber } = self();
+    return dumpTable({
+      rib,
+      file,
+      now: clock.wall(),
+      self: { routerId, asNumber },
+      peers: [...neighbors()].map(({ name, config, peer, identifier }) => ({
+        name,
+        address: config.address,
+        asNumber: config.asNumber,
+        identifier,
+        since: peer.since,
+      })),
+    });
   }
 
   private filter(question: BgpFilterQuestion): BgpFilterView {
@@ -229,6 +258,16 @@ export class LookingGlass {
       stale,
     });
   }
+}
+
+/** Nothing is selected while no next hop can be reached, or selection waits after a restart (RFC 4724 §4.1). */
+function notSelected(nextHops: readonly (Address | undefined)[]): BgpKernelView {
+  const known = [...new Set(nextHops.filter((address) => address !== undefined))];
+  return {
+    state: 'unresolved',
+    nextHops: [],
+    reason: `no path is selected: does a route lead to ${known.join(' or ')}?`,
+  };
 }
 
 function parseCursor(cursor: string | undefined, first: Family): readonly [Family, PrefixId] {

@@ -25,6 +25,7 @@ import type { AttributeId } from './rib/attribute-store.ts';
 import type { PrefixId } from './rib/prefix-table.ts';
 import type { Source } from './rib/route.ts';
 import type { Routing } from './routing.ts';
+import type { SessionMonitor } from './session-monitor.ts';
 import type { PeerStatus } from './status.ts';
 import { afiSafi, familyOfAfiSafi } from './wire/afi-safi.ts';
 import {
@@ -47,6 +48,8 @@ const IDLE_HOLD_TIME = { initial: 1000, maximum: 30_000 };
 /** RFC 4724 §3: twelve bits. */
 const MAXIMUM_RESTART_TIME = 4095;
 const FAMILIES: readonly Family[] = [4, 6];
+/** Milliseconds between the end of a session that an operator resets and the next. */
+const RESET_PAUSE = 1000;
 const WARNINGS = { many: 'nearly as many prefixes as it may', 'too-many': 'more prefixes than it may' };
 
 /** The speaker as its neighbours see it. */
@@ -56,6 +59,8 @@ export interface NeighborEnvironment {
   /** Network namespace of the sockets; the process's own if left out. */
   readonly namespace?: string;
   readonly fib: Fib;
+  /** Who records sessions. */
+  readonly monitors: SessionMonitor;
   readonly routing: Routing;
   readonly config: () => SpeakerConfig;
   readonly policies: () => Policies;
@@ -113,7 +118,7 @@ export class Neighbor {
       log: () => this.log,
       drop: () => this.peer.stop(CEASE_BFD_DOWN),
       release: () => {
-        if (!this.stopped && this.config.shutdown === undefined) this.peer.start();
+        if (!this.stopped) this.start();
       },
       abandon: () => this.learner.lost([], 0),
     });
@@ -123,6 +128,7 @@ export class Neighbor {
       ...(namespace === undefined ? {} : { namespace }),
       clock,
       log: () => this.log,
+      monitors: environment.monitors,
       events: {
         established: (_, negotiated) => this.established(negotiated),
         lost: (_, retain, restartTime) => this.lost(retain, restartTime),
@@ -167,8 +173,12 @@ export class Neighbor {
   clear(how: 'hard' | 'in' | 'out'): void {
     const { up } = this;
     if (how === 'hard') {
-      this.peer.stop(CEASE_ADMINISTRATIVE_RESET, '');
-      if (!this.stopped) this.start();
+      // Not at once: a peer that sees the new connection before the Cease takes it for a graceful restart.
+      if (up !== undefined) this.peer.giveUp(CEASE_ADMINISTRATIVE_RESET, new Uint8Array(0), RESET_PAUSE);
+      else if (!this.stopped) {
+        this.peer.stop();
+        this.start();
+      }
       return;
     }
     if (up === undefined) {
@@ -195,6 +205,19 @@ export class Neighbor {
       heldDown,
       timesEstablished,
     });
+  }
+
+  /** BGP Identifier of the peer while it is known, else 0.0.0.0. */
+  get identifier(): Address {
+    return this.up?.source.identifier ?? ('0.0.0.0' as Address);
+  }
+
+  /** Prefixes held from the peer, of each family of the session. */
+  get counts(): { readonly family: Family; readonly count: number }[] {
+    return (this.up?.negotiated.families ?? []).map((family) => ({
+      family,
+      count: this.learner.count(family),
+    }));
   }
 
   /** The attributes of a prefix as the peer holds them from us; 0 for nothing. */

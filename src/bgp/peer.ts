@@ -24,6 +24,7 @@ import {
 import { step } from './fsm/step.ts';
 import { GTSM_TIME_TO_LIVE, TRAFFIC_CLASS } from './listener.ts';
 import { MessageCounts } from './message-counts.ts';
+import type { MonitoredSession, SessionEnd, SessionMonitor } from './session-monitor.ts';
 import type { Message, RouteRefreshMessage } from './wire/message.ts';
 import type { ParsedUpdate } from './wire/update.ts';
 
@@ -46,6 +47,8 @@ export interface PeerOptions {
   /** Names the peer, whose name may change. */
   readonly log: () => Logger;
   readonly events: PeerEvents;
+  /** Who records sessions. */
+  readonly monitors: SessionMonitor;
 }
 
 export class Peer {
@@ -57,6 +60,9 @@ export class Peer {
   private readonly timers = new Map<SessionTimer, TimerHandle>();
   private readonly queue: SessionEvent[] = [];
   private working = false;
+  /** While the session is up. */
+  private monitored: MonitoredSession | undefined;
+  private stopping = false;
   private accepted = 0;
   private active: Connection | undefined;
   private sinceWall: number;
@@ -98,7 +104,9 @@ export class Peer {
 
   /** Ends the session: with a Cease, or silently, so that the peer keeps our routes (RFC 4724). */
   stop(cease?: number, communication?: string): void {
+    this.stopping = true;
     this.dispatch({ type: 'manual-stop', cease, communication });
+    this.stopping = false;
   }
 
   /**
@@ -207,8 +215,9 @@ export class Peer {
         this.establish(action.connection, action.negotiated);
         break;
       case 'lost':
-        this.active = undefined;
         this.sinceWall = this.options.clock.wall();
+        this.endMonitored(this.active?.lastNotification);
+        this.active = undefined;
         this.options.log().info({ reason: action.reason, retained: action.retain }, 'bgp session down');
         this.options.events.lost(this, action.retain, action.restartTime);
         break;
@@ -260,6 +269,9 @@ export class Peer {
   }
 
   private readonly connectionEvents: ConnectionEvents = {
+    raw: (update) => {
+      if (this.monitored !== undefined) this.options.monitors.received(this.monitored, update);
+    },
     received: (connection, message) => this.dispatch(messageEvent(connection.id, message)),
     failed: (connection, reason) => {
       this.forget(connection.id);
@@ -292,7 +304,34 @@ export class Peer {
     this.options
       .log()
       .info({ families: negotiated.families, holdTime: negotiated.holdTime }, 'bgp session up');
+    this.monitor(connection, negotiated);
     this.options.events.established(this, negotiated);
+  }
+
+  private monitor(connection: Connection, { wire, peerIdentifier, peerAs }: Negotiated): void {
+    const { localAddress, ports, opens } = connection;
+    this.monitored = {
+      name: this.config.name,
+      address: this.config.address,
+      asNumber: peerAs,
+      identifier: peerIdentifier,
+      fourOctetAs: wire.fourOctetAs,
+      localAddress: localAddress ?? this.config.address,
+      localAs: this.config.localAsNumber,
+      localPort: ports.local,
+      remotePort: ports.remote,
+      sentOpen: opens.sent,
+      receivedOpen: opens.received,
+      since: this.sinceWall,
+    };
+    this.options.monitors.up(this.monitored);
+  }
+
+  private endMonitored(notification: SessionEnd['notification']): void {
+    if (this.monitored === undefined) return;
+    const end = notification === undefined ? {} : { notification };
+    this.options.monitors.down(this.monitored, { ...end, local: this.stopping });
+    this.monitored = undefined;
   }
 
   private startTimer(timer: SessionTimer, milliseconds: number): void {

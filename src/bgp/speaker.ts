@@ -19,6 +19,7 @@ import type { Negotiated } from './fsm/negotiate.ts';
 import { Handover } from './handover.ts';
 import { Listener } from './listener.ts';
 import { LookingGlass } from './looking-glass.ts';
+import { Monitoring } from './monitoring.ts';
 import { Neighbor, type NeighborEnvironment } from './neighbor.ts';
 import { POLICY_FIELDS, Policies } from './policies.ts';
 import { RestartGate } from './restart-gate.ts';
@@ -66,6 +67,7 @@ export class Speaker {
   private drainTimer: TimerHandle | undefined;
   private begun = false;
   private bfd: BfdService | undefined;
+  private readonly monitoring: Monitoring;
 
   private constructor(
     private readonly options: SpeakerOptions,
@@ -105,7 +107,15 @@ export class Speaker {
       },
     });
     this.handover = new Handover({ clock, over: (name) => this.remove(name, CEASE_PEER_DECONFIGURED) });
+    this.monitoring = new Monitoring({
+      clock,
+      log,
+      ...inNamespace,
+      neighbor: (name) => this.neighbors.get(name),
+    });
     this.lookingGlass = new LookingGlass({
+      clock,
+      self: () => this.config,
       rib: this.routing.rib,
       fib: this.fib,
       neighbors: () => this.neighbors.values(),
@@ -117,6 +127,7 @@ export class Speaker {
       log,
       ...inNamespace,
       fib: this.fib,
+      monitors: this.monitoring.monitors,
       routing: this.routing,
       config: () => this.config,
       policies: () => this.policies,
@@ -168,6 +179,7 @@ export class Speaker {
       },
       this.restarted ? this.wantedPeers.filter(({ shutdown }) => shutdown === undefined) : [],
     );
+    this.monitoring.follow(config.monitoring);
     this.listen();
     for (const peer of this.unnumbered.resolve(this.wantedPeers)) this.add(peer, { replaces: false });
   }
@@ -187,6 +199,7 @@ export class Speaker {
     if (differs('decision')) this.decide();
     if (differs('aggregates', 'asNumber', 'routerId', 'confederation')) this.aggregate();
     this.routing.originate(originated(config));
+    if (differs('monitoring')) this.monitoring.follow(config.monitoring);
     if (differs('drain')) this.turnDrain(config.drain);
     this.reconfigurePeers(differs('routerId', 'confederation'));
     if (differs('nodeAddresses', 'drain', ...POLICY_FIELDS)) {
@@ -307,6 +320,7 @@ export class Speaker {
     for (const neighbor of this.neighbors.values()) {
       neighbor.stop(graceful ? undefined : CEASE_ADMINISTRATIVE_SHUTDOWN);
     }
+    await this.monitoring.close();
     await this.bfd?.stop();
     if (!graceful) await this.fib.clear();
     await this.fib.stop();

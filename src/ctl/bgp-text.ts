@@ -136,7 +136,7 @@ const STEPS: Readonly<Record<string, string>> = {
 
 /** What decided for or against telling a peer. */
 const RULES: Readonly<Record<string, string>> = {
-  'nothing-selected': 'no path is selected',
+  'nothing-selected': 'no path can be used',
   'comes-from-this-peer': 'the best path comes from this peer',
   'session-not-established': 'the session is not established',
   'family-not-negotiated': 'the session does not carry the family',
@@ -170,7 +170,7 @@ export function whyText(view: BgpWhyView & { readonly owner: RouteOwner }): stri
   const step = decidedBy === undefined ? undefined : (STEPS[decidedBy] ?? decidedBy);
   lines.push(
     `Route ${prefix}: ${candidates.length} ${candidates.length === 1 ? 'path' : 'paths'}; ` +
-      (step === undefined ? 'none is selected yet' : `the first was chosen: ${step} (${decidedBy}).`),
+      (step === undefined ? 'none can be used now.' : `the first was chosen: ${step} (${decidedBy}).`),
     '',
     plainTable(routeHeadings, candidates.map(routeRow)).trimEnd(),
     '',

@@ -1,4 +1,5 @@
 /** `margayctl bgp` and `margayctl route`: asks the looking glass of the agent, and prints what it says. */
+import { resolve } from 'node:path';
 import {
   BGP_VIEW_SCHEMA,
   type BgpFilterView,
@@ -6,6 +7,7 @@ import {
   type BgpRoutePage,
   type BgpRouteView,
   type BgpWhyView,
+  type MrtDumpView,
   type RouteOwner,
 } from '../base/bgp-view.ts';
 import { MargayError } from '../base/errors.ts';
@@ -16,6 +18,8 @@ import { columnWidths, tableLine } from './table.ts';
 
 /** Routes of one request: a few hundred kilobytes of JSON. */
 const PAGE = 2000;
+/** Milliseconds. */
+const DUMP_PATIENCE = 120_000;
 
 type Query = Readonly<Record<string, string | undefined>>;
 
@@ -91,6 +95,16 @@ export class BgpClient {
     return view;
   }
 
+  /** Has the agent write its whole table; a large one takes a while. */
+  async dump(file: string): Promise<void> {
+    const path = resolve(file);
+    const view = (await this.ask('POST', 'mrt-dump', { file: path }, DUMP_PATIENCE)) as MrtDumpView;
+    await this.print(
+      view,
+      () => `${view.file}: ${view.paths} paths of ${view.prefixes} prefixes, ${view.octets} octets\n`,
+    );
+  }
+
   /** Does something to a peer, and prints what state that leaves it in. */
   async act(action: 'clear' | 'down' | 'up', query: Query): Promise<void> {
     const view = (await this.ask('POST', action, query)) as BgpNeighborView;
@@ -110,7 +124,7 @@ export class BgpClient {
     } while (cursor !== undefined);
   }
 
-  private async ask(method: 'GET' | 'POST', path: string, query: Query): Promise<unknown> {
+  private async ask(method: 'GET' | 'POST', path: string, query: Query, timeout?: number): Promise<unknown> {
     const given = Object.entries(query).flatMap(([key, value]) =>
       value === undefined ? [] : [[key, value] as [string, string]],
     );
@@ -118,7 +132,7 @@ export class BgpClient {
       return await requestLocal(
         agentSocket(this.place),
         `/bgp/${path}?${new URLSearchParams(given).toString()}`,
-        { method },
+        { method, ...(timeout === undefined ? {} : { timeout }) },
       );
     } catch (error) {
       if (!(error instanceof LocalApiError)) throw error;

@@ -1,4 +1,5 @@
 /** How the values of BGP options are written, where that is more than a word (bgp-options.ts). */
+import { type Address, parseAddress } from '../net/address.ts';
 import { parsePrefix, parsePrefixParts } from '../net/prefix.ts';
 import { parseCount } from './annotation-options.ts';
 import { parseDuration } from './fields.ts';
@@ -106,4 +107,17 @@ export function parseConfederation(text: string) {
   const valid = members.filter((member) => member !== undefined);
   if (identifier === undefined || valid.length === 0 || valid.length < members.length) return undefined;
   return { identifier, members: valid };
+}
+
+/** Reads `192.0.2.9 11019 2001:db8::9 11019`. */
+export function parseBmpStations(text: string): { address: Address; port: number }[] | undefined {
+  const words = text.split(' ');
+  const stations: { address: Address; port: number }[] = [];
+  for (let at = 0; at < words.length; at += 2) {
+    const address = parseAddress(words[at]!);
+    const port = parseCount(words[at + 1] ?? '', 1, 65_535);
+    if (address === undefined || port === undefined) return undefined;
+    stations.push({ address, port });
+  }
+  return stations;
 }

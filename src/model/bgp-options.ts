@@ -18,6 +18,7 @@ import {
   parseAggregates,
   parseBandwidth,
   parseBfd,
+  parseBmpStations,
   parseConfederation,
   parseHoldTime,
   parseIdleHoldTime,
@@ -282,6 +283,23 @@ const bgpOptions = {
     description:
       'What AS paths must have in common to share traffic: their length (RFC 4271 §9.1.2.2 a), or also the neighbour AS.',
     parse: (text) => (['length', 'neighbor'] as const).find((mode) => mode === text),
+  }),
+  bmp: row({
+    scopes: ['BGPConfiguration'],
+    syntax: 'ADDRESS PORT [ADDRESS PORT ...], such as 192.0.2.9 11019',
+    default: 'none',
+    description:
+      'Stations that are told what peers tell us, before any policy, in the BGP Monitoring Protocol (RFC 7854).',
+    parse: parseBmpStations,
+  }),
+  mrtUpdates: row({
+    scopes: ['BGPConfiguration'],
+    syntax: 'an absolute path, such as /var/log/margay/updates.mrt',
+    default: 'none',
+    description:
+      'File that every UPDATE is appended to as it came, in the MRT format (RFC 6396, BGP4MP_ET). It is opened anew for ' +
+      'every write, so it may be moved away at any time.',
+    parse: (text) => (text.startsWith('/') && !text.endsWith('/') ? text : undefined),
   }),
   deferralTime: row({
     scopes: ['BGPConfiguration'],

@@ -9,6 +9,7 @@ import type { BgpNeighborView, BgpRouteView, BgpWhyView } from '../../src/base/b
 import { silentLogger } from '../../src/base/log.ts';
 import { runCtl } from '../../src/ctl/program.ts';
 import { prefix } from '../../src/net/prefix.ts';
+import { runChecked } from '../../src/sys/process.ts';
 import { describeKernel } from '../kernel/fixture-namespace.ts';
 import { Bird, birdConfig } from './fixture-bird.ts';
 import { type Fabric, makeFabric } from './fixture-fabric.ts';
@@ -261,6 +262,14 @@ describeKernel('the looking glass', () => {
     expect((await ctl('bgp', 'filters', 'test', '10.9.9.9', SHARED)).code).toBe(2);
   });
 
+  it('writes the table as MRT where it is told to', async () => {
+    const file = join(directory, 'rib.mrt');
+    expect((await ctl('bgp', 'mrt', 'dump', file)).out).toMatch(
+      new RegExp(`^${file}: 7 paths of 6 prefixes, \\d+ octets\n$`),
+    );
+    expect((await runChecked('bgpdump', ['-m', file])).trim().split('\n')).toHaveLength(7);
+  });
+
   it('has routes told again without a flap, and begins sessions anew', async () => {
     const view = async (): Promise<BgpNeighborView> => (await ours.speaker.look('neighbors', undefined))[0]!;
     const before = await view();
@@ -282,7 +291,7 @@ describeKernel('the looking glass', () => {
       async () => expect(await view()).toMatchObject({ state: 'Established', timesEstablished: 2 }),
       EVENTUALLY,
     );
-    expect(near.log).toMatch(/Received: Administrative reset/);
+    await vi.waitFor(() => expect(near.log).toMatch(/Received: Administrative reset/), EVENTUALLY);
   });
 
   it('holds a session down with a word, whatever is configured, until it is let up', async () => {

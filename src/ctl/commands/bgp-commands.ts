@@ -195,6 +195,7 @@ export function addBgpCommands(program: Command, context: CtlContext): void {
       await run(await clientOf(context, flags), command.args, flags);
     });
   }
+  addMrtDump(bgp.command('mrt').description('Write what BGP knows in the MRT format (RFC 6396).'), context);
   addFilterTest(bgp.command('filters').description('Ask the filters of peers.'), context);
 }
 
@@ -224,6 +225,29 @@ Examples:
     const flags = why.opts<Flags>();
     const known = await (await clientOf(context, flags)).why(address);
     if (!known) context.exitCode = 1;
+  });
+}
+
+function addMrtDump(mrt: Command, context: CtlContext): void {
+  const dump = mrt
+    .command('dump')
+    .description('Write all paths to a file.')
+    .argument('<file>', 'replaced if it is there');
+  finish(
+    dump,
+    context,
+    `
+Writes every path of every prefix as TABLE_DUMP_V2 records, which bgpdump and its kin read. The agent writes the file, so it
+lies on the agent's machine. The age of a path is that of its session. For a log of UPDATEs as they come set
+bgp.margay.io/mrtUpdates, for a monitoring station bgp.margay.io/bmp, on the BGPConfiguration.
+${SCHEMA}
+
+Examples:
+  margayctl bgp mrt dump /var/tmp/rib.mrt
+  margayctl bgp mrt dump rib.mrt && bgpdump -m rib.mrt`,
+  );
+  dump.action(async (file: string) => {
+    await (await clientOf(context, dump.opts<Flags>())).dump(file);
   });
 }
 

@@ -166,6 +166,23 @@ const VALUES: Readonly<
     ],
     refused: ['relax', ''],
   },
+  bmp: {
+    read: [
+      ['192.0.2.9 11019', [{ address: '192.0.2.9', port: 11019 }]],
+      [
+        '192.0.2.9 1 2001:DB8::9 65535',
+        [
+          { address: '192.0.2.9', port: 1 },
+          { address: '2001:db8::9', port: 65535 },
+        ],
+      ],
+    ],
+    refused: ['', '192.0.2.9', '192.0.2.9:11019', '192.0.2.9 0', '192.0.2.9 65536', 'station 11019'],
+  },
+  mrtUpdates: {
+    read: [['/var/log/margay/updates.mrt', '/var/log/margay/updates.mrt']],
+    refused: ['', 'updates.mrt', '/var/log/'],
+  },
   deferralTime: { read: [['10s', 10]], refused: ['0', '61m'] },
 };
 
