@@ -8,6 +8,7 @@ import { prefix } from '../../src/net/prefix.ts';
 import { describeKernel } from '../kernel/fixture-namespace.ts';
 import { Bird } from './fixture-bird.ts';
 import { type Fabric, makeFabric } from './fixture-fabric.ts';
+import { Frr } from './fixture-frr.ts';
 import { type RunningSpeaker, peerConfig, speakerConfig, startSpeaker } from './fixture-speaker.ts';
 import { type MatrixPeer, startPeer } from './matrix-peers.ts';
 import {
@@ -58,10 +59,11 @@ function configOf(session: MatrixSession, filtered: boolean): SpeakerConfig {
       sourceAddress: address(hostAddress(host, transport)),
       asNumber: PEER_AS,
       localAsNumber: asNumber,
-      reflectorClient: session.name === 'reflector',
+      reflectorClient: asNumber === PEER_AS,
       filters: filtered ? ['tagged'] : [],
       ...(password === undefined ? {} : { password }),
       ...(ttlSecurity === undefined ? {} : { ttlSecurity: 1 }),
+      ...(session.addPath === undefined ? {} : { addPath: { send: true, receive: true } }),
       ...(session.bfd === undefined ? {} : { bfd: { interval: 100, multiplier: 3 } }),
       ...(session.longLived === undefined ? {} : { llgr: LONG_LIVED_TIME }),
       ...(role === undefined ? {} : { role: { name: 'provider', strict: true } }),
@@ -74,7 +76,7 @@ function configOf(session: MatrixSession, filtered: boolean): SpeakerConfig {
   }));
   return speakerConfig(host, peers, {
     asNumber,
-    ...(session.name === 'reflector' ? { clusterId: address('10.99.9.9') } : {}),
+    ...(asNumber === PEER_AS ? { clusterId: address('10.99.9.9') } : {}),
     ...(session.name === 'nexthop' ? { nodeAddresses: { 6: address(hostAddress(host, 6)) } } : {}),
     filters: { tagged: { import: tagged, export: [] } },
     advertisements:
@@ -95,6 +97,19 @@ function configOf(session: MatrixSession, filtered: boolean): SpeakerConfig {
           ],
   });
 }
+
+/** FRR finds its peer on eth0, and is found there. */
+const UNNUMBERED = `log stdout
+router bgp ${PEER_AS}
+ bgp router-id 10.99.0.2
+ no bgp ebgp-requires-policy
+ no bgp network import-check
+ neighbor eth0 interface remote-as 64512
+ neighbor eth0 timers connect 1
+ address-family ipv4 unicast
+  network ${peerPrefix(2, 4)}
+ exit-address-family
+`;
 
 /** A node of the mesh that is ours: a session for each family, as BIRD of calico-node has two daemons. */
 function meshConfig(): SpeakerConfig {
@@ -278,6 +293,19 @@ describeKernel('the interoperability matrix', () => {
         expect(text).toMatch(hostAddress(peerHost(from), 4));
       }, EVENTUALLY);
     },
+    'several paths (RFC 7911)': async (name) => {
+      await up(SESSIONS.paths, name);
+      const views = await ours.get('paths')!.speaker.look('neighbors', undefined);
+      const { capabilities } = views.find((view) => view.name === name)!.session!;
+      expect(capabilities.filter((text) => text.startsWith('paths '))).toEqual([
+        'paths received for IPv4 and IPv6',
+        'paths sent for IPv4 and IPv6',
+      ]);
+      // All but its own, which four others tell.
+      await vi.waitFor(async () => {
+        expect(await peers.get(name)!.paths(SESSIONS.paths)).toBe(PEER_NAMES.length - 1);
+      }, EVENTUALLY);
+    },
     'extended messages (RFC 8654)': (name) =>
       // FRR shows no more than fits in its own line; that the route is there at all is the proof.
       exchanged(SESSIONS.extended, name, 4, hostAddress(peerHost(name), 4), [/64512[:,] *600\b/]),
@@ -302,6 +330,33 @@ describeKernel('the interoperability matrix', () => {
         expect(session!.capabilities).toContain(
           `long-lived graceful restart IPv${family} ${LONG_LIVED_TIME} s`,
         );
+      }
+    },
+    'unnumbered, over an interface': async () => {
+      const link = await makeFabric(2);
+      let router: Frr | undefined;
+      let speaker: RunningSpeaker | undefined;
+      try {
+        for (const host of [1, 2]) {
+          await link.ip(host, 'addr', 'flush', 'dev', 'eth0');
+          await link.ip(host, 'addr', 'replace', `fe80::a:${host}/64`, 'dev', 'eth0', 'nodad');
+        }
+        router = await Frr.start({ namespace: link.hosts[1]!, config: UNNUMBERED });
+        const { sourceAddress: _none, ...peer } = peerConfig(1, 2, {
+          address: address('::'),
+          interface: 'eth0',
+          asNumber: PEER_AS,
+        });
+        speaker = await startSpeaker(link.hosts[0]!, speakerConfig(1, [peer]));
+        await vi.waitFor(async () => {
+          const kernel = await link.ip(1, '-4', 'route', 'show', peerPrefix(2, 4));
+          expect(kernel).toMatch('via inet6 fe80::a:2 dev eth0');
+          expect(await router!.ask(`show bgp ipv4 unicast ${ownPrefix(1, 4)}`)).toMatch('fe80::a:1');
+        }, EVENTUALLY);
+      } finally {
+        await speaker?.stop();
+        await router?.stop();
+        link.destroy();
       }
     },
     'the mesh as calico-node configures it': async () => {

@@ -75,6 +75,20 @@ export class Exabgp {
     return found;
   }
 
+  /** How many path identifiers it was told of a prefix (RFC 7911). */
+  async pathsFrom(neighbor: string, prefix: string): Promise<number> {
+    const identifiers = new Set<string>();
+    for (const line of (await readFile(this.updates, 'utf8')).split('\n')) {
+      if (!line.includes(`"peer": "${neighbor}"`)) continue;
+      for (const [, identifier] of line.matchAll(
+        new RegExp(`"nlri": "${prefix}", "path-information": "([\\d.]+)"`, 'g'),
+      )) {
+        identifiers.add(identifier!);
+      }
+    }
+    return identifiers.size;
+  }
+
   /** How many UPDATEs it has told of from a neighbour. */
   async updatesFrom(neighbor: string): Promise<number> {
     const lines = (await readFile(this.updates, 'utf8')).split('\n');

@@ -10,6 +10,7 @@ import {
   type MatrixSession,
   LONG_LIVED_TIME,
   PEER_AS,
+  SHARED_PREFIX,
   type PeerName,
   hostAddress,
   largeCommunity,
@@ -22,6 +23,8 @@ export interface MatrixPeer {
   route(prefix: string, session: MatrixSession): Promise<string>;
   /** What it says of its BFD sessions, if it has any. */
   bfd?(): Promise<string>;
+  /** How many paths it has to {@link SHARED_PREFIX} from one of our speakers. */
+  paths(session: MatrixSession): Promise<number>;
   /** How many UPDATEs it has had from one of our speakers, by its own count. */
   heard(session: MatrixSession): Promise<number>;
   /** Asks one of our speakers for everything once more (RFC 2918). */
@@ -48,6 +51,10 @@ function numberIn(text: string, pattern: RegExp): number {
   return Number(found);
 }
 
+function countIn(text: string, pattern: RegExp): number {
+  return text.match(pattern)?.length ?? 0;
+}
+
 const remote = ({ host, transport }: MatrixSession): string => hostAddress(host, transport);
 
 function birdConfig({ host, sessions }: PeerPlace): string {
@@ -65,8 +72,8 @@ function birdConfig({ host, sessions }: PeerPlace): string {
   ${session.role === undefined ? '' : 'local role customer;'}
   ${session.bfd === undefined ? '' : 'bfd on;'}
   ${session.longLived === undefined ? '' : `long lived graceful restart on; long lived stale time ${LONG_LIVED_TIME};`}
-  ipv4 { import all; export where source = RTS_STATIC; next hop self; ${extendedNextHop === undefined ? '' : 'extended next hop on;'} };
-  ipv6 { import all; export where source = RTS_STATIC; next hop self; ${transport === 4 ? `next hop address fd99::${host};` : ''} };
+  ipv4 { import all; export where source = RTS_STATIC; next hop self; ${session.addPath === undefined ? '' : 'add paths on;'} ${extendedNextHop === undefined ? '' : 'extended next hop on;'} };
+  ipv6 { import all; export where source = RTS_STATIC; next hop self; ${session.addPath === undefined ? '' : 'add paths on;'} ${transport === 4 ? `next hop address fd99::${host};` : ''} };
 }`;
   });
   return `log stderr all;
@@ -76,6 +83,7 @@ protocol bfd { interface "*" { min rx interval 100 ms; min tx interval 100 ms; m
 protocol static static4 {
   ipv4;
   route ${peerPrefix(host, 4)} blackhole;
+  route ${SHARED_PREFIX} blackhole;
   route ${taggedPrefix(host)} blackhole { bgp_large_community.add((${global}, ${local1}, ${local2})); };
 }
 protocol static static6 { ipv6; route ${peerPrefix(host, 6)} blackhole; }
@@ -87,6 +95,11 @@ async function startBird(place: PeerPlace): Promise<MatrixPeer> {
   const bird = await Bird.start({ namespace: place.namespace, config: birdConfig(place) });
   return {
     route: (prefix, { name }) => bird.ask('show', 'route', 'all', prefix, 'protocol', `s_${name}`),
+    paths: async ({ name }) =>
+      countIn(
+        await bird.ask('show', 'route', 'all', SHARED_PREFIX, 'protocol', `s_${name}`),
+        /BGP\.next_hop/g,
+      ),
     bfd: () => bird.ask('show', 'bfd', 'sessions'),
     heard: async ({ name }) =>
       numberIn(await bird.ask('show', 'protocols', 'all', `s_${name}`), /Import updates: +(\d+)/),
@@ -133,10 +146,12 @@ function frrConfig({ host, sessions }: PeerPlace): string {
     lines.push(
       ` address-family ipv${which} unicast`,
       `  network ${peerPrefix(host, which)}`,
+      ...(which === 4 ? [`  network ${SHARED_PREFIX}`] : []),
       ...(which === 4 ? [`  network ${taggedPrefix(host)} route-map TAG`] : []),
       ...sessions.flatMap((session) => [
         `  neighbor ${remote(session)} activate`,
         `  neighbor ${remote(session)} filter-list own out`,
+        ...(session.addPath === undefined ? [] : [`  neighbor ${remote(session)} addpath-tx-all-paths`]),
       ]),
       ' exit-address-family',
     );
@@ -153,6 +168,11 @@ async function startFrr(place: PeerPlace): Promise<MatrixPeer> {
       const text = await frr!.ask(`show bgp ipv${family(prefix)} unicast ${prefix}`);
       return text.includes(`from ${remote(session)} `) ? text : '';
     },
+    paths: async (session) =>
+      countIn(
+        await frr!.ask(`show bgp ipv4 unicast ${SHARED_PREFIX}`),
+        new RegExp(`from ${remote(session).replaceAll('.', '\\.')} `, 'g'),
+      ),
     bfd: () => frr!.tell('bfdd', 'show bfd peers brief'),
     heard: async (session) =>
       numberIn(await frr!.ask(`show bgp neighbors ${remote(session)} json`), /"updatesRecv":(\d+)/),
@@ -195,6 +215,9 @@ function gobgpConfig({ host, sessions }: PeerPlace): object {
       'afi-safis': FAMILIES.map((which) => ({
         config: { 'afi-safi-name': `ipv${which}-unicast` },
         'mp-graceful-restart': { config: { enabled: true } },
+        ...(session.addPath === undefined
+          ? {}
+          : { 'add-paths': { config: { receive: true, 'send-max': 8 } } }),
         ...(session.longLived === undefined
           ? {}
           : {
@@ -210,6 +233,7 @@ async function startGobgp(place: PeerPlace): Promise<MatrixPeer> {
   const { global, local1, local2 } = largeCommunity(host);
   const routes = [
     [peerPrefix(host, 4)],
+    [SHARED_PREFIX],
     [taggedPrefix(host), 'large-community', `${global}:${local1}:${local2}`],
     // It has no IPv6 address of its own on a session over IPv4.
     [peerPrefix(host, 6), 'nexthop', hostAddress(host, 6)],
@@ -217,6 +241,7 @@ async function startGobgp(place: PeerPlace): Promise<MatrixPeer> {
   const gobgp = await Gobgp.start({ namespace, config: gobgpConfig(place), routes });
   return {
     route: (prefix, session) => gobgp.received(remote(session), prefix),
+    paths: async (session) => countIn(await gobgp.received(remote(session), SHARED_PREFIX), /"source-id"/g),
     heard: async (session) =>
       numberIn(
         await gobgp.ask('neighbor', remote(session), '-j'),
@@ -245,14 +270,17 @@ function exabgpNeighbor({ host }: PeerPlace, session: MatrixSession): string {
     asn4 enable;
     route-refresh enable;
     graceful-restart 60;
+    ${session.addPath === undefined ? '' : 'add-path send/receive;'}
     extended-message ${extendedMessages === undefined ? 'disable' : 'enable'};
     ${extendedNextHop === undefined ? '' : 'nexthop enable;'}
   }
   family { ipv4 unicast; ipv6 unicast; }
+  ${session.addPath === undefined ? '' : 'add-path { ipv4 unicast; ipv6 unicast; }'}
   ${extendedNextHop === undefined ? '' : 'nexthop { ipv4 unicast ipv6; }'}
   api { processes [ watcher ]; receive { parsed; update; } }
   static {
     route ${peerPrefix(host, 4)} next-hop ${nextHop4};
+    route ${SHARED_PREFIX} next-hop ${nextHop4};
     route ${taggedPrefix(host)} next-hop ${nextHop4} large-community [ ${global}:${local1}:${local2} ];
     route ${peerPrefix(host, 6)} next-hop ${hostAddress(host, 6)};
   }
@@ -266,6 +294,7 @@ async function startExabgp(place: PeerPlace): Promise<MatrixPeer> {
   });
   return {
     route: (prefix, session) => exabgp.received(remote(session), prefix),
+    paths: (session) => exabgp.pathsFrom(remote(session), SHARED_PREFIX),
     heard: (session) => exabgp.updatesFrom(remote(session)),
     refresh: (session) => exabgp.command(`neighbor ${remote(session)} announce route-refresh ipv4 unicast`),
     kill: () => exabgp.kill(),
@@ -285,6 +314,7 @@ function openbgpdConfig({ host, sessions }: PeerPlace): string {
   announce IPv6 unicast
   announce restart yes
   announce enhanced refresh yes
+  ${session.addPath === undefined ? '' : 'announce add-path recv yes\n  announce add-path send all'}
   ${session.password === undefined ? '' : `tcp md5sig password "${session.password}"`}
   ${session.ttlSecurity === undefined ? '' : 'ttl-security yes'}
   ${session.role === undefined ? '' : 'announce policy customer'}
@@ -296,6 +326,7 @@ listen on ${hostAddress(host, 4)}
 listen on ${hostAddress(host, 6)}
 fib-update no
 network ${peerPrefix(host, 4)}
+network ${SHARED_PREFIX}
 network ${taggedPrefix(host)} set large-community ${global}:${local1}:${local2}
 network ${peerPrefix(host, 6)}
 ${neighbors.join('\n')}
@@ -308,6 +339,11 @@ async function startOpenbgpd(place: PeerPlace): Promise<MatrixPeer> {
   const bgpd = await Openbgpd.start({ namespace: place.namespace, config: openbgpdConfig(place) });
   return {
     route: (prefix, session) => bgpd.ask('show', 'rib', 'neighbor', remote(session), 'in', 'detail', prefix),
+    paths: async (session) =>
+      countIn(
+        await bgpd.ask('show', 'rib', 'neighbor', remote(session), 'in', 'detail', SHARED_PREFIX),
+        /BGP routing table entry/g,
+      ),
     heard: async (session) =>
       numberIn(await bgpd.ask('show', 'neighbor', remote(session)), /Updates +\d+ +(\d+)/),
     refresh: (session) => bgpd.ask('neighbor', remote(session), 'refresh').then(() => undefined),

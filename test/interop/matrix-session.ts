@@ -26,6 +26,8 @@ export interface MatrixSession {
   readonly bfd?: true;
   /** RFC 9494. */
   readonly longLived?: true;
+  /** RFC 7911, both ways. */
+  readonly addPath?: true;
 }
 
 const OUR_AS = 64512;
@@ -41,16 +43,18 @@ export const SESSIONS = {
   role: { name: 'role', host: 7, asNumber: OUR_AS, transport: 4, role: true },
   bfd: { name: 'bfd', host: 9, asNumber: OUR_AS, transport: 4, bfd: true },
   longLived: { name: 'longLived', host: 10, asNumber: OUR_AS, transport: 4, longLived: true },
+  // All paths of one AS, or each daemon would see its own in those of the others.
+  paths: { name: 'paths', host: 11, asNumber: PEER_AS, transport: 4, addPath: true },
 } as const satisfies Readonly<Record<string, MatrixSession>>;
 
 /** Speaks with {@link CALICO_HOST} alone: the node-to-node mesh of a cluster in which some nodes still run BIRD. */
-export const MESH_HOST = 11;
-export const CALICO_HOST = 12;
+export const MESH_HOST = 12;
+export const CALICO_HOST = 13;
 
 /** Seconds that routes of a peer that is away may be kept as a last resort (RFC 9494). */
 export const LONG_LIVED_TIME = 3600;
 
-export const FIRST_PEER_HOST = 13;
+export const FIRST_PEER_HOST = 14;
 
 /** Addresses of a host of the fabric, by family. */
 export const hostAddress = (host: number, family: Family): string =>
@@ -66,5 +70,8 @@ export const peerPrefix = (host: number, family: Family): string =>
 
 /** What it originates with the large community {@link largeCommunity}. */
 export const taggedPrefix = (host: number): string => `10.65.${200 + host}.0/24`;
+
+/** What all of them originate. */
+export const SHARED_PREFIX = '10.65.250.0/24';
 
 export const largeCommunity = (host: number) => ({ global: PEER_AS, local1: 1, local2: host }) as const;

@@ -11,11 +11,13 @@ export const FEATURES = [
   'route refresh (RFC 2918), when it asks',
   'large communities (RFC 8092)',
   'route reflection (RFC 4456)',
+  'several paths (RFC 7911)',
   'extended messages (RFC 8654)',
   'roles (RFC 9234)',
   'BFD (RFC 5880)',
   'long-lived graceful restart (RFC 9494)',
   'graceful restart (RFC 4724)',
+  'unnumbered, over an interface',
   'the mesh as calico-node configures it',
 ] as const;
 export type Feature = (typeof FEATURES)[number];
@@ -49,6 +51,13 @@ const ABSENT: Readonly<Partial<Record<Feature, Readonly<Partial<Record<PeerName,
   'long-lived graceful restart (RFC 9494)': {
     ExaBGP: 'exabgp.conf(5) and `capability { }` of 4.2.21: no such capability',
     OpenBGPD: 'bgpd.conf(5) of 7.7: no such capability',
+  },
+  'unnumbered, over an interface': {
+    BIRD: "User's Guide of 2.0.12, `neighbor`: an address is needed, a link-local one with an interface",
+    GoBGP:
+      'docs/sources/unnumbered-bgp.md of 3.10: needs neighbours in the cache that something else has put there',
+    ExaBGP: 'exabgp.conf(5) of 4.2.21: a neighbor is an address',
+    OpenBGPD: 'bgpd.conf(5) of 7.7: a neighbor is an address or a prefix',
   },
   'the mesh as calico-node configures it': {
     FRR: 'calico-node runs BIRD',
