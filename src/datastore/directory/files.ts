@@ -150,7 +150,8 @@ function unsettled(path: string): number {
   const stats = statSync(path, { throwIfNoEntry: false });
   if (stats === undefined) return 0;
   const age = Date.now() - stats.mtimeMs;
-  return age >= 0 && age < (stats.size === 0 ? SETTLING_EMPTY : SETTLING) ? SETTLING : 0;
+  // The clock of the file system runs in finer steps than ours: "now" may be a little later than now.
+  return Math.abs(age) < (stats.size === 0 ? SETTLING_EMPTY : SETTLING) ? SETTLING : 0;
 }
 
 async function syncFolder(path: string): Promise<void> {

@@ -8,9 +8,10 @@
  *     <generation>.free        the same, renamed on release
  *
  * The entry with the highest generation decides. If it is free, or held but refuses connections, whoever links the
- * next generation first has the lock (link(2) fails with EEXIST for the others). A contender that was slow, and
- * linked a generation long past, sees a higher one when it looks again, and withdraws. The highest entry is never
- * deleted, and one getdents(2) of a small folder is an atomic snapshot, so two holders are impossible.
+ * next generation first has the lock (link(2) fails with EEXIST for the others). A contender that was slow links a
+ * generation that is past: when it looks again it sees a higher one, or that one free beside its own link, and
+ * withdraws. The highest entry is never deleted, and one getdents(2) of a small folder is an atomic snapshot, so two
+ * holders are impossible.
  */
 import { randomBytes } from 'node:crypto';
 import {
@@ -44,6 +45,19 @@ const ABANDONED_AFTER = 60_000;
 interface Top {
   readonly generation: number;
   readonly held: boolean;
+}
+
+/** The entry that decides, among the names in the folder of a lock. What was released stays so, whoever links it again. */
+export function decidingEntry(names: readonly string[]): Top {
+  let top: Top = { generation: 0, held: false };
+  for (const name of names) {
+    const entry = /^(\d+)\.(held|free)$/.exec(name);
+    if (entry === null) continue;
+    const generation = Number(entry[1]);
+    const held = entry[2] === 'held';
+    if (generation > top.generation || (generation === top.generation && !held)) top = { generation, held };
+  }
+  return top;
 }
 
 export class DirectoryLock {
@@ -146,7 +160,8 @@ export class DirectoryLock {
       if (errorCode(error) === 'EEXIST') return false;
       throw error;
     }
-    if (this.top().generation !== generation) {
+    const top = this.top();
+    if (top.generation !== generation || !top.held) {
       unlinkSync(this.name(generation, true));
       return false;
     }
@@ -159,14 +174,7 @@ export class DirectoryLock {
   }
 
   private top(): Top {
-    let top: Top = { generation: 0, held: false };
-    for (const name of readdirSync(this.path)) {
-      const entry = /^(\d+)\.(held|free)$/.exec(name);
-      if (entry === null) continue;
-      const generation = Number(entry[1]);
-      if (generation > top.generation) top = { generation, held: entry[2] === 'held' };
-    }
-    return top;
+    return decidingEntry(readdirSync(this.path));
   }
 
   private name(generation: number, held: boolean): string {
