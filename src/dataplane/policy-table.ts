@@ -76,8 +76,9 @@ export class PolicyTable {
   /** Brings the kernel up to date; resolves when it has acknowledged. Rejects with what hinders it. */
   async apply(): Promise<void> {
     const { sync } = (this.opened ??= await this.open());
-    const since = this.disturbedAt;
     const { operations } = await sync.apply();
+    // Read afterwards: what was changed while we wrote has been repaired on the way.
+    const since = this.disturbedAt;
     if (since === undefined) return;
     this.disturbedAt = undefined;
     if (operations === 0) return;

@@ -36,7 +36,7 @@ export interface AtomicityReport {
   /** Of those in flight: arrived, though no state that they may have met allows them. Each hook may see another state. */
   readonly inFlightBetween: number;
   /**
-   * Of those in flight while a whole world took the place of another: lost, though all states allow them. nf_tables
+   * Of those in flight while a whole world took the place of another, or a pod that of another at once: lost, though all states allow them. nf_tables
    * looks at the generation at each hook and each set, not once for a packet: one may meet the old rules and new sets.
    */
   readonly lostBetweenWorlds: number;
@@ -52,7 +52,7 @@ interface State {
   readonly begun: number;
   readonly acknowledged: number;
   readonly verdicts: Uint8Array;
-  /** Whether it has hardly anything in common with the state before. */
+  /** Whether it has hardly anything in common with the state before, or a pod took over the interface of another. */
   readonly world: boolean;
 }
 
@@ -134,9 +134,10 @@ class World {
   }
 
   async change(changes: readonly Change[], program: (delta: CalcDelta) => Promise<void>): Promise<State> {
+    let replaced = false;
     for (const { document, gone } of changes) {
       const resource = resourceOf(document);
-      if (document.kind === 'WorkloadEndpoint') this.moveAway(document);
+      if (document.kind === 'WorkloadEndpoint') replaced = this.moveAway(document) || replaced;
       this.graph.update(keyOf(resource), gone ? undefined : resource);
       if (gone) this.documents.delete(textOf(document));
       else this.documents.set(textOf(document), document);
@@ -148,17 +149,20 @@ class World {
     const acknowledged = now();
     const verdicts = this.verdicts();
     this.passing = verdicts.reduce((sum, verdict) => sum + verdict, 0);
-    return { begun, acknowledged, verdicts, world: changes.length > MOST_STEPS };
+    return { begun, acknowledged, verdicts, world: replaced || changes.length > MOST_STEPS };
   }
 
-  /** A pod is in one namespace at a time: an interface and an address have one owner. */
-  private moveAway({ metadata }: Document): void {
+  /** A pod is in one namespace at a time: an interface and an address have one owner. Whether it had another. */
+  private moveAway({ metadata }: Document): boolean {
+    let moved = false;
     for (const [text, other] of this.documents) {
       const same = other.kind === 'WorkloadEndpoint' && other.metadata.name === metadata.name;
       if (!same || other.metadata.namespace === metadata.namespace) continue;
       this.graph.update(keyOf(resourceOf(other)), undefined);
       this.documents.delete(text);
+      moved = true;
     }
+    return moved;
   }
 
   private verdicts(): Uint8Array {
