@@ -1,4 +1,4 @@
-/** Several paths to a prefix in one session (RFC 7911), told to and taken from BIRD and FRR. */
+/** Several paths to a prefix in one session (RFC 7911), told to and taken from BIRD, FRR and GoBGP. */
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import type { PeerConfig } from '../../src/bgp/config.ts';
 import { prefix } from '../../src/net/prefix.ts';
@@ -6,6 +6,7 @@ import { describeKernel } from '../kernel/fixture-namespace.ts';
 import { Bird, birdConfig } from './fixture-bird.ts';
 import { type Fabric, makeFabric } from './fixture-fabric.ts';
 import { Frr, frrConfig } from './fixture-frr.ts';
+import { Gobgp } from './fixture-gobgp.ts';
 import { type RunningSpeaker, peerConfig, speakerConfig, startSpeaker } from './fixture-speaker.ts';
 
 const EVENTUALLY = { timeout: 20_000, interval: 50 };
@@ -79,6 +80,53 @@ async function frr(namespace: string): Promise<Router> {
   };
 }
 
+async function gobgp(namespace: string): Promise<Router> {
+  const families = ['ipv4-unicast', 'ipv6-unicast'];
+  const neighbor = (host: number, asNumber: number, paths: object) => ({
+    config: { 'neighbor-address': `10.99.0.${host}`, 'peer-as': asNumber },
+    transport: { config: { 'local-address': '10.99.0.2' } },
+    timers: { config: { 'connect-retry': 1 } },
+    'afi-safis': families.map((name) => ({ config: { 'afi-safi-name': name }, ...paths })),
+  });
+  const running = await Gobgp.start({
+    namespace,
+    routes: [],
+    config: {
+      global: {
+        config: { as: asOf(ROUTER), 'router-id': '10.99.0.2' },
+        'apply-policy': {
+          config: { 'export-policy-list': ['keep'], 'default-export-policy': 'accept-route' },
+        },
+      },
+      neighbors: [
+        neighbor(1, 64512, { 'add-paths': { config: { receive: true, 'send-max': 8 } } }),
+        ...TELLERS.map((host) => neighbor(host, asOf(host), {})),
+      ],
+      'policy-definitions': [
+        {
+          name: 'keep',
+          statements: [
+            {
+              name: 'keep',
+              actions: {
+                'route-disposition': 'accept-route',
+                'bgp-actions': { 'set-next-hop': 'unchanged' },
+              },
+            },
+          ],
+        },
+      ],
+    },
+  });
+  return {
+    async nextHops() {
+      const text = await running.received('10.99.0.1', ROUTES[0]!);
+      return [...text.matchAll(/"nexthop":"(10\.99\.0\.\d+)"/g)].map((match) => match[1]!).toSorted();
+    },
+    stop: () => running.stop(),
+  };
+}
+
 function viaIn(text: string): string[] {
   return [...text.matchAll(/via (10\.99\.0\.\d+) /g)].map((match) => match[1]!).toSorted();
 }
@@ -122,6 +170,7 @@ describeKernel('two ways to a prefix in one session', () => {
   it.each([
     ['BIRD', bird],
     ['FRR', frr],
+    ['GoBGP', gobgp],
   ])('are both told to %s, and each is withdrawn alone', async (_, start) => {
     router = await start(fabric.hosts[ROUTER - 1]!);
     await startTellers(1);
@@ -138,6 +187,7 @@ describeKernel('two ways to a prefix in one session', () => {
   it.each([
     ['BIRD', bird],
     ['FRR', frr],
+    ['GoBGP', gobgp],
   ])('are both taken from %s and share traffic, and each goes alone', async (_, start) => {
     router = await start(fabric.hosts[ROUTER - 1]!);
     await startTellers(ROUTER);

@@ -116,4 +116,45 @@ describeKernel('a change of configuration', () => {
     }, EVENTUALLY);
     expect(deleted).toEqual([]);
   });
+
+  it('of the key is one that BIRD and FRR end the session for, on their side, and it is up again under the new one', async () => {
+    const both = { neighbor: 1, neighborAs: 64512 };
+    const config = (password: string) =>
+      speakerConfig(
+        1,
+        [2, 3].map((host) => peerConfig(1, host, { asNumber: 65000 + host, password })),
+      );
+    const birdText = (password: string): string =>
+      birdConfig({
+        ...both,
+        host: 2,
+        asNumber: 65002,
+        bgp: `graceful restart yes; password "${password}";`,
+        routes: ['192.0.2.0/25', '2001:db8:2::/48'],
+      });
+    [bird, frr, ours] = await Promise.all([
+      Bird.start({ namespace: fabric.hosts[1]!, config: birdText('one') }),
+      Frr.start({
+        namespace: fabric.hosts[2]!,
+        config: frrConfig({
+          ...both,
+          host: 3,
+          asNumber: 65003,
+          session: ['password one'],
+          bgp: ['bgp graceful-restart', 'bgp graceful-restart preserve-fw-state'],
+          routes: ['192.0.2.128/25', '2001:db8:3::/48'],
+        }),
+      }),
+      startSpeaker(fabric.hosts[0]!, config('one')),
+    ]);
+    const first = await up();
+    // We would keep it (see the mesh): TCP tries again until both have the new key.
+    ours.speaker.reconfigure(config('two'));
+    await frr.configure('router bgp 65003', 'neighbor 10.99.0.1 password two');
+    await bird.reconfigure(birdText('two'));
+    await vi.waitFor(async () => {
+      const later = await up();
+      expect(later.every((since, index) => since !== first[index])).toBe(true);
+    }, EVENTUALLY);
+  });
 });

@@ -153,6 +153,8 @@ function beginsWith({ asPath }: PathAttributes, wanted: readonly number[]): bool
   let position = 0;
   for (const { type, asNumbers } of asPath) {
     if (position === wanted.length) break;
+    // What members of our confederation have added is no part of the path outside (RFC 5065 §4).
+    if (type === 'confederation-sequence' || type === 'confederation-set') continue;
     if (type !== 'sequence') return false;
     for (const asNumber of asNumbers) {
       if (position === wanted.length) break;

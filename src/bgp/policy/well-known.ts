@@ -1,4 +1,7 @@
-/** Communities that mean the same everywhere (IANA, BGP Well-known Communities). */
+/**
+ * Communities that mean the same everywhere (IANA, BGP Well-known Communities). BLACKHOLE (65535:666, RFC 7999) is passed
+ * on like any other: to drop traffic for whoever asks is for an operator to decide, per peer, and nothing here does it.
+ */
 
 /** RFC 8326 §2: the route is about to go away. */
 export const GRACEFUL_SHUTDOWN = 0xffff0000;

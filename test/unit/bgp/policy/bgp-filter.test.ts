@@ -31,6 +31,7 @@ function matches(conditions: Partial<FilterRule>, at: FilterSubject, external = 
 }
 
 const sequence = (...asNumbers: number[]) => ({ type: 'sequence', asNumbers }) as const;
+const confederation = (...asNumbers: number[]) => ({ type: 'confederation-sequence', asNumbers }) as const;
 
 describe('a rule of a BGPFilter matches', () => {
   const cidr = prefix('10.1.0.0/16');
@@ -99,6 +100,7 @@ describe('a rule of a BGPFilter matches', () => {
     ['across segments', [sequence(1), sequence(2, 3)], [1, 2], true],
     ['not what is longer than the path', [sequence(1)], [1, 2], false],
     ['not the middle', [sequence(9, 1, 2)], [1, 2], false],
+    ['without what members of our confederation have added', [confederation(9), sequence(1)], [1], true],
     ['not a set', [{ type: 'set', asNumbers: [1] }], [1], false],
     ['nothing of an empty path', [], [1], false],
   ] as const)('asPathPrefix: %s', (_, asPath, asPathPrefix, expected) => {
