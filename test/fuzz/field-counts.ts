@@ -44,6 +44,7 @@ export class FieldCounts {
 function fieldsOf(documents: readonly Document[], policyId: string, ruleId: string): string[] {
   const [, kind, namespace, ...name] = policyId.split('/');
   if (kind === 'KubernetesNetworkPolicy') return ['a rule of Kubernetes'];
+  if (kind === 'KubernetesClusterNetworkPolicy') return ['a rule of ClusterNetworkPolicy'];
   const document = documents.find(
     (one) =>
       one.kind === kind &&

@@ -11,7 +11,8 @@ import type {
   LocalEndpoint,
   SetDelta,
 } from '../../src/calc/output.ts';
-import { type Document, portPool } from './policy-world.ts';
+import { portPool } from './policy-pools.ts';
+import type { Document } from './policy-world.ts';
 
 export interface Defect {
   readonly name: string;
@@ -76,6 +77,7 @@ const inside =
 
 const calicoPolicies = ['GlobalNetworkPolicy', 'NetworkPolicy', 'Profile'];
 const kubernetesPolicies = ['KubernetesNetworkPolicy'];
+const clusterPolicies = ['KubernetesClusterNetworkPolicy'];
 
 export const defects: readonly Defect[] = [
   { name: 'notNets is ignored', delta: peers((peer) => ({ ...peer, notNets: [] })) },
@@ -228,6 +230,18 @@ export const defects: readonly Defect[] = [
           ? { ...one, metadata: without(one.metadata, 'labels') as Document['metadata'] }
           : one,
       ),
+  },
+  {
+    name: 'nodes of a ClusterNetworkPolicy are all nodes',
+    documents: inside(clusterPolicies, (peer) => {
+      if (peer['nodes'] !== undefined) peer['nodes'] = {};
+    }),
+  },
+  {
+    name: 'the Baseline tier comes before network policies',
+    documents: inside(clusterPolicies, (spec) => {
+      if (spec['tier'] === 'Baseline') spec['tier'] = 'Admin';
+    }),
   },
   {
     name: 'staged policies are enforced',

@@ -1,7 +1,8 @@
 /** Random packets between the places of a world, aimed at what its rules look at. */
 import { type Address, address } from '../../src/net/address.ts';
 import type { Packet } from '../../src/explain/packet.ts';
-import { type Place, localPods, portPool, remotePods, strangers } from './policy-world.ts';
+import { portPool } from './policy-pools.ts';
+import { type Place, localPods, remotePods, strangers } from './policy-world.ts';
 import type { Random } from './random.ts';
 
 const everywhere: readonly Place[] = [...localPods, ...localPods, ...remotePods, ...strangers];

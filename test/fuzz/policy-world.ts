@@ -5,13 +5,13 @@
 import { ValidationError } from '../../src/model/problem.ts';
 import { decodeResource } from '../../src/model/decode.ts';
 import { type KnownKind, type KnownResource, kindDefinition } from '../../src/model/registry.ts';
+import { clusterSpec, kubernetesSpec } from './kubernetes-policies.ts';
+import { type Fields, namespaces, portNames, portPool } from './policy-pools.ts';
 import type { Random } from './random.ts';
 
 /** The node whose policy is tested. */
 export const thisNode = 'one';
 const otherNode = 'two';
-
-type Fields = Record<string, unknown>;
 
 /** A resource as it is written down. */
 export interface Document {
@@ -46,12 +46,9 @@ export const strangers: readonly Place[] = [
   { 4: '198.51.100.7', 6: '2001:db8:1::7' },
 ];
 
-const namespaces = ['n1', 'n2', 'n3'] as const;
 const accounts = ['robot', 'human'] as const;
 const services = ['shop', 'db'] as const;
 const serviceLabel = 'kubernetes.io/service-name';
-const portNames = ['http', 'dns', 'web.1'] as const;
-export const portPool = [53, 80, 81, 443, 999, 1000, 1005, 1010, 1011, 8080, 65535] as const;
 
 /** Protocols of rules; `icmp` stands for the ICMP of a family, with type and code. */
 const protocolPool = [
@@ -113,6 +110,15 @@ class WorldMaker {
     }
     for (const [index, pod] of remotePods.entries()) {
       if (random.chance(0.9)) this.pod(`remote${index}`, pod, otherNode, 'cali0');
+    }
+    for (const [name, place] of [
+      ['two', strangers[1]],
+      ['three', strangers[2]],
+    ] as const) {
+      this.put('Node', { name, labels: this.labels(['rack']) }, () => ({
+        bgp: { ipv4Address: `${place![4]}/24` },
+        addresses: [{ address: place![6], type: 'InternalIP' }],
+      }));
     }
     for (let index = random.integer(0, 3); index > 0; index--) this.networkSet(index);
     for (let index = random.integer(1, 7); index > 0; index--) this.slice(index);
@@ -260,14 +266,17 @@ class WorldMaker {
       };
     };
     const kind = random.one(['GlobalNetworkPolicy', 'NetworkPolicy', 'KubernetesNetworkPolicy']);
+    const share = random.fraction();
     // Staged policies stand among the others and decide nothing.
-    if (random.chance(0.15)) {
+    if (share < 0.15) {
       const staged = random.one(['StagedGlobalNetworkPolicy', 'StagedNetworkPolicy'] as const);
       const isNamespaced = staged === 'StagedNetworkPolicy';
       this.put(staged, { name: `s${index}`, ...(isNamespaced ? { namespace } : {}) }, () => ({
         stagedAction: 'Set',
         ...common(isNamespaced),
       }));
+    } else if (share < 0.28) {
+      this.put('KubernetesClusterNetworkPolicy', { name: `c${index}` }, () => clusterSpec(random));
     } else if (kind === 'GlobalNetworkPolicy') {
       this.put(kind, { name: `g${index}` }, () => ({
         ...common(false),
@@ -276,7 +285,7 @@ class WorldMaker {
     } else if (kind === 'NetworkPolicy') {
       this.put(kind, { name: `p${index}`, namespace }, () => common(true));
     } else {
-      this.put(kind, { name: `k${index}`, namespace }, () => this.kubernetesSpec());
+      this.put(kind, { name: `k${index}`, namespace }, () => kubernetesSpec(random));
     }
   }
 
@@ -410,87 +419,6 @@ class WorldMaker {
       })),
       ...maybe(chance, () => ({ ports: portList() })),
       ...maybe(chance / 3, () => ({ notPorts: portList() })),
-    };
-  }
-
-  private labelSelector(keys: readonly string[]): Fields {
-    const { random } = this;
-    const expression = (): Fields => {
-      const operator = random.one(['In', 'NotIn', 'Exists', 'DoesNotExist']);
-      const takesValues = operator === 'In' || operator === 'NotIn';
-      return {
-        key: random.one(keys),
-        operator,
-        ...(takesValues ? { values: random.some(['x', 'y', 'xy'], 1, 2) } : {}),
-      };
-    };
-    return {
-      ...(random.chance(0.35) ? { matchLabels: { [random.one(keys)]: random.one(['x', 'y']) } } : {}),
-      ...(random.chance(0.35) ? { matchExpressions: [expression()] } : {}),
-    };
-  }
-
-  private kubernetesSpec(): Fields {
-    const { random } = this;
-    const policyTypes = random.one([undefined, ['Ingress'], ['Egress'], ['Ingress', 'Egress']]);
-    const rules = (peers: string): Fields[] =>
-      Array.from({ length: random.integer(0, 3) }, () => ({
-        ...(random.chance(0.6)
-          ? { [peers]: Array.from({ length: random.integer(0, 2) }, () => this.kubernetesPeer()) }
-          : {}),
-        ...(random.chance(0.5)
-          ? { ports: Array.from({ length: random.integer(0, 2) }, () => this.kubernetesPort()) }
-          : {}),
-      }));
-    return {
-      podSelector: this.labelSelector(['a', 'b', 'role']),
-      ...(policyTypes === undefined ? {} : { policyTypes }),
-      ...(random.chance(0.7) ? { ingress: rules('from') } : {}),
-      ...(random.chance(0.5) ? { egress: rules('to') } : {}),
-    };
-  }
-
-  private kubernetesPeer(): Fields {
-    const { random } = this;
-    const pods = (): Fields => this.labelSelector(['a', 'b', 'role']);
-    const spaces = (): Fields =>
-      random.chance(0.4)
-        ? { matchLabels: { 'kubernetes.io/metadata.name': random.one(namespaces) } }
-        : this.labelSelector(['team', 'env']);
-    switch (random.integer(0, 3)) {
-      case 0:
-        return { podSelector: pods() };
-      case 1:
-        return { namespaceSelector: spaces() };
-      case 2:
-        return { podSelector: pods(), namespaceSelector: spaces() };
-      default:
-        return {
-          ipBlock: random.one([
-            { cidr: '10.65.0.0/16', except: ['10.65.0.4/31'] },
-            { cidr: '10.65.0.0/16', except: ['10.65.0.0/29', '10.65.0.6/32'] },
-            { cidr: 'fd65::/64', except: ['fd65::/125'] },
-            { cidr: '0.0.0.0/0' },
-            { cidr: '::/0', except: ['2001:db8::/64'] },
-            { cidr: '192.0.2.0/24' },
-          ]),
-        };
-    }
-  }
-
-  private kubernetesPort(): Fields {
-    const { random } = this;
-    const protocol = random.one([undefined, 'TCP', 'UDP', 'SCTP']);
-    const first = random.one([53, 80, 1000, 1000]);
-    return {
-      ...(protocol === undefined ? {} : { protocol }),
-      ...random.one([
-        {},
-        { port: random.one(portPool) },
-        { port: random.one(portNames) },
-        { port: first, endPort: first + random.one([0, 1, 10]) },
-        { port: first, endPort: first + random.one([1, 10]) },
-      ]),
     };
   }
 }

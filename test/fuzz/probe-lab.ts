@@ -127,8 +127,13 @@ export class ProbeLab {
 
   /** Has the kernel enforce what changed; resolves when it has acknowledged. */
   async program(delta: CalcDelta): Promise<void> {
+    let disturbed = false;
+    this.dataplane.onDisturbance = () => (disturbed = true);
     this.dataplane.update(delta);
     await this.dataplane.apply();
+    // On a busy machine the events of the world before may be read only now, and say that a route is gone.
+    for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve));
+    if (disturbed) await this.dataplane.apply();
     const { problems } = this.dataplane.status();
     if (problems.length > 0) throw new Error(`the dataplane has problems: ${problems.join('; ')}`);
   }

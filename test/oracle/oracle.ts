@@ -5,6 +5,7 @@
 import { BlockList } from 'node:net';
 import type { EntityRule } from '../../src/model/entity-rule.ts';
 import { type Protocol, protocolNumber } from '../../src/model/fields.ts';
+import type * as cluster from '../../src/model/kinds/kubernetes-cluster-network-policy.ts';
 import type * as kubernetes from '../../src/model/kinds/kubernetes-network-policy.ts';
 import type { LabelSelector } from '../../src/model/kinds/label-selector.ts';
 import type { KnownResource } from '../../src/model/registry.ts';
@@ -22,10 +23,27 @@ export interface OraclePacket {
 }
 
 type Direction = 'ingress' | 'egress';
+type End = 'source' | 'destination';
+type Service = NonNullable<EntityRule['services']>;
 type Of<Kind> = Extract<KnownResource, { kind: Kind }>;
 type Workload = Of<'WorkloadEndpoint'>;
-type KubernetesPolicy = Of<'KubernetesNetworkPolicy'>;
+type KubernetesPolicy = Of<'KubernetesNetworkPolicy'> | Of<'KubernetesClusterNetworkPolicy'>;
 type Policy = Of<'NetworkPolicy'> | Of<'GlobalNetworkPolicy'> | KubernetesPolicy;
+type Port = kubernetes.NetworkPolicyPort;
+/** A peer of either policy of Kubernetes, and a rule: it wants any of its peers and any of its ports. */
+type Selectors = Partial<Record<'podSelector' | 'namespaceSelector' | 'namespaces' | 'nodes', LabelSelector>>;
+type Peer = Selectors & {
+  readonly ipBlock?: { readonly cidr: string; readonly except?: readonly string[] };
+  readonly networks?: readonly string[];
+  readonly pods?: Selectors;
+};
+interface Clause {
+  readonly action?: string;
+  readonly from?: readonly Peer[];
+  readonly to?: readonly Peer[];
+  readonly ports?: readonly Port[];
+  readonly protocols?: readonly cluster.ClusterNetworkPolicyProtocol[];
+}
 /** What selectors select. */
 type Item = Workload | Of<'NetworkSet'> | Of<'GlobalNetworkSet'>;
 type Outcome = 'allow' | 'deny' | 'pass' | 'none';
@@ -44,7 +62,11 @@ export class Oracle {
     const ofWorkloads = this.of('GlobalNetworkPolicy').filter(
       ({ spec }) => spec.doNotTrack !== true && spec.preDNAT !== true,
     );
-    this.policies = [...this.of('NetworkPolicy'), ...this.of('KubernetesNetworkPolicy'), ...ofWorkloads];
+    const ofKubernetes = [
+      ...this.of('KubernetesNetworkPolicy'),
+      ...this.of('KubernetesClusterNetworkPolicy'),
+    ];
+    this.policies = [...this.of('NetworkPolicy'), ...ofKubernetes, ...ofWorkloads];
   }
 
   private of<Kind extends KnownResource['kind']>(kind: Kind): Of<Kind>[] {
@@ -53,37 +75,25 @@ export class Oracle {
 
   /** Whether the packet may leave its source and enter its destination, as far as they are workloads here. */
   judge(packet: OraclePacket): boolean {
-    const from = this.workloadAt(packet.source);
-    const to = this.workloadAt(packet.destination);
-    return (
-      (from === undefined || this.admits(from, 'egress', packet)) &&
-      (to === undefined || this.admits(to, 'ingress', packet))
-    );
+    const local = this.of('WorkloadEndpoint').filter(({ spec }) => spec.node === this.node);
+    const from = local.find((workload) => holds(workload, packet.source));
+    const to = local.find((workload) => holds(workload, packet.destination));
+    if (from !== undefined && !this.admits(from, 'egress', packet)) return false;
+    return to === undefined || this.admits(to, 'ingress', packet);
   }
 
-  private workloadAt(address: string): Workload | undefined {
-    return this.of('WorkloadEndpoint').find(
-      (workload) => workload.spec.node === this.node && holds(workload, address),
-    );
-  }
-
-  /** Tiers in order, then profiles in order, then no. */
   private admits(workload: Workload, direction: Direction, packet: OraclePacket): boolean {
     const type = direction === 'ingress' ? 'Ingress' : 'Egress';
     const applying = this.policies.filter(
       (policy) => this.appliesTo(policy, workload) && typesOf(policy).includes(type),
     );
-    const tiers = [...new Set(applying.map(tierOf))].toSorted(
-      (a, b) => compare(this.tier(a)?.order ?? -Infinity, this.tier(b)?.order ?? -Infinity) || compare(a, b),
-    );
-    for (const name of tiers) {
+    const place = (name: string): number => this.tier(name)?.order ?? -1;
+    const inOrder = (a: string, b: string): number => place(a) - place(b) || (a < b ? -1 : 1);
+    for (const name of [...new Set(applying.map(tierOf))].toSorted(inOrder)) {
       const tier = this.tier(name);
       if (tier === undefined) return false;
-      const outcome = this.throughTier(
-        applying.filter((policy) => tierOf(policy) === name).toSorted(byOrder),
-        direction,
-        packet,
-      );
+      const policies = applying.filter((policy) => tierOf(policy) === name).toSorted(byOrder);
+      const outcome = this.throughTier(policies, direction, packet);
       if (outcome === 'allow') return true;
       if (outcome === 'deny' || (outcome === 'none' && tier.defaultAction !== 'Pass')) return false;
     }
@@ -98,10 +108,9 @@ export class Oracle {
 
   private throughTier(policies: readonly Policy[], direction: Direction, packet: OraclePacket): Outcome {
     for (const policy of policies) {
-      const outcome =
-        policy.kind === 'KubernetesNetworkPolicy'
-          ? this.kubernetesAllows(policy, direction, packet)
-          : this.throughRules(policy.spec[direction] ?? [], policy.metadata.namespace, packet);
+      const outcome = isKubernetes(policy)
+        ? this.kubernetesDecides(policy, direction, packet)
+        : this.throughRules(policy.spec[direction] ?? [], policy.metadata.namespace, packet);
       if (outcome !== 'none') return outcome;
     }
     return 'none';
@@ -118,17 +127,13 @@ export class Oracle {
   private appliesTo(policy: Policy, workload: Workload): boolean {
     const { namespace } = policy.metadata;
     if (namespace !== undefined && workload.metadata.namespace !== namespace) return false;
-    if (policy.kind === 'KubernetesNetworkPolicy') {
-      return (
-        workload.spec.orchestrator === 'k8s' &&
-        labelsFit(policy.spec.podSelector, (label) => this.label(workload, label))
-      );
-    }
+    if (policy.kind === 'KubernetesNetworkPolicy') return this.isPod(policy.spec, namespace, workload);
+    if (isKubernetes(policy)) return this.isPod(policy.spec.subject, undefined, workload);
     const { selector, serviceAccountSelector } = policy.spec;
     const namespaces = policy.kind === 'GlobalNetworkPolicy' ? policy.spec.namespaceSelector : undefined;
     return (
       this.selects(selector, workload) &&
-      this.selectsNamespace(namespaces, workload) &&
+      this.selects(namespaces, workload, 'pcns.', workload.metadata.namespace !== undefined) &&
       this.selects(serviceAccountSelector, workload, 'pcsa.')
     );
   }
@@ -140,7 +145,6 @@ export class Oracle {
     return open ? [{ action: 'Allow' }] : undefined;
   }
 
-  /** The Namespace that a profile `kns.NAME` stands for. */
   private namespaceOf(profile: string): Of<'Namespace'> | undefined {
     return this.of('Namespace').find(({ metadata }) => `kns.${metadata.name}` === profile);
   }
@@ -163,30 +167,23 @@ export class Oracle {
     if (nets.some((net) => familyOf(net) !== family)) return false;
     if (protocol !== undefined && numberOf(protocol) !== packet.protocol) return false;
     if (notProtocol !== undefined && numberOf(notProtocol) === packet.protocol) return false;
-    if (icmp?.type !== undefined && !icmpIs(icmp, packet)) return false;
-    if (notICMP?.type !== undefined && (!isIcmp(packet) || icmpIs(notICMP, packet))) return false;
-    return (
-      this.isServed(source.services, namespace, packet.source) &&
-      this.isServed(destination.services, namespace, packet.destination, packet) &&
-      this.sideMatches(source, namespace, packet.source, packet.sourcePort, packet.protocol) &&
-      this.sideMatches(destination, namespace, packet.destination, packet.destinationPort, packet.protocol)
-    );
+    const isIcmp = packet.protocol === (family === 4 ? 1 : 58);
+    const icmpIs = ({ type, code }: NonNullable<Rule['icmp']>): boolean =>
+      packet.icmp?.type === type && (code === undefined || packet.icmp?.code === code);
+    if (icmp?.type !== undefined && !(isIcmp && icmpIs(icmp))) return false;
+    if (notICMP?.type !== undefined && (!isIcmp || icmpIs(notICMP))) return false;
+    if (!this.sideMatches(source, namespace, packet, 'source')) return false;
+    return this.sideMatches(destination, namespace, packet, 'destination');
   }
 
-  /** Whether an endpoint of the service, if there is one, has the address and, if given, the packet's port. */
-  private isServed(
-    service: EntityRule['services'],
-    home: string | undefined,
-    address: string,
-    packet?: OraclePacket,
-  ): boolean {
-    if (service === undefined) return true;
+  /** Whether an endpoint of the service has the address and, as a destination, the port. */
+  private isServed(service: Service, home: string | undefined, packet: OraclePacket, end: End): boolean {
     return this.of('KubernetesEndpointSlice').some(
       ({ metadata, spec: { endpoints, ports = [] } }) =>
         metadata.namespace === (service.namespace ?? home) &&
         metadata.labels?.['kubernetes.io/service-name'] === service.name &&
-        endpoints.some(({ addresses }) => addresses.includes(address)) &&
-        (packet === undefined ||
+        endpoints.some(({ addresses }) => addresses.includes(packet[end])) &&
+        (end === 'source' ||
           ports.some(
             ({ protocol = 'TCP', port }) =>
               port === packet.destinationPort && numberOf(protocol) === packet.protocol,
@@ -194,13 +191,9 @@ export class Oracle {
     );
   }
 
-  private sideMatches(
-    side: EntityRule,
-    policyNamespace: string | undefined,
-    address: string,
-    port: number | undefined,
-    protocol: number,
-  ): boolean {
+  private sideMatches(side: EntityRule, policyNamespace: string | undefined, packet: OraclePacket, end: End) {
+    const { [end]: address, [`${end}Port` as const]: port, protocol } = packet;
+    if (side.services && !this.isServed(side.services, policyNamespace, packet, end)) return false;
     const { nets = [], notNets = [], selector, notSelector, namespaceSelector, serviceAccounts } = side;
     if (nets.length > 0 && !nets.some((net) => contains(net, address))) return false;
     if (notNets.some((net) => contains(net, address))) return false;
@@ -209,7 +202,7 @@ export class Oracle {
     const { names = [], selector: accounts } = serviceAccounts ?? {};
     const isChosen = (item: Item): boolean =>
       this.selects(selector, item) &&
-      this.selectsNamespace(namespaceSelector, item) &&
+      this.selects(namespaceSelector, item, 'pcns.', item.metadata.namespace !== undefined) &&
       (home === undefined || item.metadata.namespace === home) &&
       this.selects(accounts, item, 'pcsa.') &&
       (names.length === 0 || names.includes(accountOf(item) ?? ''));
@@ -228,41 +221,48 @@ export class Oracle {
     return (ports.length === 0 || ports.some(isPort)) && !notPorts.some(isPort);
   }
 
-  private kubernetesAllows(policy: KubernetesPolicy, direction: Direction, packet: OraclePacket): Outcome {
-    const { ingress = [], egress = [] } = policy.spec;
+  private kubernetesDecides(policy: KubernetesPolicy, direction: Direction, packet: OraclePacket): Outcome {
     const other = direction === 'ingress' ? packet.source : packet.destination;
-    const rules =
-      direction === 'ingress' ? ingress : egress.map(({ to, ...rest }) => ({ ...rest, from: to }));
-    const allowed = rules.some(
-      ({ from = [], ports = [] }) =>
-        (from.length === 0 || from.some((peer) => this.isPeer(peer, policy.metadata.namespace!, other))) &&
-        (ports.length === 0 || ports.some((port) => this.isKubernetesPort(port, packet))),
-    );
-    return allowed ? 'allow' : 'none';
+    const clauses = (policy.spec[direction] ?? []) as readonly Clause[];
+    const met = clauses.find(({ from, to, protocols = [], ports = protocols.flatMap(portsOf) }) => {
+      const peers = from ?? to ?? [];
+      return (
+        (peers.length === 0 || peers.some((peer) => this.isPeer(peer, policy.metadata.namespace, other))) &&
+        (ports.length === 0 || ports.some((port) => this.isKubernetesPort(port, packet)))
+      );
+    });
+    if (met === undefined) return 'none';
+    return met.action === 'Deny' ? 'deny' : met.action === 'Pass' ? 'pass' : 'allow';
   }
 
-  private isPeer(peer: kubernetes.NetworkPolicyPeer, namespace: string, address: string): boolean {
-    if (peer.ipBlock !== undefined) {
-      const { cidr, except = [] } = peer.ipBlock;
-      return contains(cidr, address) && !except.some((net) => contains(net, address));
+  private isPeer(peer: Peer, home: string | undefined, address: string): boolean {
+    const { ipBlock, networks = ipBlock && [ipBlock.cidr], nodes } = peer;
+    if (networks !== undefined) {
+      const inside = (net: string): boolean => contains(net, address);
+      return networks.some(inside) && !(ipBlock?.except ?? []).some(inside);
     }
-    const { podSelector = {}, namespaceSelector } = peer;
-    return this.items.some(
-      (item) =>
-        item.kind === 'WorkloadEndpoint' &&
-        item.spec.orchestrator === 'k8s' &&
-        holds(item, address) &&
-        labelsFit(podSelector, (label) => this.label(item, label)) &&
-        (namespaceSelector === undefined
-          ? item.metadata.namespace === namespace
-          : labelsFit(namespaceSelector, (label) => this.label(item, `pcns.${label}`))),
+    const isThere = (pod: Workload): boolean => holds(pod, address) && this.isPod(peer, home, pod);
+    if (nodes === undefined) return this.of('WorkloadEndpoint').some(isThere);
+    return this.of('Node').some(({ metadata: { labels = {} }, spec: { bgp, addresses = [] } }) => {
+      const own = [bgp?.ipv4Address, bgp?.ipv6Address, ...addresses.map((one) => one.address)];
+      const isOwn = own.some((text) => text?.split('/')[0] === address);
+      return isOwn && labelsFit(nodes, (label) => labels[label]);
+    });
+  }
+
+  private isPod(peer: Peer, home: string | undefined, pod: Workload): boolean {
+    const { podSelector, namespaceSelector, namespaces, pods } = peer;
+    const spaces = namespaceSelector ?? namespaces ?? pods?.namespaceSelector;
+    return (
+      pod.spec.orchestrator === 'k8s' &&
+      labelsFit(podSelector ?? pods?.podSelector ?? {}, (label) => this.label(pod, label)) &&
+      (spaces === undefined
+        ? pod.metadata.namespace === home
+        : labelsFit(spaces, (label) => this.label(pod, `pcns.${label}`)))
     );
   }
 
-  private isKubernetesPort(
-    { protocol = 'TCP', port, endPort }: kubernetes.NetworkPolicyPort,
-    packet: OraclePacket,
-  ) {
+  private isKubernetesPort({ protocol = 'TCP', port, endPort }: Port, packet: OraclePacket): boolean {
     if (numberOf(protocol) !== packet.protocol) return false;
     if (port === undefined) return true;
     const actual = packet.destinationPort!;
@@ -276,10 +276,6 @@ export class Oracle {
   private selects(selector: string | undefined, item: Item, prefix = '', all = true): boolean {
     const get = (label: string) => this.label(item, prefix + label);
     return selector === undefined || evaluate(parseSelector(selector), get, all);
-  }
-
-  private selectsNamespace(selector: string | undefined, item: Item): boolean {
-    return this.selects(selector, item, 'pcns.', item.metadata.namespace !== undefined);
   }
 
   /** What the thing is labelled itself, then what its profiles give it, the first that says something. */
@@ -355,39 +351,41 @@ function holds(item: Item, address: string): boolean {
   return (nets ?? []).some((net) => contains(net, address));
 }
 
-const tierOf = ({ spec }: Policy): string => ('tier' in spec ? spec.tier : 'default');
+const isKubernetes = (policy: Policy): policy is KubernetesPolicy =>
+  policy.kind === 'KubernetesNetworkPolicy' || policy.kind === 'KubernetesClusterNetworkPolicy';
 
-function typesOf(policy: Policy): readonly string[] {
-  if (policy.kind !== 'KubernetesNetworkPolicy') return policy.spec.types;
-  const { policyTypes = [], egress = [] } = policy.spec;
-  return policyTypes.length > 0 ? policyTypes : egress.length > 0 ? ['Ingress', 'Egress'] : ['Ingress'];
+function tierOf({ kind, spec }: Policy): string {
+  if (kind === 'KubernetesClusterNetworkPolicy') return `kube-${spec.tier.toLowerCase()}`;
+  return kind === 'KubernetesNetworkPolicy' ? 'default' : spec.tier;
+}
+
+function typesOf({ kind, spec }: Policy): readonly string[] {
+  if (kind === 'NetworkPolicy' || kind === 'GlobalNetworkPolicy') return spec.types;
+  if (kind === 'KubernetesNetworkPolicy' && (spec.policyTypes ?? []).length > 0) return spec.policyTypes!;
+  const isIngress = kind === 'KubernetesNetworkPolicy' || (spec.ingress ?? []).length > 0;
+  return [...(isIngress ? ['Ingress'] : []), ...((spec.egress ?? []).length > 0 ? ['Egress'] : [])];
+}
+
+/** A port of a ClusterNetworkPolicy as NetworkPolicy writes it; a name is one under any protocol. */
+function portsOf({ destinationNamedPort, ...transports }: cluster.ClusterNetworkPolicyProtocol): Port[] {
+  if (destinationNamedPort !== undefined)
+    return (['TCP', 'UDP', 'SCTP'] as const).map((protocol) => ({ protocol, port: destinationNamedPort }));
+  return Object.entries(transports as typeof transports & { tcp: object }).map(([name, match]) => {
+    const { number, range } = (match as typeof transports.tcp)?.destinationPort ?? {};
+    return { protocol: name.toUpperCase(), port: number ?? range?.start, endPort: range?.end } as Port;
+  });
 }
 
 function byOrder(a: Policy, b: Policy): number {
-  const order = (policy: Policy): number =>
-    policy.kind === 'KubernetesNetworkPolicy' ? 1000 : (policy.spec.order ?? Infinity);
+  const order = ({ kind, spec }: Policy): number => {
+    if (kind === 'KubernetesClusterNetworkPolicy') return spec.priority;
+    return kind === 'KubernetesNetworkPolicy' ? 1000 : (spec.order ?? Infinity);
+  };
   const tie = ({ kind, metadata }: Policy): string => `${metadata.name}/${metadata.namespace ?? ''}/${kind}`;
-  return compare(order(a), order(b)) || compare(tie(a), tie(b));
-}
-
-function compare<Value extends number | string>(a: Value, b: Value): number {
-  return a === b ? 0 : a < b ? -1 : 1;
+  return order(a) - order(b) || (tie(a) < tie(b) ? -1 : 1);
 }
 
 const numberOf = (protocol: string | number): number => protocolNumber(protocol as Protocol);
-
-const isIcmp = (packet: OraclePacket): boolean =>
-  packet.protocol === (familyOf(packet.source) === 4 ? 1 : 58);
-
-function icmpIs(
-  wanted: { readonly type?: number; readonly code?: number },
-  { icmp, ...packet }: OraclePacket,
-): boolean {
-  return (
-    isIcmp(packet) && icmp?.type === wanted.type && (wanted.code === undefined || icmp?.code === wanted.code)
-  );
-}
-
 const familyOf = (text: string): 4 | 6 => (text.includes(':') ? 6 : 4);
 
 function contains(net: string, address: string): boolean {
