@@ -39,7 +39,7 @@ export class TableSync {
    * it refuses something that is no policy's fault, and with a StaleError if strangers leave no gap.
    */
   async apply(): Promise<TableSyncResult> {
-    const { kernel, reconciler, renderer } = this.options;
+    const { kernel, reconciler } = this.options;
     const quarantined: string[] = [];
     let stale = 0;
     let operations = 0;
@@ -52,10 +52,7 @@ export class TableSync {
           read = true;
         }
         const plan = reconciler.plan();
-        if (plan.operations.length === 0) {
-          if (renderer.settle()) continue;
-          return { operations, quarantined };
-        }
+        if (plan.operations.length === 0) return { operations, quarantined };
         reconciler.committed(plan, await kernel.transaction(plan.operations));
         operations += plan.operations.length;
       } catch (error) {

@@ -9,8 +9,8 @@
  *
  * The dispatch asks about groups one after another, so there are few; endpoints beyond have chains of their own.
  *
- * An endpoint that moves enters the new place in one transaction and leaves the old one in the next, so that a packet
- * on its way through the dispatch meets one of them. A place judges for good: being in two is being in either.
+ * An endpoint that moves leaves the old place in the transaction in which it enters the new one: the policies behind
+ * the old one may be gone or others by then.
  */
 import type { Direction, EndpointTier, LocalEndpoint } from '../../calc/output.ts';
 import { commentText, shortHash } from '../names.ts';
@@ -115,7 +115,7 @@ export class EndpointPlaces {
     this.desired.removeElements(PROFILE_VERDICT_SETS[direction].name, [interfaceName]);
   }
 
-  /** Ends what moves have left behind, once they are in force. Whether there was anything to do. */
+  /** Ends what moves have left behind. Whether there was anything to do: others may move into the room that is left. */
   settle(): boolean {
     const moved = [...this.moving];
     this.moving.clear();

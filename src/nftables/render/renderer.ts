@@ -138,6 +138,7 @@ export class PolicyRenderer {
     for (const [name, chain] of this.policyChains.all()) this.setPolicyChain(name, chain);
     for (const [name, chain] of this.tierChains.all()) this.setTierChain(name, chain);
     for (const endpoint of this.endpoints.values()) this.placeEndpoint(endpoint);
+    while (this.places.settle());
     this.hosts.set(this.hosts.active, this.options);
     this.dirtyTiers.clear();
   }
@@ -217,11 +218,6 @@ export class PolicyRenderer {
     }
     const chains = [...this.sharedSets.usersOf(object.set), ...this.calculatedSets.askersOf(object.set)];
     return [...new Set(chains.flatMap((chain) => this.policiesOf({ chain })))];
-  }
-
-  /** Ends what moves of endpoints have left behind, once they are in force. Whether there was anything to do. */
-  settle(): boolean {
-    return this.places.settle();
   }
 
   private setDispatchChain(direction: Direction): void {
@@ -351,6 +347,7 @@ export class PolicyRenderer {
   /** Renders again what depends on several things that change at a time. */
   private settleDependents(): void {
     for (const key of this.dirtyEndpoints) this.placeEndpoint(this.endpoints.get(key)!);
+    while (this.places.settle());
     this.settleTiers();
   }
 
