@@ -174,7 +174,7 @@ describeKernel('the interoperability matrix', () => {
 
   beforeAll(async () => {
     fabric = await makeFabric(FIRST_PEER_HOST + PEER_NAMES.length - 1);
-    await Promise.all(
+    const started = await Promise.allSettled(
       PEER_NAMES.map(async (name) => {
         const host = peerHost(name);
         const place = {
@@ -185,6 +185,8 @@ describeKernel('the interoperability matrix', () => {
         peers.set(name, await startPeer[name](place));
       }),
     );
+    // All have come to an end by now, so that what did start is stopped in any case.
+    for (const outcome of started) if (outcome.status === 'rejected') throw outcome.reason;
     for (const session of sessions) {
       const speaker = await startSpeaker(
         fabric.hosts[session.host - 1]!,

@@ -47,7 +47,7 @@ export class Exabgp {
       // Reads what ExaBGP tells, and says to it what is written to the pipe.
       await writeFile(
         exabgp.program,
-        `#!/bin/sh\n(while :; do cat ${exabgp.commands}; done) &\nfeeder=$!\ncat >> ${exabgp.updates}\nkill $feeder\n`,
+        `#!/bin/sh\nexec 3<>${exabgp.commands}\ncat <&3 &\nfeeder=$!\ntrap 'kill $feeder' EXIT INT TERM HUP\ncat >> ${exabgp.updates}\n`,
         { mode: 0o755 },
       );
       const watcher = `process watcher {\n  run /bin/sh ${exabgp.program};\n  encoder json;\n}\n`;
