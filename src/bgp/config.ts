@@ -109,6 +109,8 @@ export interface KernelConfig {
   readonly table: number;
   /** Priority of learned routes, which is also what LOCAL_PREF is derived from. */
   readonly metric: Readonly<Record<Family, number>>;
+  /** False: learned routes stay out of it, as on a reflector that no traffic passes. */
+  readonly install?: boolean;
 }
 
 export interface GracefulRestartConfig {

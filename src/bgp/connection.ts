@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import { type Address, parseAddress } from '../net/address.ts';
 import type { Clock, TimerHandle } from '../base/clock.ts';
 import type { ConnectionId } from './fsm/event.ts';
+import type { Slice } from './slice.ts';
 import type { ConnectionTimer } from './fsm/action.ts';
 import { type IncomingMessage, encodeMessage, readMessage } from './wire/codec.ts';
 import type { MessageCounts } from './message-counts.ts';
@@ -26,8 +27,6 @@ export interface ConnectionEvents {
 
 /** How long a closed connection may take to flush its last words, in milliseconds. */
 const LINGER = 2000;
-/** Milliseconds of reading before others are served. */
-const SLICE = 4;
 /**
  * Octets that may wait for a peer that does not read. Peers of a group wait for the same bytes, so that many slow ones
  * cost little more than one.
@@ -49,9 +48,16 @@ const REASONS: Readonly<Record<string, string>> = {
 
 const NONE = new Uint8Array(0);
 
+interface RunningTimer {
+  readonly handle: TimerHandle;
+  /** When it wakes, and when it is due, which may be later. */
+  readonly wakes: number;
+  due: number;
+}
+
 export class Connection {
   private readonly framer = new MessageFramer();
-  private readonly timers = new Map<ConnectionTimer, TimerHandle>();
+  private readonly timers = new Map<ConnectionTimer, RunningTimer>();
   private wire: WireOptions = BASIC_WIRE;
   private open = true;
   /** As they were on the wire. */
@@ -68,6 +74,8 @@ export class Connection {
     readonly id: ConnectionId,
     private readonly socket: Socket,
     private readonly clock: Clock,
+    /** Shared by all who read. */
+    private readonly slice: Slice,
     private readonly events: ConnectionEvents,
     private readonly counts: { readonly received: MessageCounts; readonly sent: MessageCounts },
   ) {
@@ -126,19 +134,36 @@ export class Connection {
     });
   }
 
+  /** Starts a timer, or starts it anew. */
   startTimer(timer: ConnectionTimer, milliseconds: number): void {
+    const due = this.clock.now() + milliseconds;
+    const running = this.timers.get(timer);
+    if (running !== undefined && running.wakes <= due) {
+      // Every message starts the hold timer anew: it is only put off, and looked at when it wakes.
+      running.due = due;
+      return;
+    }
     this.stopTimer(timer);
-    this.timers.set(
-      timer,
-      this.clock.after(milliseconds, () => {
-        this.timers.delete(timer);
-        this.events.timer(this, timer);
-      }),
-    );
+    this.arm(timer, due, milliseconds);
+  }
+
+  private arm(timer: ConnectionTimer, due: number, milliseconds: number): void {
+    const handle = this.clock.after(milliseconds, () => {
+      const running = this.timers.get(timer)!;
+      const left = running.due - this.clock.now();
+      // Timers may wake a moment too early.
+      if (left >= 1) {
+        this.arm(timer, running.due, left);
+        return;
+      }
+      this.timers.delete(timer);
+      this.events.timer(this, timer);
+    });
+    this.timers.set(timer, { handle, wakes: due, due });
   }
 
   stopTimer(timer: ConnectionTimer): void {
-    this.timers.get(timer)?.cancel();
+    this.timers.get(timer)?.handle.cancel();
     this.timers.delete(timer);
   }
 
@@ -174,7 +199,6 @@ export class Connection {
   /** Reads messages for a slice of time; the rest waits, and so does the peer, while others are served. */
   private read(): void {
     this.reading = undefined;
-    const end = this.clock.now() + SLICE;
     while (this.open) {
       const message = this.framer.next();
       if (message === undefined) {
@@ -190,7 +214,7 @@ export class Connection {
       this.events.received(this, received);
       // A stream that cannot be read has no next message.
       if (received.type === 'error') return;
-      if (this.clock.now() >= end) {
+      if (this.slice.isOver) {
         this.socket.pause();
         this.reading = setImmediate(() => this.read());
         return;
@@ -222,7 +246,7 @@ export class Connection {
     this.open = false;
     clearImmediate(this.reading);
     this.sendHoldTimer?.cancel();
-    for (const timer of this.timers.values()) timer.cancel();
+    for (const { handle } of this.timers.values()) handle.cancel();
     this.timers.clear();
   }
 }

@@ -22,18 +22,18 @@ export class ExportMemo {
     this.version = rib.sourceVersion;
   }
 
-  /** The exported attributes, 0 for none; what `make` gives is handed over with its hold. */
-  get(attribute: AttributeId, source: SourceId, edit: RouteEdit, make: () => AttributeId): AttributeId {
+  /** The exported attributes, 0 for none; undefined if they are not known. */
+  get(attribute: AttributeId, source: SourceId, edit: RouteEdit): AttributeId | undefined {
     if (this.version !== this.rib.sourceVersion) this.clear();
-    const place = (attribute ^ Math.imul(source, 0x9e37)) & (PLACES - 1);
-    if (
-      this.attributes[place] === attribute &&
-      this.sources[place] === source &&
-      this.edits[place] === edit
-    ) {
-      return this.results[place]!;
-    }
-    const result = make();
+    const place = placeOf(attribute, source);
+    const known =
+      this.attributes[place] === attribute && this.sources[place] === source && this.edits[place] === edit;
+    return known ? this.results[place]! : undefined;
+  }
+
+  /** Remembers the exported attributes, and takes over the hold on them. */
+  set(attribute: AttributeId, source: SourceId, edit: RouteEdit, result: AttributeId): AttributeId {
+    const place = placeOf(attribute, source);
     this.vacate(place);
     // Held, so that the numbers mean what they meant.
     this.rib.attributes.hold(attribute);
@@ -57,4 +57,8 @@ export class ExportMemo {
     this.attributes[place] = 0;
     this.edits[place] = undefined;
   }
+}
+
+function placeOf(attribute: AttributeId, source: SourceId): number {
+  return (attribute ^ Math.imul(source, 0x9e37)) & (PLACES - 1);
 }

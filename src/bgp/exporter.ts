@@ -9,16 +9,17 @@ import {
   exportRefusal,
   exportRoute,
 } from './policy/export.ts';
+import { RecordExport } from './policy/export-record.ts';
 import { type RouteEdit, UNCHANGED } from './policy/route-edit.ts';
 import type { AttributeId } from './rib/attribute-store.ts';
 import type { PathId } from './rib/path-table.ts';
 import type { PrefixId } from './rib/prefix-table.ts';
-import type { Rib } from './rib/rib.ts';
+import { PathView, type Rib } from './rib/rib.ts';
 import { type Path, rankOf } from './rib/route.ts';
 import type { ExportVerdict } from './telling-group.ts';
 import { WITHDRAWN } from './update-batch.ts';
 import type { WireOptions } from './wire/message.ts';
-import { encodeRouteAttributes, fits } from './wire/update-writer.ts';
+import { encodeRouteAttributes, fits, recordFits } from './wire/update-writer.ts';
 
 export interface ExporterOptions {
   readonly rib: Rib;
@@ -46,9 +47,15 @@ export class Exporter {
   /** The default route, where it is told whatever there is; held, as its prefix is. */
   readonly defaultRoute: OriginatedRoute | undefined;
   private readonly memo: ExportMemo;
+  private readonly byRecord: RecordExport;
+  /** The path that is being looked at. */
+  private readonly path: PathView;
 
   constructor(private readonly options: ExporterOptions) {
-    this.memo = new ExportMemo(options.rib);
+    const { rib, family, context } = options;
+    this.memo = new ExportMemo(rib);
+    this.byRecord = new RecordExport(context, family);
+    this.path = new PathView(rib, rib.families[family]);
     this.defaultRoute = this.originateDefault();
   }
 
@@ -56,11 +63,16 @@ export class Exporter {
   export(prefix: PrefixId, id: PathId): AttributeId {
     const { rib, family, context } = this.options;
     const { prefixes, paths } = rib.families[family];
-    const path = rib.path(family, id);
+    const { memo, path } = this;
+    path.at(id);
     const { accept, edit } = context.policy.judge(prefixes.bits(prefix), path);
     if (!accept) return WITHDRAWN;
-    const make = (): AttributeId => this.make(prefix, path, edit);
-    return this.memo.get(paths.attribute(id), paths.source(id), edit, make);
+    const attribute = paths.attribute(id);
+    const source = paths.source(id);
+    return (
+      memo.get(attribute, source, edit) ??
+      memo.set(attribute, source, edit, this.make(prefix, path, edit, attribute))
+    );
   }
 
   /** For people: whether a path is told to a peer that is not its source, and the rule that decides. */
@@ -93,8 +105,18 @@ export class Exporter {
     rib.families[family].prefixes.release(this.defaultRoute.prefix);
   }
 
-  private make(prefix: PrefixId, path: Path, edit: RouteEdit): AttributeId {
-    const { rib, family, oversized } = this.options;
+  private make(prefix: PrefixId, path: Path, edit: RouteEdit, attribute: AttributeId): AttributeId {
+    const { rib, family, wire, oversized } = this.options;
+    if (edit === UNCHANGED && wire.fourOctetAs) {
+      const { byRecord } = this;
+      const start = rib.attributes.start(attribute);
+      const end = start + rib.attributes.lengthOf(attribute);
+      const verdict = byRecord.make(rib.attributes.block(attribute), start, end, path.source);
+      if (verdict === 'refused') return WITHDRAWN;
+      if (verdict === 'told' && recordFits(byRecord.bytes, byRecord.end, family, wire)) {
+        return rib.attributes.intern(byRecord.bytes, 0, byRecord.end);
+      }
+    }
     const route = this.exportedRoute(path, edit);
     if (typeof route === 'object') return rib.attributes.internRoute(route);
     if (route === 'attributes-too-long') oversized(rib.families[family].prefixes.text(prefix));

@@ -18,6 +18,7 @@ import {
   importedNextHop,
 } from './policy/import.ts';
 import { longLivedAttributes } from './policy/long-lived.ts';
+import { RecordImport } from './policy/import-record.ts';
 import { type RouteEdit, editAttributes } from './policy/route-edit.ts';
 import type { AttributeId } from './rib/attribute-store.ts';
 import { FAMILIES, type Rib } from './rib/rib.ts';
@@ -25,7 +26,7 @@ import type { Source } from './rib/route.ts';
 import type { SourceId } from './rib/sources.ts';
 import type { RouteValues } from './wire/attribute-record.ts';
 import { type NlriBytes, visitNlriBits } from './wire/nlri.ts';
-import type { AnnouncedBytes, ParsedUpdate } from './wire/update.ts';
+import { type ParsedUpdate, type ReceivedRoute, routeValues } from './wire/update.ts';
 
 /** Seconds that stale routes wait at most for the end-of-RIB of a peer that is back (RFC 4724 §4.2). */
 const STALE_TIME = 360;
@@ -51,6 +52,8 @@ export class Learner {
   private longLivedTimes: ReadonlyMap<Family, number> = new Map();
   /** Families whose stale routes do so now. */
   private readonly longLived = new Set<Family>();
+  /** The same for routes that have come as records. */
+  private byRecord: RecordImport | undefined;
   /** Families whose end-of-RIB is awaited in this session. */
   private readonly awaited = new Set<Family>();
 
@@ -79,7 +82,7 @@ export class Learner {
     context: ImportContext,
     { reopened }: { readonly reopened: boolean } = { reopened: false },
   ): SourceId {
-    this.context = context;
+    this.changeContext(context);
     this.id ??= this.options.rib.addSource(source);
     if (this.source !== undefined && !sameSource(this.source, source)) this.renew(source);
     this.source = source;
@@ -190,13 +193,16 @@ export class Learner {
     this.options.rib.families[nlri.family].unlearn(id, nlri);
   }
 
-  private learn(
-    id: SourceId,
-    nlri: NlriBytes,
-    { attributes, nextHop }: AnnouncedBytes['route'],
-    context: ImportContext,
-  ): void {
+  private learn(id: SourceId, nlri: NlriBytes, route: ReceivedRoute, context: ImportContext): void {
     const { rib } = this.options;
+    if (route.type === 'record' && context.filters === undefined) {
+      const { bytes, start, end } = route;
+      if (this.byRecord?.passes(bytes, start, end) === true) {
+        this.learnAs(id, nlri, rib.attributes.intern(bytes, start, end));
+        return;
+      }
+    }
+    const { attributes, nextHop } = routeValues(route);
     const refusal = importRefusal(attributes, nextHop, context);
     if (refusal !== undefined) {
       this.options.log().debug({ reason: refusal }, 'bgp routes not usable');
@@ -211,7 +217,12 @@ export class Learner {
       this.learnFiltered(id, nlri, imported, context.filters);
       return;
     }
-    const attribute = rib.attributes.internRoute(imported);
+    this.learnAs(id, nlri, rib.attributes.internRoute(imported));
+  }
+
+  /** Takes over the hold on the attributes. */
+  private learnAs(id: SourceId, nlri: NlriBytes, attribute: AttributeId): void {
+    const { rib } = this.options;
     rib.families[nlri.family].learn(id, nlri, attribute);
     rib.attributes.release(attribute);
   }
@@ -239,6 +250,7 @@ export class Learner {
   /** Judges what comes from now on by another context; the peer is asked to tell all again. */
   changeContext(context: ImportContext): void {
     this.context = context;
+    this.byRecord = new RecordImport(context);
   }
 
   /** RFC 7313 §4: what is not told again between the markers is gone. */

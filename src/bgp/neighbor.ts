@@ -26,6 +26,7 @@ import type { PrefixId } from './rib/prefix-table.ts';
 import type { Source } from './rib/route.ts';
 import type { Routing } from './routing.ts';
 import type { SessionMonitor } from './session-monitor.ts';
+import type { Slice } from './slice.ts';
 import type { PeerStatus } from './status.ts';
 import { afiSafi, familyOfAfiSafi } from './wire/afi-safi.ts';
 import {
@@ -55,6 +56,8 @@ const WARNINGS = { many: 'nearly as many prefixes as it may', 'too-many': 'more 
 /** The speaker as its neighbours see it. */
 export interface NeighborEnvironment {
   readonly clock: Clock;
+  /** For reading, shared by all peers. */
+  readonly slice: Slice;
   readonly log: Logger;
   /** Network namespace of the sockets; the process's own if left out. */
   readonly namespace?: string;
@@ -103,7 +106,7 @@ export class Neighbor {
     private readonly environment: NeighborEnvironment,
     config: PeerConfig,
   ) {
-    const { clock, namespace, routing } = environment;
+    const { clock, namespace, routing, slice } = environment;
     this.log = environment.log.child({ peer: config.name });
     this.learner = new Learner({
       rib: routing.rib,
@@ -127,6 +130,7 @@ export class Neighbor {
       session: this.sessionConfig(config),
       ...(namespace === undefined ? {} : { namespace }),
       clock,
+      slice,
       log: () => this.log,
       monitors: environment.monitors,
       events: {

@@ -25,6 +25,7 @@ import { step } from './fsm/step.ts';
 import { GTSM_TIME_TO_LIVE, TRAFFIC_CLASS } from './listener.ts';
 import { MessageCounts } from './message-counts.ts';
 import type { MonitoredSession, SessionEnd, SessionMonitor } from './session-monitor.ts';
+import type { Slice } from './slice.ts';
 import type { Message, RouteRefreshMessage } from './wire/message.ts';
 import type { ParsedUpdate } from './wire/update.ts';
 
@@ -44,6 +45,8 @@ export interface PeerOptions {
   readonly session: SessionConfig;
   readonly namespace?: string;
   readonly clock: Clock;
+  /** For reading, shared by all peers. */
+  readonly slice: Slice;
   /** Names the peer, whose name may change. */
   readonly log: () => Logger;
   readonly events: PeerEvents;
@@ -264,7 +267,7 @@ export class Peer {
   private adopt(id: ConnectionId, socket: Socket): void {
     this.connections.set(
       id,
-      new Connection(id, socket, this.options.clock, this.connectionEvents, this.counts),
+      new Connection(id, socket, this.options.clock, this.options.slice, this.connectionEvents, this.counts),
     );
   }
 

@@ -14,6 +14,7 @@ import { type AggregateConfig, Aggregates } from './aggregates.ts';
 import type { ExportContext } from './policy/export.ts';
 import { bandwidthOf, weightsOf } from './policy/link-bandwidth.ts';
 import type { AttributeId } from './rib/attribute-store.ts';
+import { PrefixBitmap } from './rib/prefix-bitmap.ts';
 import type { PrefixId } from './rib/prefix-table.ts';
 import { FAMILIES, Rib } from './rib/rib.ts';
 import type { Path } from './rib/route.ts';
@@ -26,7 +27,7 @@ const SLICE = 4;
 /** Prefixes decided, paths swept, and prefixes told to a group, before the clock is asked. */
 const SELECT_STEP = 1024;
 const SWEEP_STEP = 16_384;
-const TELL_STEP = 4096;
+const TELL_STEP = 8192;
 
 export interface RoutingOptions {
   readonly fib: Fib;
@@ -47,6 +48,11 @@ export class Routing {
   /** Families whose selection is deferred (RFC 4724 §4.1), or was until now and is not complete. */
   private readonly held = new Set<Family>();
   private readonly opening = new Set<Family>();
+  /** What the kernel has been given. */
+  private readonly inKernel: Readonly<Record<Family, PrefixBitmap>> = {
+    4: new PrefixBitmap(),
+    6: new PrefixBitmap(),
+  };
   private scheduled: NodeJS.Immediate | undefined;
 
   constructor(private readonly options: RoutingOptions) {
@@ -233,17 +239,19 @@ export class Routing {
     const { fib, programmed } = this.options;
     const rib = this.rib.families[family];
     const best = rib.best(prefix);
-    const text = rib.prefixes.text(prefix);
+    const isOwn = best !== 0 && rib.paths.source(best) === OWN;
     // An aggregate is a promise for its parts alone: what has no part here must not go round in circles.
-    if (best !== 0 && rib.paths.source(best) === OWN && this.aggregates.isActive(text)) {
-      fib.blackhole(text);
+    if (isOwn && this.aggregates.isActive(rib.prefixes.text(prefix))) {
+      this.inKernel[family].add(prefix);
+      fib.blackhole(rib.prefixes.text(prefix));
       return;
     }
     // What else is ours is routed here by whoever made it ours.
-    if (best === 0 || rib.paths.source(best) === OWN || !programmed(rib.prefixes.bits(prefix))) {
-      fib.delete(text);
-    } else {
-      this.programPaths(family, prefix, text);
+    if (best !== 0 && !isOwn && programmed(rib.prefixes.bits(prefix))) {
+      this.inKernel[family].add(prefix);
+      this.programPaths(family, prefix, rib.prefixes.text(prefix));
+    } else if (this.inKernel[family].delete(prefix)) {
+      fib.delete(rib.prefixes.text(prefix));
     }
   }
 

@@ -8,6 +8,7 @@ import type { BgpQuestions } from '../base/bgp-view.ts';
 import type { Clock, TimerHandle } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import type { Address, Family } from '../net/address.ts';
+import type { PrefixBits } from '../net/prefix-bits.ts';
 import type { Prefix } from '../net/prefix.ts';
 import type { RouteKernel } from '../netlink/kernel.ts';
 import { socketScope } from '../sys/socket.ts';
@@ -26,6 +27,7 @@ import { RestartGate } from './restart-gate.ts';
 import { FAMILIES } from './rib/rib.ts';
 import { routeStatus } from './route-status.ts';
 import { Routing } from './routing.ts';
+import { Slice } from './slice.ts';
 import type { DrainState, KernelStatus, RouteStatus, SpeakerStatus } from './status.ts';
 import { Unnumbered } from './unnumbered.ts';
 import {
@@ -80,7 +82,7 @@ export class Speaker {
       fib: this.fib,
       clock,
       log,
-      programmed: (prefix) => !this.policies.prefixes.isService(prefix),
+      programmed: (prefix) => this.isProgrammed(prefix),
     });
     const inNamespace = namespace === undefined ? {} : { namespace };
     this.listener = new Listener({
@@ -120,10 +122,11 @@ export class Speaker {
       fib: this.fib,
       neighbors: () => this.neighbors.values(),
       ownMetric: (family) => this.config.kernel.metric[family],
-      programmed: (prefix) => !this.policies.prefixes.isService(prefix),
+      programmed: (prefix) => this.isProgrammed(prefix),
     });
     this.environment = {
       clock,
+      slice: new Slice(clock),
       log,
       ...inNamespace,
       fib: this.fib,
@@ -195,7 +198,7 @@ export class Speaker {
     this.seekPeers();
     const imports = this.importTexts();
     if (differs(...POLICY_FIELDS)) this.policies = new Policies(config);
-    if (differs('services')) this.routing.reprogram();
+    if (differs('services', 'kernel')) this.routing.reprogram();
     if (differs('decision')) this.decide();
     if (differs('aggregates', 'asNumber', 'routerId', 'confederation')) this.aggregate();
     this.routing.originate(originated(config));
@@ -224,6 +227,11 @@ export class Speaker {
   /** Looks for peers of which only the interface is known. */
   private seekPeers(): void {
     if (this.begun) this.unnumbered.follow(this.wantedPeers);
+  }
+
+  /** Whether what peers say of a prefix is for the kernel. */
+  private isProgrammed(prefix: PrefixBits): boolean {
+    return this.config.kernel.install !== false && !this.policies.prefixes.isService(prefix);
   }
 
   /** Peers to have sessions with: none on a drained node. */

@@ -18,7 +18,12 @@ import type { PrefixId } from './rib/prefix-table.ts';
 import { OWN, type SourceId } from './rib/sources.ts';
 import type { ExportVerdict, GroupMember, TellingGroup } from './telling-group.ts';
 import { UpdateBatch, WITHDRAWN } from './update-batch.ts';
-import type { WireOptions } from './wire/message.ts';
+
+/** What is told to one member only. */
+interface Correction {
+  readonly prefix: PrefixId;
+  readonly attribute: AttributeId;
+}
 
 export class UpdateGroup implements TellingGroup {
   private readonly rib: FamilyRib;
@@ -33,7 +38,7 @@ export class UpdateGroup implements TellingGroup {
     this.rib = rib.families[family];
     this.told = new AdjRibOut(this.rib.prefixes, rib.attributes);
     this.exporter = new Exporter(options);
-    this.batch = this.newBatch(wire);
+    this.batch = new UpdateBatch(family, wire, this.rib.prefixes, rib.attributes);
     for (let prefix = 0; prefix < this.rib.prefixes.limit; prefix++) {
       if (this.rib.best(prefix) !== 0) this.told.mark(prefix);
     }
@@ -124,7 +129,7 @@ export class UpdateGroup implements TellingGroup {
   flush(limit: number): void {
     const inStep = this.membersInStep();
     const withdrawn: PrefixId[] = [];
-    const corrections = new Map<GroupMember, UpdateBatch>();
+    const corrections = new Map<GroupMember, Correction[]>();
     for (let budget = limit; budget > 0; budget--) {
       const prefix = this.told.take();
       if (prefix < 0) break;
@@ -169,7 +174,7 @@ export class UpdateGroup implements TellingGroup {
   catchUp(member: GroupMember, limit: number): void {
     const lag = this.members.get(member);
     if (lag === undefined) return;
-    const batch = this.newBatch(this.options.wire);
+    const { batch } = this;
     const prefixes = lag.next(limit);
     for (const prefix of prefixes) {
       const attribute = this.told.attributeFor(prefix, member.source);
@@ -187,10 +192,6 @@ export class UpdateGroup implements TellingGroup {
     for (const member of this.members.keys()) this.leave(member);
     this.told.clear();
     this.exporter.clear();
-  }
-
-  private newBatch(wire: WireOptions): UpdateBatch {
-    return new UpdateBatch(this.family, wire, this.rib.prefixes, this.options.rib.attributes);
   }
 
   /** By source. Who does not read is left behind. */
@@ -214,16 +215,16 @@ export class UpdateGroup implements TellingGroup {
   /** A route comes from another member now: that one loses it, and who told it before gets it. */
   private correct(
     inStep: ReadonlyMap<SourceId, GroupMember>,
-    corrections: Map<GroupMember, UpdateBatch>,
+    corrections: Map<GroupMember, Correction[]>,
     prefix: PrefixId,
     sourceBefore: SourceId,
     unchanged: boolean,
   ): void {
     const add = (member: GroupMember | undefined, attribute: AttributeId): void => {
       if (member === undefined) return;
-      let batch = corrections.get(member);
-      if (batch === undefined) corrections.set(member, (batch = this.newBatch(this.options.wire)));
-      batch.add(prefix, attribute);
+      const list = corrections.get(member);
+      if (list === undefined) corrections.set(member, [{ prefix, attribute }]);
+      else list.push({ prefix, attribute });
     };
     add(inStep.get(this.told.source(prefix)), WITHDRAWN);
     // With other attributes it is told with everyone else.
@@ -232,16 +233,20 @@ export class UpdateGroup implements TellingGroup {
 
   private write(
     inStep: ReadonlyMap<SourceId, GroupMember>,
-    corrections: ReadonlyMap<GroupMember, UpdateBatch>,
+    corrections: ReadonlyMap<GroupMember, readonly Correction[]>,
   ): void {
-    if (!this.batch.isEmpty) {
-      const encoded = this.batch.encode();
+    const { batch } = this;
+    if (!batch.isEmpty) {
+      const encoded = batch.encode();
       for (const member of inStep.values()) {
         const bytes = encoded.bytesFor(member.source);
         if (bytes.length > 0) member.write(bytes);
       }
     }
-    for (const [member, batch] of corrections) member.write(batch.encode().bytesFor(member.source));
+    for (const [member, list] of corrections) {
+      for (const { prefix, attribute } of list) batch.add(prefix, attribute);
+      member.write(batch.encode().bytesFor(member.source));
+    }
   }
 
   /** What a member holds by what it has been told here, for another group: 0 for nothing, -1 for something old. */

@@ -155,6 +155,13 @@ export class ByteWriter {
     this.buffer.set(bytes, at);
   }
 
+  /** {@link append} of `bytes[start..end)`, for a few of them: no view is made. */
+  appendRange(bytes: Uint8Array, start: number, end: number): void {
+    let to = this.reserve(end - start);
+    const { buffer } = this;
+    for (let at = start; at < end; at++) buffer[to++] = bytes[at]!;
+  }
+
   setU8(at: number, value: number): void {
     this.buffer[at] = value;
   }

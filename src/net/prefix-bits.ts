@@ -80,33 +80,40 @@ function sameHead(a: number, b: number, bits: number): boolean {
 
 /** A set of prefixes, asked whether it has one, or one around it. Made once, asked often. */
 export class PrefixSet {
-  /** By family, by length; an IPv4 network is its word, an IPv6 network its words as text. */
-  private readonly networks: Readonly<Record<Family, Map<number, Set<number | string>>>> = {
-    4: new Map(),
-    6: new Map(),
-  };
+  private readonly byLength: Readonly<Record<Family, Networks[]>> = { 4: [], 6: [] };
 
   constructor(prefixes: Iterable<Prefix>) {
     for (const prefix of prefixes) {
       const bits = prefixBits(prefix);
-      const lengths = this.networks[bits.family];
-      let networks = lengths.get(bits.length);
-      if (networks === undefined) lengths.set(bits.length, (networks = new Set()));
-      networks.add(networkOf(bits, bits.length));
+      let entry = this.byLength[bits.family].find(({ length }) => length === bits.length);
+      if (entry === undefined) {
+        entry = { length: bits.length, networks: new Set() };
+        this.byLength[bits.family].push(entry);
+      }
+      entry.networks.add(networkOf(bits, bits.length));
     }
   }
 
   has(prefix: PrefixBits): boolean {
-    return this.networks[prefix.family].get(prefix.length)?.has(networkOf(prefix, prefix.length)) === true;
+    for (const { length, networks } of this.byLength[prefix.family]) {
+      if (length === prefix.length) return networks.has(networkOf(prefix, length));
+    }
+    return false;
   }
 
   /** Whether the prefix is one of the set or lies inside one. */
   covers(prefix: PrefixBits): boolean {
-    for (const [length, networks] of this.networks[prefix.family]) {
+    for (const { length, networks } of this.byLength[prefix.family]) {
       if (length <= prefix.length && networks.has(networkOf(prefix, length))) return true;
     }
     return false;
   }
+}
+
+/** Networks of one length: an IPv4 network is its word, an IPv6 network its words as text. */
+interface Networks {
+  readonly length: number;
+  readonly networks: Set<number | string>;
 }
 
 function networkOf({ family, w0, w1, w2, w3 }: PrefixBits, length: number): number | string {

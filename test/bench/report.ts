@@ -11,7 +11,7 @@ export interface Result {
   /** Time at ten times the size by time at one. */
   readonly scaling?: number;
   /** Peak resident size, MiB. */
-  readonly memory?: { readonly ours: number };
+  readonly memory?: Readonly<Record<string, number>>;
   readonly runs: number;
   readonly notes: string;
 }
@@ -41,7 +41,10 @@ export function report(result: Result): void {
   line('ours', ours);
   for (const [name, value] of Object.entries(peers)) line(name, value, `   ratio ${ratio(result, value)}`);
   if (scaling !== undefined) console.log(`  at ten times the size: ${round(scaling)} times`);
-  if (memory !== undefined) console.log(`  memory: ${memory.ours} MiB`);
+  if (memory !== undefined) {
+    const sizes = Object.entries(memory).map(([name, size]) => `${name} ${size} MiB`);
+    console.log(`  memory: ${sizes.join(', ')}`);
+  }
   const rounded = Object.fromEntries(Object.entries(peers).map(([name, value]) => [name, round(value)]));
   const ratios = Object.fromEntries(
     Object.entries(peers).map(([name, value]) => [name, ratio(result, value)]),

@@ -75,7 +75,7 @@ export interface NamedFilter {
 }
 
 /**
- * Compiles what a peer's filters do in one direction; undefined if there are none. `external`: the session is eBGP.
+ * Compiles what a peer's filters do in one direction; undefined if they do nothing. `external`: the session is eBGP.
  */
 export function compileFilters(
   filters: readonly NamedFilter[],
@@ -104,6 +104,8 @@ export function compileFilters(
       });
     }
   }
+  // Filters may be about the other direction only.
+  if (Object.values(byFamily).every(({ length }) => length === 0)) return undefined;
   return (subject) => {
     for (const rule of byFamily[subject.prefix.family]) {
       const verdict = rule(subject);

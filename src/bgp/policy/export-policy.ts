@@ -6,6 +6,7 @@
 import type { Family } from '../../net/address.ts';
 import type { PrefixBits } from '../../net/prefix-bits.ts';
 import { DEFAULT_LOCAL_PREF, type Path } from '../rib/route.ts';
+import type { PathAttributes } from '../wire/message.ts';
 import type { FilterChain, FilterSubject, Verdict } from './bgp-filter.ts';
 import { metricOfLocalPref } from './preference.ts';
 import type { PrefixFilter } from './prefix-filter.ts';
@@ -24,16 +25,15 @@ export class ExportPolicy {
   /** Whether a path may be told, by which rule, and what is changed in it. The same object for the same rule and edit. */
   judge(prefix: PrefixBits, path: Path): Verdict {
     const { filters, prefixes } = this.options;
-    const decided = filters?.({
-      prefix,
-      attributes: path.route.attributes,
-      learned: path.source !== undefined,
-      metric: this.metricOf(prefix, path),
-    });
-    if (decided !== undefined) return decided;
-    const { accept, rule, edit } = prefixes.verdict(prefix);
+    if (filters !== undefined) {
+      const decided = filters(new ExportSubject(prefix, path, () => this.metricOf(prefix, path)));
+      if (decided !== undefined) return decided;
+    }
+    const verdict = prefixes.verdict(prefix);
+    const { accept, rule, edit } = verdict;
     if (accept === 'own') return { accept: path.source === undefined, rule, edit };
-    return { accept: accept === 'elevated' ? this.isElevated(prefix, path) : accept, rule, edit };
+    if (accept === 'elevated') return { accept: this.isElevated(prefix, path), rule, edit };
+    return verdict as Verdict;
   }
 
   /** {@link judge} for a route that need not exist. */
@@ -54,5 +54,26 @@ export class ExportPolicy {
   private metricOf(prefix: PrefixBits, { source, route }: Path): number {
     if (source === undefined) return this.options.normalMetric[prefix.family];
     return metricOfLocalPref(route.attributes.localPref ?? DEFAULT_LOCAL_PREF);
+  }
+}
+
+/** Most rules look at the prefix only: attributes are made when one asks for them. */
+class ExportSubject implements FilterSubject {
+  constructor(
+    readonly prefix: PrefixBits,
+    private readonly path: Path,
+    private readonly metricOf: () => number,
+  ) {}
+
+  get attributes(): PathAttributes {
+    return this.path.route.attributes;
+  }
+
+  get learned(): boolean {
+    return this.path.source !== undefined;
+  }
+
+  get metric(): number {
+    return this.metricOf();
   }
 }

@@ -111,7 +111,7 @@ export function exportRoute(
   family: Family,
   context: ExportContext,
 ): ExportedRoute | undefined {
-  const nextHop = exportedNextHop(path, family, context);
+  const nextHop = exportedNextHop(path.source, path.route.nextHop?.address, family, context);
   if (nextHop === undefined) return undefined;
   const wanted = withOurCost(editAttributes(path.route.attributes, edit), path, nextHop);
   const edited = context.leaving ? editAttributes(wanted, LEAVING) : wanted;
@@ -145,10 +145,16 @@ function toMember(attributes: PathAttributes, { localAs }: ExportContext): PathA
   return { ...rest, asPath: prependMember(attributes.asPath, localAs) };
 }
 
-function exportedNextHop(path: Path, family: Family, context: ExportContext): NextHop | undefined {
+/** The next hop that a peer gets for a route learned with `learned` from `source`; undefined if there is none to give. */
+export function exportedNextHop(
+  source: Source | undefined,
+  learned: Address | undefined,
+  family: Family,
+  context: ExportContext,
+): NextHop | undefined {
   const { ownAddresses, extendedNextHop } = context;
-  const learned = path.source === undefined ? undefined : path.route.nextHop?.address;
-  const understood = learned !== undefined && (extendedNextHop || familyOf(learned) === family);
+  const understood =
+    source !== undefined && learned !== undefined && (extendedNextHop || familyOf(learned) === family);
   if (understood && keepsNextHop(learned, context)) return { address: learned };
   const own = ownAddresses[family] ?? (extendedNextHop && family === 4 ? ownAddresses[6] : undefined);
   return own === undefined ? undefined : { address: own };

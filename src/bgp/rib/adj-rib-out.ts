@@ -69,8 +69,10 @@ export class AdjRibOut {
       this.count(this.sourceColumn[prefix]!, -1);
     }
     if (attribute !== 0) this.count(source, 1);
-    this.attributeColumn = grown(this.attributeColumn, prefix + 1);
-    this.sourceColumn = grown(this.sourceColumn, prefix + 1);
+    if (prefix >= this.attributeColumn.length) {
+      this.attributeColumn = grown(this.attributeColumn, prefix + 1);
+      this.sourceColumn = grown(this.sourceColumn, prefix + 1);
+    }
     this.attributeColumn[prefix] = attribute;
     this.sourceColumn[prefix] = source;
   }

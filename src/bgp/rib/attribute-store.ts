@@ -28,7 +28,8 @@ export class AttributeStore {
   private hashes = new Uint32Array(FIRST_ROWS);
   private holders = new Uint32Array(FIRST_ROWS);
   private slots = new Uint32Array(FIRST_SLOTS);
-  private readonly freeIds: number[] = [];
+  /** The first free id; the next one stands in the place of each. */
+  private free = 0;
   private used = 1;
   private live = 0;
   private readonly decodedIds = new Uint32Array(DECODED);
@@ -111,11 +112,7 @@ export class AttributeStore {
 
   private add(hash: number, bytes: Uint8Array, start: number, end: number): AttributeId {
     if ((this.live + 1) * 3 > this.slots.length * 2) this.rehash();
-    const id = this.freeIds.pop() ?? this.used++;
-    this.places = grown(this.places, id + 1);
-    this.lengths = grown(this.lengths, id + 1);
-    this.hashes = grown(this.hashes, id + 1);
-    this.holders = grown(this.holders, id + 1);
+    const id = this.newId();
     this.hashes[id] = hash;
     this.lengths[id] = end - start;
     this.holders[id] = 1;
@@ -152,8 +149,25 @@ export class AttributeStore {
     let rooms = this.rooms.get(grains);
     if (rooms === undefined) this.rooms.set(grains, (rooms = []));
     rooms.push(this.places[id]!);
-    this.freeIds.push(id);
+    this.places[id] = this.free;
+    this.free = id;
     this.live--;
+  }
+
+  private newId(): AttributeId {
+    if (this.free !== 0) {
+      const id = this.free;
+      this.free = this.places[id]!;
+      return id;
+    }
+    const id = this.used++;
+    if (id >= this.places.length) {
+      this.places = grown(this.places, id + 1);
+      this.lengths = grown(this.lengths, id + 1);
+      this.hashes = grown(this.hashes, id + 1);
+      this.holders = grown(this.holders, id + 1);
+    }
+    return id;
   }
 
   /** Where a record of so many octets may lie, in grains. Never over the edge of a block. */

@@ -3,19 +3,16 @@
  * and one for each of these that it holds in an older form. So a slow reader costs two bits a prefix, however much
  * changes meanwhile.
  */
+import { PrefixBitmap } from './prefix-bitmap.ts';
 import type { PrefixId, PrefixTable } from './prefix-table.ts';
 
 export class Lag {
-  private dirty: Uint32Array;
-  private old: Uint32Array;
+  private readonly dirty = new PrefixBitmap();
+  private readonly old = new PrefixBitmap();
   private cursor = 0;
   private count = 0;
 
-  constructor(private readonly prefixes: PrefixTable) {
-    const words = (prefixes.limit >>> 5) + 1;
-    this.dirty = new Uint32Array(words);
-    this.old = new Uint32Array(words);
-  }
+  constructor(private readonly prefixes: PrefixTable) {}
 
   /** Prefixes to be told. */
   get size(): number {
@@ -23,22 +20,18 @@ export class Lag {
   }
 
   has(prefix: PrefixId): boolean {
-    return ((this.dirty[prefix >>> 5] ?? 0) & (1 << (prefix & 31))) !== 0;
+    return this.dirty.has(prefix);
   }
 
   /** Whether the peer holds an older form of a prefix that it is to be told. */
   holds(prefix: PrefixId): boolean {
-    return ((this.old[prefix >>> 5] ?? 0) & (1 << (prefix & 31))) !== 0;
+    return this.old.has(prefix);
   }
 
   /** The peer is to be told of a prefix. `held`: it holds it now; what counts is the first time. */
   add(prefix: PrefixId, held: boolean): void {
-    if (this.has(prefix)) return;
-    const word = prefix >>> 5;
-    const bit = 1 << (prefix & 31);
-    if (word >= this.dirty.length) this.widen(word);
-    this.dirty[word]! |= bit;
-    if (held) this.old[word]! |= bit;
+    if (!this.dirty.add(prefix)) return;
+    if (held) this.old.add(prefix);
     this.count++;
     this.prefixes.hold(prefix);
   }
@@ -49,7 +42,7 @@ export class Lag {
     const found: PrefixId[] = [];
     let budget = Math.min(limit, this.count);
     for (let words = dirty.length; words >= 0 && budget > 0; words--) {
-      let bits = dirty[this.cursor]!;
+      let bits = dirty.word(this.cursor);
       while (bits !== 0 && budget > 0) {
         const bit = 31 - Math.clz32(bits & -bits);
         bits &= bits - 1;
@@ -63,9 +56,8 @@ export class Lag {
 
   /** The peer has been told. */
   settle(prefix: PrefixId): void {
-    const bit = 1 << (prefix & 31);
-    this.dirty[prefix >>> 5]! &= ~bit;
-    this.old[prefix >>> 5]! &= ~bit;
+    this.dirty.delete(prefix);
+    this.old.delete(prefix);
     this.count--;
     this.prefixes.release(prefix);
   }
@@ -73,15 +65,5 @@ export class Lag {
   /** Lets go of everything: the peer is gone. */
   clear(): void {
     while (this.count > 0) for (const prefix of this.next(this.count)) this.settle(prefix);
-  }
-
-  private widen(word: number): void {
-    const widened = (bits: Uint32Array): Uint32Array => {
-      const wider = new Uint32Array(Math.max(word + 1, Math.ceil(bits.length * 1.5)));
-      wider.set(bits);
-      return wider;
-    };
-    this.dirty = widened(this.dirty);
-    this.old = widened(this.old);
   }
 }

@@ -82,7 +82,7 @@ export class PathTable {
     this.attributes[path] = attribute;
     this.epochs[path] = epoch;
     if (identifier !== 0 || path < this.identifiers.length) this.setIdentifier(path, identifier);
-    this.heads = grown(this.heads, prefix + 1);
+    if (prefix >= this.heads.length) this.heads = grown(this.heads, prefix + 1);
     const head = this.heads[prefix]!;
     if (head === 0) {
       this.nexts[path] = 0;
@@ -134,6 +134,7 @@ export class PathTable {
       return path;
     }
     const rows = ++this.used;
+    if (rows <= this.prefixes.length) return rows - 1;
     this.prefixes = grown(this.prefixes, rows);
     this.attributes = grown(this.attributes, rows);
     this.nexts = grown(this.nexts, rows);

@@ -1,6 +1,8 @@
 /** Prefixes that wait, in order, each at most once: a queue of ids with a bit for each that is in it. */
+import { PrefixBitmap } from './prefix-bitmap.ts';
+
 export class PrefixQueue {
-  private bits = new Uint32Array(64);
+  private readonly members = new PrefixBitmap();
   private ring = new Uint32Array(1024);
   private head = 0;
   private count = 0;
@@ -10,16 +12,12 @@ export class PrefixQueue {
   }
 
   has(id: number): boolean {
-    return ((this.bits[id >>> 5] ?? 0) & (1 << (id & 31))) !== 0;
+    return this.members.has(id);
   }
 
   /** Returns whether it was not there yet. */
   add(id: number): boolean {
-    const word = id >>> 5;
-    const bit = 1 << (id & 31);
-    if (word >= this.bits.length) this.widen(word);
-    if ((this.bits[word]! & bit) !== 0) return false;
-    this.bits[word]! |= bit;
+    if (!this.members.add(id)) return false;
     if (this.count === this.ring.length) this.lengthen();
     this.ring[(this.head + this.count++) & (this.ring.length - 1)] = id;
     return true;
@@ -30,17 +28,11 @@ export class PrefixQueue {
     if (this.count === 0) return -1;
     const id = this.ring[this.head]!;
     this.head = (this.head + 1) & (this.ring.length - 1);
-    this.bits[id >>> 5]! &= ~(1 << (id & 31));
+    this.members.delete(id);
     // What a burst needed is given back when it is over.
     if (--this.count === 0 && this.ring.length > 65_536) this.ring = new Uint32Array(1024);
     if (this.count === 0) this.head = 0;
     return id;
-  }
-
-  private widen(word: number): void {
-    const wider = new Uint32Array(Math.max(word + 1, this.bits.length * 2));
-    wider.set(this.bits);
-    this.bits = wider;
   }
 
   private lengthen(): void {

@@ -109,19 +109,25 @@ export class Rib {
     return more;
   }
 
-  /** A path for policies and people, who look at it at once: it may come to be another. */
+  /** A path for policies and people, who look at it at once: its number may come to mean another. */
   path(family: Family, path: PathId): Path {
-    return new PathView(this, this.families[family], path);
+    return new PathView(this, this.families[family]).at(path);
   }
 }
 
-/** Values made only when somebody asks. */
-class PathView implements Path {
+/** Looks at one path after the other; values are made only when somebody asks. */
+export class PathView implements Path {
+  private path: PathId = 0;
+
   constructor(
     private readonly rib: Rib,
     private readonly family: FamilyRib,
-    private readonly path: PathId,
   ) {}
+
+  at(path: PathId): this {
+    this.path = path;
+    return this;
+  }
 
   get source(): Source | undefined {
     return this.rib.sources.get(this.family.paths.source(this.path));

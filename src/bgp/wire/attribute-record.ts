@@ -10,7 +10,7 @@ import { decodeAttributes, encodeAttributes } from './attribute-list.ts';
 import { InternalError } from '../../base/errors.ts';
 import { FLAG_EXTENDED_LENGTH } from './iana.ts';
 import type { NextHop, PathAttributes, WireOptions } from './message.ts';
-import { nextHopLength, readNextHop, writeNextHop } from './next-hop.ts';
+import { encodeNextHop, readIPv4NextHop, readNextHop } from './next-hop.ts';
 
 /** Attributes and next hop of a route; own routes have no next hop. */
 export interface RouteValues {
@@ -31,8 +31,8 @@ const RECORD_WIRE: WireOptions = {
 /** The record of a route. */
 export function encodeRecord({ attributes, nextHop }: RouteValues): Uint8Array {
   const writer = new ByteWriter(256);
-  writer.u8(nextHop === undefined ? 0 : nextHopLength(nextHop));
-  if (nextHop !== undefined) writeNextHop(writer, nextHop);
+  if (nextHop === undefined) writer.u8(0);
+  else writer.append(encodeNextHop(nextHop));
   writer.append(encodeAttributes(attributes, undefined, RECORD_WIRE));
   return writer.copy();
 }
@@ -47,8 +47,15 @@ export function decodeRecord(record: Uint8Array): RouteValues {
   }
   return {
     attributes: { ...draft.attributes, origin, asPath },
-    nextHop: record[0] === 0 ? undefined : readNextHop(record.slice(1, attributesAt)),
+    nextHop: nextHopOfRecord(record, 0),
   };
+}
+
+/** The next hop of the record that begins at `start`. */
+export function nextHopOfRecord(record: Uint8Array, start: number): NextHop | undefined {
+  const length = record[start]!;
+  if (length === 4) return readIPv4NextHop(word32(record, start + 1));
+  return length === 0 ? undefined : readNextHop(record.slice(start + 1, start + 1 + length));
 }
 
 /** Octets of an attribute's flags, code and length. */

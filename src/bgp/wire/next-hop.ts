@@ -1,6 +1,6 @@
 /** Next hops on the wire: one IPv4 address, one IPv6 address, or a global and a link-local one (RFC 2545 §3). */
 import { type Address, addressBytes, familyOf, formatAddress, isLinkLocal } from '../../net/address.ts';
-import type { ByteWriter } from '../../net/bytes.ts';
+import { ByteWriter } from '../../net/bytes.ts';
 import type { NextHop } from './message.ts';
 
 const UNSPECIFIED = '::' as Address;
@@ -43,6 +43,14 @@ export function writeNextHop(writer: ByteWriter, nextHop: NextHop): void {
   writer.append(bytes);
   if (nextHopLength(nextHop) !== 32) return;
   writer.append(nextHop.linkLocal === undefined ? bytes : addressBytes(nextHop.linkLocal));
+}
+
+/** The octets of a next hop, their number before them. */
+export function encodeNextHop(nextHop: NextHop): Uint8Array {
+  const writer = new ByteWriter(33);
+  writer.u8(nextHopLength(nextHop));
+  writeNextHop(writer, nextHop);
+  return writer.copy();
 }
 
 /** Why the address cannot be that of a host (RFC 4271 §6.3), or undefined if it can. */

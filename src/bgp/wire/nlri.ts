@@ -81,7 +81,7 @@ export function visitNlriBits(
 }
 
 /** A word of octets on the wire with the bits past `length` cleared (RFC 4271 §4.3). `index` counts words. */
-function wireWord(bytes: Uint8Array, offset: number, length: number, index: number): number {
+export function wireWord(bytes: Uint8Array, offset: number, length: number, index: number): number {
   const bits = length - 32 * index;
   if (bits <= 0) return 0;
   const at = offset + 4 * index;

@@ -8,6 +8,7 @@ import type { PrefixBits } from '../../net/prefix-bits.ts';
 import { InternalError } from '../../base/errors.ts';
 import { afiSafi } from './afi-safi.ts';
 import { encodeAttributes } from './attribute-list.ts';
+import { attributeHeaderLength, attributeValueLength, decodeRecord } from './attribute-record.ts';
 import {
   EXTENDED_MAXIMUM_LENGTH,
   HEADER_LENGTH,
@@ -18,8 +19,10 @@ import {
 import {
   ATTRIBUTE_MP_REACH_NLRI,
   ATTRIBUTE_MP_UNREACH_NLRI,
+  ATTRIBUTE_NEXT_HOP,
   FLAG_EXTENDED_LENGTH,
   FLAG_OPTIONAL,
+  FLAG_TRANSITIVE,
   MESSAGE_UPDATE,
 } from './iana.ts';
 import type {
@@ -30,7 +33,7 @@ import type {
   UpdateMessage,
   WireOptions,
 } from './message.ts';
-import { nextHopLength, writeNextHop } from './next-hop.ts';
+import { encodeNextHop, nextHopLength } from './next-hop.ts';
 import { parseNlri } from './nlri.ts';
 
 const MP_FLAGS = FLAG_OPTIONAL | FLAG_EXTENDED_LENGTH;
@@ -38,6 +41,9 @@ const MP_FLAGS = FLAG_OPTIONAL | FLAG_EXTENDED_LENGTH;
 const FRAME = HEADER_LENGTH + 4;
 /** Flags, code and length of an MP attribute, then AFI and SAFI. */
 const MP_HEAD = 4 + 3;
+const NOTHING = new Uint8Array(0);
+/** A whole NEXT_HOP attribute. */
+const NEXT_HOP_OCTETS = 7;
 
 /** What a run of prefixes is sent as. */
 export type UpdateRun =
@@ -69,7 +75,15 @@ export function encodeRouteAttributes(
 
 /** Writes one run of prefixes after another into one buffer, starting a new message whenever one is full. */
 export class UpdateWriter {
-  private run: UpdateRun | undefined;
+  private family: Family = 4;
+  private announcing = false;
+  /** What the messages of the run have before or after their prefixes, if it announces. */
+  private attributes: Uint8Array = NOTHING;
+  private attributesLength = 0;
+  /** With its length before it. */
+  private nextHop: Uint8Array = NOTHING;
+  private nextHopAt = 0;
+  private readonly scratch = new Uint8Array(EXTENDED_MAXIMUM_LENGTH + NEXT_HOP_OCTETS);
   private addPath = false;
   private classic = false;
   private messageAt = -1;
@@ -86,10 +100,56 @@ export class UpdateWriter {
 
   /** Starts a run. Ends the one before. */
   begin(run: UpdateRun): void {
-    this.end();
-    this.run = run;
-    this.addPath = this.wire.addPathSend.includes(run.family);
+    this.start(run.family, run.kind === 'announce');
     this.classic = isClassic(run);
+    if (run.kind === 'withdraw') return;
+    this.attributes = run.attributes;
+    this.attributesLength = run.attributes.length;
+    this.nextHop = encodeNextHop(run.nextHop);
+    this.nextHopAt = 0;
+  }
+
+  /** Starts a run that announces what the record `bytes[start..end)` says (attribute-record.ts). */
+  beginRecord(family: Family, bytes: Uint8Array, start: number, end: number): void {
+    if (!this.wire.fourOctetAs) {
+      const { attributes, nextHop } = decodeRecord(bytes.slice(start, end));
+      const carried = nextHop!;
+      const encoded = encodeRouteAttributes(attributes, family, carried, this.wire);
+      this.begin({ kind: 'announce', family, nextHop: carried, attributes: encoded });
+      return;
+    }
+    this.start(family, true);
+    this.classic = family === 4 && bytes[start] === 4;
+    this.nextHop = bytes;
+    this.nextHopAt = start;
+    this.attributes = this.scratch;
+    this.attributesLength = this.copyAttributes(bytes, start, end);
+  }
+
+  private start(family: Family, announcing: boolean): void {
+    this.end();
+    this.family = family;
+    this.announcing = announcing;
+    this.addPath = this.wire.addPathSend.includes(family);
+  }
+
+  /** The attributes of a record as they are sent: with NEXT_HOP in its place, if that is where the next hop goes. */
+  private copyAttributes(bytes: Uint8Array, start: number, end: number): number {
+    const { scratch } = this;
+    const from = start + 1 + bytes[start]!;
+    let to = 0;
+    let place = from;
+    if (this.classic) {
+      while (place < end && bytes[place + 1]! < ATTRIBUTE_NEXT_HOP) {
+        place += attributeHeaderLength(bytes[place]!) + attributeValueLength(bytes, place);
+      }
+      for (let at = from; at < place; at++) scratch[to++] = bytes[at]!;
+      scratch[to++] = FLAG_TRANSITIVE;
+      scratch[to++] = ATTRIBUTE_NEXT_HOP;
+      for (let at = start; at <= start + 4; at++) scratch[to++] = bytes[at]!;
+    }
+    for (let at = place; at < end; at++) scratch[to++] = bytes[at]!;
+    return to;
   }
 
   /** Adds a prefix of the run's family: `bits` of the octets at `offset`. The path identifier counts with ADD-PATH only. */
@@ -133,51 +193,47 @@ export class UpdateWriter {
   /** Ends the run and its last message. */
   end(): void {
     if (this.messageAt >= 0) this.close();
-    this.run = undefined;
   }
 
   private open(): void {
-    const { writer } = this;
-    const run = this.run!;
+    const { writer, announcing } = this;
     this.messageAt = beginMessage(writer, MESSAGE_UPDATE);
     this.limit = this.messageAt + this.maximum;
     writer.u16(0);
     if (this.classic) {
-      if (run.kind === 'withdraw') {
+      if (!announcing) {
         this.limit -= 2; // the attributes' length comes last
         return;
       }
-      writer.u16(run.attributes.length);
-      writer.append(run.attributes);
+      writer.u16(this.attributesLength);
+      writer.appendRange(this.attributes, 0, this.attributesLength);
       return;
     }
     writer.u16(0);
     this.attributeAt = writer.length;
     writer.u8(MP_FLAGS);
-    writer.u8(run.kind === 'announce' ? ATTRIBUTE_MP_REACH_NLRI : ATTRIBUTE_MP_UNREACH_NLRI);
+    writer.u8(announcing ? ATTRIBUTE_MP_REACH_NLRI : ATTRIBUTE_MP_UNREACH_NLRI);
     writer.u16(0);
-    const { afi, safi } = afiSafi(run.family);
+    const { afi, safi } = afiSafi(this.family);
     writer.u16(afi);
     writer.u8(safi);
-    if (run.kind === 'withdraw') return;
-    writer.u8(nextHopLength(run.nextHop));
-    writeNextHop(writer, run.nextHop);
+    if (!announcing) return;
+    writer.appendRange(this.nextHop, this.nextHopAt, this.nextHopAt + 1 + this.nextHop[this.nextHopAt]!);
     writer.u8(0); // reserved
-    this.limit -= run.attributes.length;
+    this.limit -= this.attributesLength;
   }
 
   private close(): void {
     const { writer } = this;
-    const run = this.run!;
     const body = this.messageAt + HEADER_LENGTH;
     if (this.classic) {
-      if (run.kind === 'withdraw') {
+      if (!this.announcing) {
         writer.setU16(body, writer.length - body - 2);
         writer.u16(0);
       }
     } else {
       writer.setU16(this.attributeAt + 2, writer.length - this.attributeAt - 4);
-      if (run.kind === 'announce') writer.append(run.attributes);
+      if (this.announcing) writer.appendRange(this.attributes, 0, this.attributesLength);
       writer.setU16(body + 2, writer.length - body - 4);
     }
     endMessage(writer, this.messageAt);
@@ -196,6 +252,22 @@ export function fits(
   const mp = family === 4 && familyOf(nextHop.address) === 4 ? 0 : MP_HEAD + 2 + nextHopLength(nextHop);
   const maximum = wire.extendedMessages ? EXTENDED_MAXIMUM_LENGTH : MAXIMUM_LENGTH;
   return FRAME + mp + attributes.length + longest <= maximum;
+}
+
+/** {@link fits} for a record (attribute-record.ts) of `length` octets, towards a peer that knows 32-bit AS numbers. */
+export function recordFits(
+  record: Uint8Array,
+  length: number,
+  family: Family,
+  wire: Pick<WireOptions, 'extendedMessages'>,
+): boolean {
+  const nextHopOctets = record[0]!;
+  const attributes = length - 1 - nextHopOctets;
+  const classic = family === 4 && nextHopOctets === 4;
+  const nextHop = classic ? NEXT_HOP_OCTETS : MP_HEAD + 2 + nextHopOctets;
+  const longest = 4 + 1 + (family === 4 ? 4 : 16);
+  const maximum = wire.extendedMessages ? EXTENDED_MAXIMUM_LENGTH : MAXIMUM_LENGTH;
+  return FRAME + nextHop + attributes + longest <= maximum;
 }
 
 /** Appends as many UPDATEs as the value needs; withdrawals first. */

@@ -5,7 +5,9 @@
  *
  * {@link parseUpdate} leaves prefixes as bytes, for a table that takes them so; {@link updateValues} makes values.
  */
+import { decodeRecord } from './attribute-record.ts';
 import { countNlri, decodeNlri, type NlriBytes } from './nlri.ts';
+import { type OrdinaryAttributes, readOrdinary } from './ordinary-attributes.ts';
 import { type DecodedAttributes, decodeAttributes } from './attribute-list.ts';
 import { DecodeFault, catchDecodeError, decodeError } from './decode-error.ts';
 import { HEADER_LENGTH } from './header.ts';
@@ -24,8 +26,13 @@ import { nextHopFault } from './next-hop.ts';
 /** Prefixes and the route that they are announced with. */
 export interface AnnouncedBytes {
   readonly nlri: NlriBytes;
-  readonly route: { readonly attributes: PathAttributes; readonly nextHop: NextHop };
+  readonly route: ReceivedRoute;
 }
+
+export type ReceivedRoute =
+  | { readonly type: 'values'; readonly attributes: PathAttributes; readonly nextHop: NextHop }
+  /** An ordinary one as a record (attribute-record.ts): `bytes[start..end)`, until the next UPDATE is read. */
+  | { readonly type: 'record'; readonly bytes: Uint8Array; readonly start: number; readonly end: number };
 
 /** An UPDATE with its prefixes as bytes. */
 export interface ParsedUpdate {
@@ -48,16 +55,28 @@ const NOTHING_MISSING: readonly AttributeFault[] = [];
 
 /** An UPDATE with its prefixes as values. */
 export function updateValues(parsed: ParsedUpdate): ReceivedUpdate {
-  const attributes = parsed.announced[0]?.route.attributes;
+  const announced = parsed.announced.map(({ nlri, route }) => ({ nlri, ...routeValues(route) }));
+  const attributes = announced[0]?.attributes;
   return {
     type: 'update',
     withdrawn: parsed.withdrawn.map(decodeNlri),
-    announced: parsed.announced.map(({ nlri, route }) => ({ ...decodeNlri(nlri), nextHop: route.nextHop })),
+    announced: announced.map(({ nlri, nextHop }) => ({ ...decodeNlri(nlri), nextHop })),
     treatAsWithdraw: parsed.treatAsWithdraw.map(decodeNlri),
     faults: parsed.faults,
     ...(attributes === undefined ? {} : { attributes }),
     ...(parsed.endOfRib === undefined ? {} : { endOfRib: parsed.endOfRib }),
   };
+}
+
+/** A received route as values. */
+export function routeValues(route: ReceivedRoute): {
+  readonly attributes: PathAttributes;
+  readonly nextHop: NextHop;
+} {
+  if (route.type === 'values') return route;
+  const { attributes, nextHop } = decodeRecord(route.bytes.slice(route.start, route.end));
+  // Nothing is announced without one.
+  return { attributes, nextHop: nextHop! };
 }
 
 /** Reads a whole UPDATE and leaves its prefixes in place: they are views into `message`. */
@@ -76,6 +95,8 @@ function readUpdate(message: Uint8Array, wire: WireOptions): ParsedUpdate {
 
   const withdrawn = classic(message, withdrawnAt, withdrawnEnd, wire, 'withdrawn routes');
   const nlri = classic(message, attributesEnd, end, wire, 'NLRI');
+  const ordinary = readOrdinary(message, attributesAt, attributesEnd, wire, nlri !== undefined);
+  if (ordinary !== undefined) return ordinaryUpdate(ordinary, withdrawn, nlri, wire);
   const decoded = decodeAttributes(message, attributesAt, attributesEnd, wire);
   const { draft } = decoded;
 
@@ -107,7 +128,8 @@ function readUpdate(message: Uint8Array, wire: WireOptions): ParsedUpdate {
   for (const { nlri: prefixes, nextHop } of reachable) {
     if (!wire.families.includes(prefixes.family)) continue;
     if (withdraw !== undefined) treatAsWithdraw.push(prefixes);
-    else if (nextHop !== undefined) announced.push({ nlri: prefixes, route: { attributes, nextHop } });
+    else if (nextHop !== undefined)
+      announced.push({ nlri: prefixes, route: { type: 'values', attributes, nextHop } });
   }
   return {
     type: 'update',
@@ -116,6 +138,30 @@ function readUpdate(message: Uint8Array, wire: WireOptions): ParsedUpdate {
     treatAsWithdraw,
     faults,
     endOfRib: withdrawn === undefined && nlri === undefined ? endOfRib(decoded, carriesIPv4) : undefined,
+  };
+}
+
+function ordinaryUpdate(
+  { bytes, start, end, reach, unreach }: OrdinaryAttributes,
+  withdrawn: NlriBytes | undefined,
+  classicNlri: NlriBytes | undefined,
+  wire: WireOptions,
+): ParsedUpdate {
+  const gone: NlriBytes[] = [];
+  if (withdrawn !== undefined && wire.families.includes(4)) gone.push(withdrawn);
+  if (unreach !== undefined) gone.push(unreach);
+  const nlri = classicNlri ?? reach;
+  const announced: AnnouncedBytes[] = [];
+  if (nlri !== undefined && wire.families.includes(nlri.family)) {
+    announced.push({ nlri, route: { type: 'record', bytes, start, end } });
+  }
+  return {
+    type: 'update',
+    withdrawn: gone,
+    announced,
+    treatAsWithdraw: [],
+    faults: NOTHING_MISSING,
+    endOfRib: undefined,
   };
 }
 

@@ -26,8 +26,8 @@ function filter(name: string, ...rules: FilterRule[]): NamedFilter {
 
 /** Whether a rule with these conditions alone matches. */
 function matches(conditions: Partial<FilterRule>, at: FilterSubject, external = true): boolean {
-  const chain = compileFilters([filter('one', rule(conditions))], 'export', external)!;
-  return chain(at) !== undefined;
+  const chain = compileFilters([filter('one', rule(conditions))], 'export', external);
+  return chain?.(at) !== undefined;
 }
 
 const sequence = (...asNumbers: number[]) => ({ type: 'sequence', asNumbers }) as const;

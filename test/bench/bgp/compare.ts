@@ -1,0 +1,120 @@
+/** Runs plans against our speaker and the others, in turn, and prints medians, ratios, memory and CPU. */
+import { parseArgs } from 'node:util';
+import { median, report } from '../report.ts';
+import { type Measured, type Plan, measure } from './rig.ts';
+import { type SpeakerName, removeBundle } from './speakers.ts';
+
+const KNOWN: readonly SpeakerName[] = ['bird', 'frr', 'gobgp'];
+/** GoBGP takes minutes for what the others do in seconds. */
+const GOBGP_RUNS = 1;
+
+export interface CompareFlags {
+  readonly runs: number;
+  readonly peers: readonly SpeakerName[];
+  /** Divides the sizes of all plans. */
+  readonly prefixes: number;
+  readonly variants: readonly string[] | undefined;
+}
+
+/** `--runs N --peers bird,frr,gobgp --prefixes N --variants a,b`; ends the process on anything else. */
+export function compareFlags(prefixes: number): CompareFlags {
+  try {
+    const { values } = parseArgs({
+      options: {
+        runs: { type: 'string', default: '3' },
+        peers: { type: 'string', default: KNOWN.join(',') },
+        prefixes: { type: 'string', default: String(prefixes) },
+        variants: { type: 'string' },
+      },
+    });
+    const peers = values.peers.split(',').filter((name) => name !== '');
+    const wrong = peers.find((name) => !KNOWN.includes(name as SpeakerName));
+    if (wrong !== undefined) throw new Error(`--peers knows ${KNOWN.join(', ')}, not ${wrong}`);
+    const [runs, size] = [Number(values.runs), Number(values.prefixes)];
+    if (!(runs >= 1) || !(size >= 100)) throw new Error('--runs is 1 or more, --prefixes is 100 or more');
+    return { runs, prefixes: size, peers: peers as SpeakerName[], variants: values.variants?.split(',') };
+  } catch (error) {
+    console.error((error as Error).message);
+    process.exit(2);
+  }
+}
+
+export interface Variant {
+  readonly name: string;
+  readonly plan: Plan;
+  /** What is compared: seconds to the last prefix, or another figure. */
+  readonly figure?: (measured: Measured) => number;
+  readonly unit?: string;
+  /** GoBGP is left out: at this size it does not end within the hour. */
+  readonly withoutGobgp?: true;
+  readonly nullRun?: true;
+}
+
+/** Measures each variant and prints it. */
+export async function compare(
+  bench: string,
+  flags: CompareFlags,
+  variants: readonly Variant[],
+): Promise<void> {
+  try {
+    for (const variant of variants) {
+      if (flags.variants?.includes(variant.name) === false) continue;
+      await compareVariant(bench, flags, variant);
+    }
+  } finally {
+    await removeBundle();
+  }
+}
+
+async function compareVariant(bench: string, flags: CompareFlags, variant: Variant): Promise<void> {
+  const { name, plan, figure = ({ seconds }) => seconds, unit = 's' } = variant;
+  const peers = flags.peers.filter((peer) => peer !== 'gobgp' || variant.withoutGobgp !== true);
+  const speakers: readonly SpeakerName[] = ['ours', ...peers];
+  const runs = new Map<SpeakerName, Measured[]>(speakers.map((speaker) => [speaker, []]));
+  for (let turn = 0; turn < flags.runs; turn++) {
+    for (const speaker of speakers) {
+      if (speaker === 'gobgp' && turn >= GOBGP_RUNS) continue;
+      const measured = await measure(speaker, plan);
+      runs.get(speaker)!.push(measured);
+      console.error(`${bench} ${name} ${speaker}: ${describe(measured)}`);
+    }
+  }
+  const middle = (speaker: SpeakerName, of: (measured: Measured) => number): number =>
+    median(runs.get(speaker)!.map(of));
+  const notes: string[] = [];
+  const all = (of: (measured: Measured) => number, digits: number): string =>
+    speakers.map((speaker) => `${speaker} ${middle(speaker, of).toFixed(digits)}`).join(', ');
+  if (variant.nullRun === true) {
+    const alone = await measure('null', plan);
+    notes.push(`null run ${alone.seconds.toFixed(3)} s`);
+  }
+  notes.push(`CPU s: ${all(({ cpu }) => cpu, 2)}`);
+  if (plan.withdraw === true) notes.push(`withdrawn s: ${all(({ withdrawn = 0 }) => withdrawn, 2)}`);
+  notes.push(`longest silence ms: ${all(({ silence }) => silence, 0)}`);
+  notes.push(
+    `others used ${Math.max(...[...runs.values()].flat().map(({ foreign }) => foreign)).toFixed(2)} CPU at most`,
+  );
+  if (peers.includes('gobgp')) notes.push(`gobgp: ${GOBGP_RUNS} run`);
+  const memories = speakers.map(
+    (speaker) => [speaker, Math.round(middle(speaker, ({ memory }) => memory))] as const,
+  );
+  report({
+    bench,
+    variant: name,
+    unit,
+    ours: middle('ours', figure),
+    peers: Object.fromEntries(peers.map((peer) => [peer, middle(peer, figure)])),
+    memory: Object.fromEntries(memories),
+    runs: flags.runs,
+    notes: notes.join('; '),
+  });
+}
+
+function describe(measured: Measured): string {
+  const { seconds, fed, cpu, memory, announced, withdrawn, silence, foreign } = measured;
+  return (
+    `${seconds.toFixed(3)} s (fed ${fed.toFixed(3)}), cpu ${cpu.toFixed(2)} s, ${memory.toFixed(0)} MiB, ` +
+    `${announced} announced, withdrawn ${withdrawn?.toFixed(2) ?? '-'} s, silence ${silence.toFixed(0)} ms, ` +
+    `others ${foreign.toFixed(2)}`
+  );
+}
