@@ -40,7 +40,7 @@ interface OwnRoute {
 }
 
 /** Changes per batch: a few milliseconds of the kernel's time, so that sessions are served in between. */
-const BATCH = 512;
+const BATCH = 1024;
 /** Quiet time before the kernel is read again, and the longest time between two readings, in milliseconds. */
 const RESYNC_DELAY = 50;
 const RESYNC_INTERVAL = 60_000;
@@ -167,6 +167,10 @@ export class Fib {
 
   private learn(prefix: Prefix, nextHops: readonly NextHopAddress[]): void {
     const before = this.learned.get(prefix);
+    if (before === nextHops) {
+      this.derive(prefix);
+      return;
+    }
     this.learned.set(prefix, nextHops);
     for (const nextHop of nextHops) {
       let use = this.users.get(nextHop);
@@ -286,29 +290,39 @@ export class Fib {
   private derive(prefix: Prefix): void {
     const metric = this.config.metric[familyOf(prefix)];
     const id = routeId(prefix, metric);
-    const nextHops = new Map<string, NextHop>();
-    const weights = this.weights.get(prefix);
-    for (const [index, nextHop] of (this.learned.get(prefix) ?? []).entries()) {
-      for (const way of this.users.get(nextHop)?.ways ?? []) {
-        const weight = weights?.[index] ?? 1;
-        nextHops.set(nextHopText(way), weight === 1 ? way : { ...way, weight });
-      }
-    }
+    const nextHops = this.waysTo(prefix);
     this.refused.delete(id);
     this.touched.add(id);
-    if (nextHops.size === 0 && !this.blackholes.has(prefix)) {
+    if (nextHops.length === 0 && !this.blackholes.has(prefix)) {
       this.tracker.deleteDesired(id);
       if (this.learned.has(prefix)) this.unresolved.add(prefix);
       else this.unresolved.delete(prefix);
     } else {
       this.unresolved.delete(prefix);
-      this.tracker.setDesired(id, { destination: prefix, metric, nextHops: [...nextHops.values()] });
+      this.tracker.setDesired(id, { destination: prefix, metric, nextHops });
     }
+  }
+
+  /** Routes by one next hop, which most are, share its ways. */
+  private waysTo(prefix: Prefix): readonly NextHop[] {
+    const learned = this.learned.get(prefix) ?? [];
+    const weights = this.weights.get(prefix);
+    if (learned.length === 1 && weights === undefined) return this.users.get(learned[0]!)?.ways ?? [];
+    const nextHops = new Map<string, NextHop>();
+    for (const [index, nextHop] of learned.entries()) {
+      for (const way of this.users.get(nextHop)?.ways ?? []) {
+        const weight = weights?.[index] ?? 1;
+        nextHops.set(nextHopText(way), weight === 1 ? way : { ...way, weight });
+      }
+    }
+    return [...nextHops.values()];
   }
 
   private openMonitor(): void {
     this.monitor = this.options.kernel.monitor({
       topics: ['links', 'routes'],
+      // What we have changed ourselves we know.
+      foreignOnly: true,
       event: (event) => {
         if (this.replay === undefined) this.apply(event);
         else this.replay.push(event);
@@ -540,7 +554,8 @@ export class Fib {
       } else if (error !== undefined) {
         this.refuse(id, destination, describeError(error));
       } else if (change.operation !== 'delete') {
-        this.tracker.setActual(id, { destination, metric, nextHops: change.route.nextHops ?? [] });
+        const { nextHops = [] } = change.route;
+        this.tracker.setActual(id, { destination, metric, nextHops });
       }
     }
     if (failures.length === 0) this.backoff.reset();
@@ -569,6 +584,7 @@ export class Fib {
 }
 
 function sameNextHops(a: OwnRoute, b: OwnRoute): boolean {
+  if (a.nextHops === b.nextHops) return true;
   const [one] = a.nextHops;
   const [two] = b.nextHops;
   if (a.nextHops.length === 1 && b.nextHops.length === 1) return nextHopText(one!) === nextHopText(two!);

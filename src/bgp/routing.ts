@@ -15,9 +15,9 @@ import type { ExportContext } from './policy/export.ts';
 import { bandwidthOf, weightsOf } from './policy/link-bandwidth.ts';
 import type { AttributeId } from './rib/attribute-store.ts';
 import { PrefixBitmap } from './rib/prefix-bitmap.ts';
+import type { PathId } from './rib/path-table.ts';
 import type { PrefixId } from './rib/prefix-table.ts';
 import { FAMILIES, Rib } from './rib/rib.ts';
-import type { Path } from './rib/route.ts';
 import { OWN } from './rib/sources.ts';
 import type { TellingGroup } from './telling-group.ts';
 import { UpdateGroups } from './update-groups.ts';
@@ -28,6 +28,8 @@ const SLICE = 4;
 const SELECT_STEP = 1024;
 const SWEEP_STEP = 16_384;
 const TELL_STEP = 8192;
+/** Next hops whose lists are kept. */
+const LISTS_KEPT = 4096;
 
 export interface RoutingOptions {
   readonly fib: Fib;
@@ -53,6 +55,7 @@ export class Routing {
     4: new PrefixBitmap(),
     6: new PrefixBitmap(),
   };
+  private readonly lists = new Map<NextHopAddress, readonly NextHopAddress[]>();
   private scheduled: NodeJS.Immediate | undefined;
 
   constructor(private readonly options: RoutingOptions) {
@@ -257,21 +260,40 @@ export class Routing {
 
   /** Next hops that several paths have in common carry the traffic of all of them. */
   private programPaths(family: Family, prefix: PrefixId, text: Prefix): void {
-    const { equal = [] } = this.rib.families[family].selection(prefix) ?? {};
+    const rib = this.rib.families[family];
+    const only = rib.paths.first(prefix);
+    if (rib.paths.next(only) === 0) {
+      const nextHop = this.nextHopOf(family, only);
+      if (nextHop !== undefined) this.options.fib.set(text, this.listOf(nextHop));
+      return;
+    }
+    const { equal = [] } = rib.selection(prefix) ?? {};
     const paths = equal.map((path) => this.rib.path(family, path));
     const shares = weightsOf(paths.map(({ route }) => bandwidthOf(route.attributes)));
     const weights = new Map<NextHopAddress, number>();
-    for (const [index, path] of paths.entries()) {
-      const nextHop = nextHopOf(path);
+    for (const [index, path] of equal.entries()) {
+      const nextHop = this.nextHopOf(family, path);
       if (nextHop === undefined) continue;
       weights.set(nextHop, Math.max(shares[index]!, weights.get(nextHop) ?? 0));
     }
     this.options.fib.set(text, [...weights.keys()], [...weights.values()]);
   }
-}
 
-function nextHopOf({ source, route: { nextHop } }: Path): NextHopAddress | undefined {
-  const link = source?.link;
-  if (nextHop === undefined || link === undefined || !isLinkLocal(nextHop.address)) return nextHop?.address;
-  return scopedAddress(nextHop.address, link);
+  private nextHopOf(family: Family, path: PathId): NextHopAddress | undefined {
+    const { paths } = this.rib.families[family];
+    const nextHop = this.rib.attributes.nextHop(paths.attribute(path));
+    const link = this.rib.sources.get(paths.source(path))?.link;
+    if (nextHop === undefined || link === undefined || !isLinkLocal(nextHop.address)) return nextHop?.address;
+    return scopedAddress(nextHop.address, link);
+  }
+
+  /** The same list for the same next hop: nearly all routes have one of a few. */
+  private listOf(nextHop: NextHopAddress): readonly NextHopAddress[] {
+    let list = this.lists.get(nextHop);
+    if (list === undefined) {
+      if (this.lists.size >= LISTS_KEPT) this.lists.clear();
+      this.lists.set(nextHop, (list = [nextHop]));
+    }
+    return list;
+  }
 }

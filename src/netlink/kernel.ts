@@ -241,6 +241,8 @@ export type MonitorTopic = 'links' | 'addresses' | 'routes' | 'neighbors';
 export interface MonitorOptions {
   /** All four when left out. */
   readonly topics?: readonly MonitorTopic[];
+  /** Leaves out what was changed by this very object, where it can tell. */
+  readonly foreignOnly?: boolean;
   /** Called from the event loop, in the kernel's order. */
   readonly event: (event: KernelEvent) => void;
   /** Called once if the monitor dies of anything but an overrun. */

@@ -204,6 +204,8 @@ class LinuxKernel implements RouteKernel {
       ...this.socketOptions,
       ...(options.receiveBuffer === undefined ? {} : { receiveBuffer: options.receiveBuffer }),
       notification: (message) => {
+        // The kernel says in answer to whose request something changed.
+        if (options.foreignOnly === true && message.portId === this.connection.portId) return;
         const event = decodeEvent(message);
         if (event !== undefined) options.event(event);
       },

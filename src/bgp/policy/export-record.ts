@@ -48,8 +48,9 @@ export class RecordExport {
       sharedNetworks: _shared,
       accumulatesMetric: _rare,
       knowsLongLived: _wellKnown,
-      ...unknown
+      ...besides
     } = more;
+    const { defaultFamilies: _apart, pathLimit: _several, ...unknown } = besides;
     // Whoever adds to the context must say here what it means to bytes.
     void (unknown satisfies Record<string, never>);
     this.unusual = role !== undefined || asPathEdit !== undefined || peer.confederation === true || leaving;

@@ -2,7 +2,8 @@
  * Attribute records (wire/attribute-record.ts), each kept once under a small number with a count of its holders:
  * equal attributes are equal numbers. The bytes lie in blocks; the room of a record that is gone is used again.
  */
-import { decodeRecord, encodeRecord, type RouteValues } from '../wire/attribute-record.ts';
+import { type RouteValues, decodeRecord, encodeRecord, nextHopOfRecord } from '../wire/attribute-record.ts';
+import type { NextHop } from '../wire/message.ts';
 import { FIRST_ROWS, grown } from './columns.ts';
 import { type Route, rankOf } from './route.ts';
 
@@ -97,6 +98,11 @@ export class AttributeStore {
   view(id: AttributeId): Uint8Array {
     const start = this.start(id);
     return this.block(id).subarray(start, start + this.lengths[id]!);
+  }
+
+  /** The next hop of the record alone. */
+  nextHop(id: AttributeId): NextHop | undefined {
+    return nextHopOfRecord(this.block(id), this.start(id));
   }
 
   /** The record as values, for policies and people. */

@@ -3,6 +3,8 @@
  * is no candidate of the decision. Next hops are watched for as long as a record has them.
  */
 import { type Address, formatAddress, isLinkLocal } from '../../net/address.ts';
+import { word32 } from '../wire/attribute-record.ts';
+import { readIPv4NextHop } from '../wire/next-hop.ts';
 import type { AttributeId, AttributeStore } from './attribute-store.ts';
 import { FIRST_ROWS, grown } from './columns.ts';
 
@@ -30,6 +32,8 @@ export class NextHops {
   /** Records that have the next hop. */
   private readonly holders: number[] = [0, 0];
   private readonly free: NextHopId[] = [];
+  private lastWord = -1;
+  private lastId: NextHopId = GIVEN;
 
   constructor(
     private readonly attributes: AttributeStore,
@@ -64,6 +68,7 @@ export class NextHops {
     this.addresses[id] = undefined;
     this.byAddress.delete(address);
     this.free.push(id);
+    if (id === this.lastId) this.lastWord = -1;
     this.reachability.unwatch(address);
   }
 
@@ -76,14 +81,23 @@ export class NextHops {
     const bytes = this.attributes.block(attribute);
     const start = this.attributes.start(attribute);
     const length = bytes[start]!;
-    this.ids = grown(this.ids, attribute + 1);
-    const id =
-      length === 0
-        ? GIVEN
-        : this.idOf(formatAddress(bytes.slice(start + 1, start + 1 + Math.min(length, 16))));
+    if (attribute >= this.ids.length) this.ids = grown(this.ids, attribute + 1);
+    let id = GIVEN;
+    if (length === 4) id = this.ofWord(word32(bytes, start + 1));
+    else if (length > 0)
+      id = this.idOf(formatAddress(bytes.slice(start + 1, start + 1 + Math.min(length, 16))));
     this.ids[attribute] = id;
     if (id !== GIVEN) this.holders[id]!++;
     return id;
+  }
+
+  /** Of an IPv4 address: records that come together mostly have the same. */
+  private ofWord(word: number): NextHopId {
+    if (word !== this.lastWord) {
+      this.lastWord = word;
+      this.lastId = this.idOf(readIPv4NextHop(word).address);
+    }
+    return this.lastId;
   }
 
   private idOf(address: Address): NextHopId {

@@ -65,7 +65,7 @@ async function launch(
     children.push(
       spawnIn(command, args, {
         namespace,
-        stdio: ['ignore', process.env['MARGAY_BENCH_STDOUT'] === undefined ? 'ignore' : 2, 'inherit'],
+        stdio: ['ignore', 'ignore', 'inherit'],
       }),
     );
   }
