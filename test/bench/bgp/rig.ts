@@ -122,7 +122,7 @@ async function run(
       peers: loads.flat().map((session) => ({
         address: session.address,
         asNumber: session.asNumber,
-        receives: session.expect > 0,
+        receives: session.expect > 0 || session.stuck === true,
         holdTime: session.holdTime ?? HOLD_TIME,
       })),
     });
