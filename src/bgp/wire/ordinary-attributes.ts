@@ -69,7 +69,8 @@ export function readOrdinary(
   wire: WireOptions,
   classic: boolean,
 ): OrdinaryAttributes | undefined {
-  if (!wire.fourOctetAs) return undefined;
+  // Within a confederation a path must begin with a segment of it (RFC 5065 §5), which is nothing ordinary.
+  if (!wire.fourOctetAs || wire.confederation === true) return undefined;
   let reach: NlriBytes | undefined;
   let unreach: NlriBytes | undefined;
   let nextHopAt = 0;
