@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { type RequestListener, type Server, createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { LocalApiError, LocalApiUnreachableError, requestLocal } from '../../../src/base/local-api.ts';
 
 describe('requestLocal', () => {
@@ -28,6 +28,7 @@ describe('requestLocal', () => {
     }
     rmSync(path, { force: true });
   });
+  afterAll(() => rmSync(folder, { recursive: true }));
 
   it('answers with the parsed JSON', async () => {
     await serve((request, response) => response.end(JSON.stringify({ asked: request.url })));
