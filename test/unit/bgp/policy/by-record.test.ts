@@ -98,7 +98,7 @@ describe('import', () => {
         const nextHop = importedNextHop(values.nextHop!, context);
         expect(toHex(encodeRecord({ attributes: imported, nextHop }))).toBe(toHex(record));
       }),
-      { numRuns: 2000 },
+      { numRuns: 4000 },
     );
     expect(passed).toBeGreaterThan(50);
   });
