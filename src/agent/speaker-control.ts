@@ -3,7 +3,7 @@ import type { BgpNeighborView, BgpQuestions } from '../base/bgp-view.ts';
 import { systemClock } from '../base/clock.ts';
 import { MargayError, describeError } from '../base/errors.ts';
 import type { LogLevel, Logger } from '../base/log.ts';
-import type { DrainConfig, SpeakerConfig } from '../bgp/config.ts';
+import type { DrainConfig, PeerType, SpeakerConfig } from '../bgp/config.ts';
 import type { RouteStatus, SpeakerStatus } from '../bgp/status.ts';
 import { BgpWorkerHost } from '../bgp/worker-host.ts';
 import type { RoutingPlan } from '../calc/output.ts';
@@ -27,10 +27,11 @@ export interface SpeakerControlOptions {
 /** rtm_protocol of learned routes (design D20). */
 const BGP_ROUTE_PROTOCOL = 81;
 
-const PEER_TYPES: Readonly<Record<'mesh' | 'global' | 'node', BgpPeerType>> = {
+const PEER_TYPES: Readonly<Record<PeerType, BgpPeerType>> = {
   mesh: 'node-to-node mesh',
   global: 'global',
   node: 'node specific',
+  dynamic: 'dynamic',
 };
 
 export class SpeakerControl {
@@ -96,6 +97,7 @@ export class SpeakerControl {
       routerId: status.routerId,
       drain: status.drain,
       peers: status.peers.map((peer) => ({ ...peer, type: PEER_TYPES[peer.type] })),
+      ...(status.dynamic.length === 0 ? {} : { dynamic: status.dynamic }),
     };
   }
 

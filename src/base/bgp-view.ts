@@ -14,9 +14,11 @@ export type BgpMessageCounts = Readonly<Record<BgpMessageType, number>>;
 
 /** One peer: its configuration, its session, its counters. */
 export interface BgpNeighborView {
-  /** As Calico names it: `Mesh_10_0_0_2`, `Global_…`, `Node_…`. */
+  /** As Calico names it: `Mesh_10_0_0_2`, `Global_…`, `Node_…`; `Dynamic_…` if it came by itself. */
   readonly name: string;
-  readonly type: 'mesh' | 'global' | 'node';
+  readonly type: 'mesh' | 'global' | 'node' | 'dynamic';
+  /** Of a dynamic peer the BGPPeer that it was made of. */
+  readonly template?: string;
   readonly address: Address;
   readonly port: number;
   readonly localAddress?: string;

@@ -14,13 +14,14 @@ import type { DecisionOptions } from './rib/decision.ts';
 import type { Confederation } from './wire/confederation.ts';
 import type { Role } from './wire/role.ts';
 
-export type PeerType = 'mesh' | 'global' | 'node';
+export type PeerType = 'mesh' | 'global' | 'node' | 'dynamic';
 
 /** One session to keep (the fields of the calculation's PeerPlan, and what that leaves to the agent). */
 export interface PeerConfig {
   /** Unique per speaker; the identity of the peer over {@link SpeakerConfig} changes. */
   readonly name: string;
   readonly type: PeerType;
+  /** Of a template the start of its first prefix. */
   readonly address: Address;
   readonly port: number;
   readonly asNumber: number;
@@ -63,6 +64,10 @@ export interface PeerConfig {
   readonly connectRetryTime?: number;
   /** Our role towards a peer in another AS (RFC 9234); `strict`: it must tell its own. */
   readonly role?: { readonly name: Role; readonly strict: boolean };
+  /** Present: no peer itself, but what peers are made of that connect from these prefixes, up to `limit`. */
+  readonly dynamicNeighbors?: { readonly prefixes: readonly Prefix[]; readonly limit: number };
+  /** Name of the template that the peer was made of when it connected. */
+  readonly template?: string;
   /** Wait for the peer to connect, but for one attempt at the start. */
   readonly passive: boolean;
   /** Whether we reflect to this peer as a client (RFC 4456). */
@@ -231,6 +236,8 @@ const FIELD_EFFECTS: Readonly<Record<keyof PeerConfig, ChangeEffect>> = {
   connectRetryTime: 'none',
   role: 'reopen',
   passive: 'none',
+  dynamicNeighbors: 'none',
+  template: 'none',
   reflectorClient: 'export',
   nextHopMode: 'export',
   restartTime: 'reopen',

@@ -9,6 +9,7 @@ import type { Clock, TimerHandle } from '../base/clock.ts';
 import { KernelError, MargayError, describeError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import type { Address } from '../net/address.ts';
+import type { Prefix } from '../net/prefix.ts';
 import { setMd5Key, tcpListenSocket } from '../sys/socket.ts';
 import { addressOf } from './connection.ts';
 import { encodeMessage } from './wire/codec.ts';
@@ -36,8 +37,8 @@ export interface ListenConfig {
   readonly port: number;
   /** All addresses of both families if empty. */
   readonly addresses: readonly Address[];
-  /** Keys by peer (RFC 2385). */
-  readonly passwords: ReadonlyMap<Address, string>;
+  /** Keys by peer, or for all of a prefix that have none of their own (RFC 2385). */
+  readonly passwords: ReadonlyMap<Address | Prefix, string>;
   /** Some peer checks the hop limit, so it must be the highest from the first segment on. */
   readonly ttlSecurity: boolean;
 }
@@ -46,9 +47,12 @@ export interface ListenerOptions {
   readonly namespace?: string;
   readonly clock: Clock;
   readonly log: Logger;
-  /** Takes a connection over, or returns false: nobody expects this peer. */
-  readonly accept: (socket: Socket, remote: Address, local: Address | undefined) => boolean;
+  /** Takes a connection over, or says why not. */
+  readonly accept: (socket: Socket, remote: Address, local: Address | undefined) => Reception;
 }
+
+/** What becomes of a connection: `unknown`, nobody expects this peer; `refused`, for a reason that has been logged. */
+export type Reception = 'accepted' | 'unknown' | 'refused';
 
 interface OpenServer {
   readonly server: Server;
@@ -104,7 +108,7 @@ export class Listener {
     this.problems.clear();
   }
 
-  private changeKeys(before: ReadonlyMap<Address, string>, after: ReadonlyMap<Address, string>): void {
+  private changeKeys(before: ListenConfig['passwords'], after: ListenConfig['passwords']): void {
     for (const peer of new Set([...before.keys(), ...after.keys()])) {
       if (before.get(peer) === after.get(peer)) continue;
       for (const [address, { fd }] of this.servers) {
@@ -172,9 +176,10 @@ export class Listener {
       return;
     }
     if (!this.count(socket, remote)) return;
-    if (this.options.accept(socket, remote, local)) return;
+    const reception = this.options.accept(socket, remote, local);
+    if (reception === 'accepted') return;
     const { log, clock } = this.options;
-    if (!this.strangers.has(remote)) {
+    if (reception === 'unknown' && !this.strangers.has(remote)) {
       if (this.strangers.size >= STRANGERS_REMEMBERED) this.strangers.clear();
       this.strangers.add(remote);
       log.warn({ address: remote }, 'bgp connection rejected: no peer has this address');
@@ -224,7 +229,7 @@ export class Listener {
   }
 }
 
-function sameFamily(a: Address, b: Address): boolean {
+function sameFamily(a: Address, b: Address | Prefix): boolean {
   return a.includes(':') === b.includes(':');
 }
 

@@ -158,6 +158,11 @@ export class Neighbor {
     return this.up !== undefined;
   }
 
+  /** There is neither a connection nor a route left of it, and nobody holds it down. */
+  get isVacant(): boolean {
+    return !this.peer.connected && this.learner.received === 0 && !this.heldDown;
+  }
+
   start(): void {
     if (this.config.shutdown === undefined && !this.heldDown) this.peer.start();
   }
@@ -353,11 +358,12 @@ export class Neighbor {
   }
 
   status(): PeerStatus {
-    const { name, type, address, port, asNumber, families } = this.config;
+    const { name, type, template, address, port, asNumber, families } = this.config;
     const bfd = this.liveness.status;
     return {
       name,
       type,
+      ...(template === undefined ? {} : { template }),
       address,
       port,
       asNumber,
@@ -473,7 +479,7 @@ export class Neighbor {
       routerId,
       peerAs: peer.asNumber,
       families: peer.families,
-      passive: peer.passive,
+      passive: peer.template === undefined ? peer.passive : 'always',
       holdTime: peer.holdTime ?? DEFAULT_HOLD_TIME,
       keepaliveTime: peer.keepaliveTime,
       connectTimeout: CONNECT_TIMEOUT,

@@ -97,6 +97,11 @@ export class Peer {
     return this.active?.localAddress;
   }
 
+  /** Whether there is a connection, in whatever state. */
+  get connected(): boolean {
+    return this.connections.size > 0;
+  }
+
   get congested(): boolean {
     return this.active?.congested ?? true;
   }

@@ -69,6 +69,13 @@ export class RestartGate {
     return this.closed.has(family);
   }
 
+  /** A peer that nobody could await, because it comes by itself. */
+  peerCame({ name, families }: { readonly name: string; readonly families: readonly Family[] }): void {
+    for (const family of families) {
+      if (this.closed.has(family)) this.awaited[family].set(name, 'connection');
+    }
+  }
+
   peerUp(name: string, peer: GatePeer): void {
     for (const family of FAMILIES) {
       if (!this.awaited[family].has(name)) continue;

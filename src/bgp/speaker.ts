@@ -15,10 +15,11 @@ import { socketScope } from '../sys/socket.ts';
 import type { BfdService } from './bfd-service.ts';
 import { type DrainConfig, type PeerConfig, type SpeakerConfig, peerChangeEffect } from './config.ts';
 import { descriptorOf } from './connection.ts';
+import { DynamicNeighbors, isTemplate } from './dynamic-neighbors.ts';
 import { Fib } from './fib.ts';
 import type { Negotiated } from './fsm/negotiate.ts';
 import { Handover } from './handover.ts';
-import { Listener } from './listener.ts';
+import { Listener, type Reception } from './listener.ts';
 import { LookingGlass } from './looking-glass.ts';
 import { Monitoring } from './monitoring.ts';
 import { Neighbor, type NeighborEnvironment } from './neighbor.ts';
@@ -55,6 +56,7 @@ export class Speaker {
   private readonly listener: Listener;
   private readonly handover: Handover;
   private readonly unnumbered: Unnumbered;
+  private readonly dynamic: DynamicNeighbors;
   private readonly environment: NeighborEnvironment;
   private readonly lookingGlass: LookingGlass;
   private policies: Policies;
@@ -108,6 +110,16 @@ export class Speaker {
         this.listen();
       },
     });
+    this.dynamic = new DynamicNeighbors({
+      clock,
+      log,
+      neighbors: () => this.neighbors.values(),
+      remove: (name) => {
+        log.info({ peer: name }, 'bgp dynamic peer has left');
+        this.remove(name, CEASE_PEER_DECONFIGURED);
+      },
+    });
+    this.dynamic.follow(config.peers);
     this.handover = new Handover({ clock, over: (name) => this.remove(name, CEASE_PEER_DECONFIGURED) });
     this.monitoring = new Monitoring({
       clock,
@@ -180,7 +192,10 @@ export class Speaker {
           options.log.info({ family, reason }, 'bgp restart complete: routes are selected and swept');
         },
       },
-      this.restarted ? this.wantedPeers.filter(({ shutdown }) => shutdown === undefined) : [],
+      // A template stands for those that may yet come.
+      this.restarted && this.drain !== 'drained'
+        ? config.peers.filter(({ shutdown }) => shutdown === undefined)
+        : [],
     );
     this.monitoring.follow(config.monitoring);
     this.listen();
@@ -194,7 +209,10 @@ export class Speaker {
     const differs = <Key extends keyof SpeakerConfig>(...keys: Key[]): boolean =>
       keys.some((key) => JSON.stringify(before[key]) !== JSON.stringify(config[key]));
     if (differs('kernel')) this.fib.changeMetrics(config.kernel.metric);
-    if (differs('peers')) this.fib.reachBy(gateways(config));
+    if (differs('peers')) {
+      this.fib.reachBy(gateways(config));
+      this.dynamic.follow(config.peers);
+    }
     this.seekPeers();
     const imports = this.importTexts();
     if (differs(...POLICY_FIELDS)) this.policies = new Policies(config);
@@ -236,7 +254,8 @@ export class Speaker {
 
   /** Peers to have sessions with: none on a drained node. */
   private get wantedPeers(): readonly PeerConfig[] {
-    return this.drain === 'drained' ? [] : this.config.peers;
+    if (this.drain === 'drained') return [];
+    return [...this.config.peers.filter((peer) => !isTemplate(peer)), ...this.dynamic.resolve()];
   }
 
   /** Begins to drain, with the sessions' end after its delay, or serves again. */
@@ -321,6 +340,7 @@ export class Speaker {
   async stop({ graceful }: { readonly graceful: boolean }): Promise<void> {
     this.handover.stop();
     this.unnumbered.stop();
+    this.dynamic.stop();
     this.drainTimer?.cancel();
     this.listener.close();
     this.gate?.stop();
@@ -347,6 +367,7 @@ export class Speaker {
         ...[...this.neighbors.values()].map((neighbor) => neighbor.status()),
         ...this.unnumbered.missing(this.wantedPeers),
       ],
+      dynamic: this.dynamic.status(),
       kernel: this.kernelStatus(),
     };
   }
@@ -377,16 +398,20 @@ export class Speaker {
   private listen(): void {
     const { listen } = this.config;
     const peers = this.unnumbered.resolve(this.config.peers);
+    const single = peers.filter((peer) => !isTemplate(peer));
     this.listener.configure({
       ...listen,
-      passwords: new Map(
-        peers.flatMap(({ address, password }) => (password === undefined ? [] : [[address, password]])),
-      ),
+      passwords: new Map<Address | Prefix, string>([
+        ...this.dynamic.keys(),
+        ...single.flatMap(({ address, password }) =>
+          password === undefined ? [] : [[address, password] as const],
+        ),
+      ]),
       ttlSecurity: peers.some(({ ttlSecurity }) => ttlSecurity !== undefined),
     });
   }
 
-  private accept(socket: Socket, remote: Address, local: Address | undefined): boolean {
+  private accept(socket: Socket, remote: Address, local: Address | undefined): Reception {
     const candidates = [...this.neighbors.values()].filter(
       ({ name, config }) =>
         config.address === remote && this.isOnLink(socket, config) && !this.handover.isLeaving(name),
@@ -395,8 +420,21 @@ export class Speaker {
       candidates.find(({ config }) => config.sourceAddress === local) ??
       candidates.find(({ config }) => config.sourceAddress === undefined) ??
       candidates[0];
-    chosen?.peer.accept(socket);
-    return chosen !== undefined;
+    const neighbor = chosen ?? this.admit(remote, local);
+    if (!(neighbor instanceof Neighbor)) return neighbor;
+    neighbor.peer.accept(socket);
+    return 'accepted';
+  }
+
+  /** The peer that a template makes of one that no other is configured for. */
+  private admit(remote: Address, local: Address | undefined): Neighbor | Exclude<Reception, 'accepted'> {
+    const config = this.drain === 'drained' ? undefined : this.dynamic.admit(remote, local);
+    if (config === 'full') return 'refused';
+    // One that is about to leave is not another.
+    if (config === undefined || this.neighbors.has(config.name)) return 'unknown';
+    this.options.log.info({ peer: config.name, template: config.template }, 'bgp dynamic peer has come');
+    this.gate?.peerCame(config);
+    return this.add(config, { replaces: false });
   }
 
   /** Link-local addresses mean nothing without their link. */
@@ -406,11 +444,12 @@ export class Speaker {
     return descriptor !== undefined && socketScope(descriptor) === this.fib.nextHops.linkNamed(name)?.index;
   }
 
-  private add(config: PeerConfig, { replaces }: { readonly replaces: boolean }): void {
+  private add(config: PeerConfig, { replaces }: { readonly replaces: boolean }): Neighbor {
     const neighbor = new Neighbor(this.environment, config);
     this.neighbors.set(config.name, neighbor);
     if (replaces) this.expect(neighbor);
     neighbor.start();
+    return neighbor;
   }
 
   /** What goes for its sake stays until it has told what it has. */

@@ -8,6 +8,8 @@ import type { SessionState } from './fsm/session.ts';
 export interface PeerStatus {
   readonly name: string;
   readonly type: PeerType;
+  /** Of a dynamic peer the BGPPeer that it was made of. */
+  readonly template?: string;
   readonly address: Address;
   readonly port: number;
   readonly asNumber: number;
@@ -24,6 +26,17 @@ export interface PeerStatus {
   readonly info: string;
   /** Present once the peer's path is watched. */
   readonly bfd?: BfdStatus;
+}
+
+/** A BGPPeer that dynamic peers are made of. */
+export interface DynamicStatus {
+  readonly template: string;
+  readonly prefixes: readonly Prefix[];
+  /** Peers that there may be, and are. */
+  readonly limit: number;
+  readonly peers: number;
+  /** Connections refused for the limit since the speaker started. */
+  readonly refused: number;
 }
 
 export type DrainState = 'serving' | 'draining' | 'drained';
@@ -50,6 +63,8 @@ export interface SpeakerStatus {
   /** `draining`: peers have been told that our routes are about to go; `drained`: there are no sessions any more. */
   readonly drain: DrainState;
   readonly peers: readonly PeerStatus[];
+  /** Where peers may come from that are not configured one by one. */
+  readonly dynamic: readonly DynamicStatus[];
   readonly kernel: KernelStatus;
 }
 

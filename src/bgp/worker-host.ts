@@ -65,6 +65,7 @@ export class BgpWorkerHost {
         restarting: false,
         drain: 'serving',
         peers: [],
+        dynamic: [],
         kernel: { installed: 0, stale: 0, unresolved: 0, problems: [] },
       };
     }

@@ -50,7 +50,7 @@ export function summaryTable(neighbors: readonly BgpNeighborView[], now: number)
 export function neighborText(peer: BgpNeighborView, now: number): string {
   const { session } = peer;
   const lines: (readonly [string, string])[] = [
-    ['type', peer.type],
+    ['type', peer.template === undefined ? peer.type : `${peer.type}, of the BGPPeer ${peer.template}`],
     [
       'address',
       `${peer.address} port ${peer.port}${peer.localAddress === undefined ? '' : `, from ${peer.localAddress}`}`,

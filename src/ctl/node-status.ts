@@ -31,6 +31,13 @@ export function formatNodeStatus(status: AgentStatus, now: number): string {
     lines.push('', 'BGP drains: peers know that the routes of this node are about to go.');
   if (bgp.drain === 'drained')
     lines.push('', 'BGP is drained: `margayctl node undrain` opens the sessions again.');
+  for (const { template, prefixes, peers, limit, refused } of bgp.dynamic ?? []) {
+    lines.push(
+      '',
+      `Dynamic peers of ${template} (${prefixes.join(', ')}): ${peers} of ${limit}` +
+        (refused === 0 ? '' : `; ${refused} connections refused for the limit`),
+    );
+  }
   for (const family of [4, 6] as const) lines.push('', ...peerSection(family, bgp.peers, now));
   return `${lines.join('\n')}\n`;
 }
@@ -55,7 +62,8 @@ function peerRow(peer: BgpPeerStatus, now: number): string[] {
     ...(peer.stale > 0 ? [`${peer.stale} stale`] : []),
     ...(peer.info === '' || peer.state === 'Established' ? [] : [peer.info]),
   ];
-  return [peer.address, peer.type, stateWord(peer), since(peer.since, now), info.join('; ')];
+  const type = peer.template === undefined ? peer.type : `${peer.type} (${peer.template})`;
+  return [peer.address, type, stateWord(peer), since(peer.since, now), info.join('; ')];
 }
 
 /** BIRD's words for the state of a protocol, which Calico's users know. */

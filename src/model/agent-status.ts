@@ -47,17 +47,33 @@ export interface BgpStatus {
   /** `draining`: peers know that our routes are about to go; `drained`: sessions have ended (`margayctl node drain`). */
   readonly drain?: 'serving' | 'draining' | 'drained';
   readonly peers: readonly BgpPeerStatus[];
+  /** BGPPeers that dynamic peers are made of; absent where there are none. */
+  readonly dynamic?: readonly BgpDynamicStatus[];
 }
 
-export type BgpPeerType = 'node-to-node mesh' | 'node specific' | 'global';
+/** Peers that connect from prefixes and are not configured one by one. */
+export interface BgpDynamicStatus {
+  /** Name of the BGPPeer. */
+  readonly template: string;
+  readonly prefixes: readonly string[];
+  /** Peers that there may be, and are. */
+  readonly limit: number;
+  readonly peers: number;
+  /** Connections refused for the limit since the agent started. */
+  readonly refused: number;
+}
+
+export type BgpPeerType = 'node-to-node mesh' | 'node specific' | 'global' | 'dynamic';
 
 export interface BgpPeerStatus {
-  /** As Calico names it: `Mesh_10_0_0_2`, `Global_…`, `Node_…`. */
+  /** As Calico names it: `Mesh_10_0_0_2`, `Global_…`, `Node_…`; `Dynamic_…` if it came by itself. */
   readonly name: string;
   readonly address: Address;
   readonly port: number;
   readonly asNumber: number;
   readonly type: BgpPeerType;
+  /** Of a dynamic peer the BGPPeer that it was made of. */
+  readonly template?: string;
   /** RFC 4271 §8.2.2 state. */
   readonly state: 'Idle' | 'Connect' | 'Active' | 'OpenSent' | 'OpenConfirm' | 'Established';
   /** ISO 8601 of the last state change into or out of Established. */

@@ -1,6 +1,6 @@
 /** How the values of BGP options are written, where that is more than a word (bgp-options.ts). */
 import { type Address, parseAddress } from '../net/address.ts';
-import { parsePrefix, parsePrefixParts } from '../net/prefix.ts';
+import { parsePrefix, parsePrefixParts, prefix, prefixContains } from '../net/prefix.ts';
 import { parseCount } from './annotation-options.ts';
 import { parseDuration } from './fields.ts';
 
@@ -28,6 +28,24 @@ export function parseAggregates(text: string) {
   });
   const valid = aggregates.filter((aggregate) => aggregate !== undefined);
   return valid.length === aggregates.length ? valid : undefined;
+}
+
+const LINK_LOCAL = prefix('fe80::/10');
+
+/** Reads `10.1.0.0/24,fd00:1::/64 limit 100`. */
+export function parseDynamicNeighbors(text: string) {
+  const parts = /^([0-9a-fA-F:./, ]+?)(?: limit ([0-9]+))?$/.exec(text);
+  const limit = parts === null ? undefined : parseCount(parts[2] ?? '100', 1, 10_000);
+  if (parts === null || limit === undefined) return undefined;
+  const prefixes = parts[1]!.split(',').map((cidr) => {
+    const read = parsePrefixParts(cidr.trim());
+    const parsed = cidr.includes('/') ? parsePrefix(cidr.trim()) : undefined;
+    if (read === undefined || parsed === undefined || read.hostBits) return undefined;
+    return prefixContains(LINK_LOCAL, parsed) ? undefined : parsed;
+  });
+  const valid = prefixes.filter((parsed) => parsed !== undefined);
+  const isSet = new Set(valid).size === prefixes.length;
+  return isSet ? { prefixes: valid, limit } : undefined;
 }
 
 const UNITS: Readonly<Record<string, number>> = { K: 1e3, M: 1e6, G: 1e9, T: 1e12 };

@@ -20,6 +20,7 @@ import {
   parseBfd,
   parseBmpStations,
   parseConfederation,
+  parseDynamicNeighbors,
   parseHoldTime,
   parseIdleHoldTime,
   parseMaxPrefix,
@@ -98,6 +99,20 @@ const bgpOptions = {
     description: 'Wait for the peer to connect (RFC 4271 §8.1.1, PassiveTcpEstablishment).',
     parse: parseFlag,
     reverse: (passive) => !passive,
+  }),
+  dynamicNeighbors: row({
+    scopes: ['BGPPeer'],
+    syntax:
+      'CIDR[,CIDR …] [limit NUMBER]: at most 10000, and no link-local prefix; such as ' +
+      '"10.1.0.0/24,fd00:1::/64 limit 100"',
+    default: 'none; the limit is 100',
+    description:
+      'Whoever connects from one of the prefixes becomes a peer with the settings of this BGPPeer, which then has ' +
+      'no peerIP, peerSelector, localWorkloadSelector, interface or passive. The most specific prefix counts, and a peer ' +
+      'with an address of its own goes before. It is removed when it has left and its routes are not kept for a restart ' +
+      '(RFC 4724). With a password all connections from the prefixes must be signed (Linux TCP_MD5SIG_EXT).',
+    parse: parseDynamicNeighbors,
+    reverse: () => undefined,
   }),
   role: row({
     scopes: ['BGPPeer'],

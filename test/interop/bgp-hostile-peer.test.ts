@@ -92,12 +92,26 @@ describeKernel('a speaker beside a hostile peer', () => {
   it.each([
     ['that is configured', [peerConfig(1, 3, { asNumber: 65003, passive: true })]],
     ['that nobody knows', []],
+    [
+      'that a template makes a peer',
+      [
+        peerConfig(1, 3, {
+          name: 'template',
+          type: 'dynamic',
+          asNumber: 65003,
+          dynamicNeighbors: { prefixes: [prefix('10.99.0.0/24')], limit: 10 },
+        }),
+      ],
+    ],
   ])(
     'takes 10,000 connections of one address %s for no more than a few',
     async (_, hostile) => {
-      if (hostile.length === 0) {
+      if (hostile[0]?.type !== 'mesh') {
         await speaker.stop();
-        speaker = await SpeakerProcess.start(fabric.hosts[0]!, speakerConfig(1, [peerConfig(1, 2)]));
+        speaker = await SpeakerProcess.start(
+          fabric.hosts[0]!,
+          speakerConfig(1, [peerConfig(1, 2), ...hostile]),
+        );
         await vi.waitFor(
           async () => expect(await peer(2)).toMatchObject({ state: 'Established' }),
           EVENTUALLY,

@@ -22,9 +22,9 @@ export interface SessionConfig {
   readonly families: readonly Family[];
   /**
    * Wait for the peer to connect, but for one attempt at the start: a peer that was there first and whose own next
-   * attempt is seconds away learns at once that we are here.
+   * attempt is seconds away learns at once that we are here. `always`: without that attempt.
    */
-  readonly passive: boolean;
+  readonly passive: boolean | 'always';
   /** Proposed hold time in seconds: 0 (none) or at least 3. */
   readonly holdTime: number;
   /** Seconds between KEEPALIVEs at most; absent: a third of the hold time agreed. */

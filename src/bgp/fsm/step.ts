@@ -131,7 +131,8 @@ const giveUp: NonNullable<Row['automatic-stop']> = (turn, event) => {
 const start: NonNullable<Row['manual-start']> = (turn) => {
   turn.session = { ...turn.session, enabled: true };
   turn.stop('idle-hold');
-  turn.dial();
+  if (turn.session.config.passive === 'always') turn.dialUnlessPassive();
+  else turn.dial();
 };
 
 /** RFC 4271 §8.2.2, events 16 and 17 in Connect and Active. */

@@ -4,6 +4,7 @@
  */
 import { type Address, type Family, familyOf } from '../../net/address.ts';
 import { type SessionOptions, reverseOptions } from '../../model/bgp-options.ts';
+import { prefixAddress } from '../../net/prefix.ts';
 import { type BGPPeer, parsePeerAddress } from '../../model/kinds/bgp-peer.ts';
 import { matcherOfText } from '../selector-matcher.ts';
 import type { PeerPlan } from '../output.ts';
@@ -16,8 +17,8 @@ import {
 } from './bgp-settings.ts';
 import { type Router, families } from './router.ts';
 
-/** A BGPPeer with its options. */
-export type PeerSpec = BGPPeer['spec'] & { readonly options: SessionOptions };
+/** A BGPPeer with its name and options. */
+export type PeerSpec = BGPPeer['spec'] & { readonly name: string; readonly options: SessionOptions };
 
 /** Everything that peers are derived from. */
 export interface PeeringInputs {
@@ -51,7 +52,8 @@ interface Entry {
 /** The sessions of this node, sorted by name. */
 export function planPeers(inputs: PeeringInputs): PeerPlan[] {
   const entries = [...explicitEntries(inputs)];
-  const taken = new Set(entries.map(({ target }) => target.address));
+  const single = entries.filter(({ type }) => type !== 'dynamic');
+  const taken = new Set(single.map(({ target }) => target.address));
   for (const entry of meshEntries(inputs)) {
     if (!taken.has(entry.target.address)) entries.push(entry);
   }
@@ -82,7 +84,9 @@ function explicitEntries(inputs: PeeringInputs): Iterable<Entry> {
   for (const type of ['global', 'node'] as const) {
     for (const spec of specs) {
       if (isGlobal(spec) !== (type === 'global') || !peersFrom(spec, own)) continue;
-      for (const target of targetsOf(inputs, spec)) add(type, target, spec);
+      const template = templateTarget(inputs, spec);
+      if (template !== undefined) entries.set(spec.name, { type: 'dynamic', target: template, spec });
+      else for (const target of targetsOf(inputs, spec)) add(type, target, spec);
     }
   }
   for (const spec of specs) {
@@ -128,6 +132,14 @@ function* targetsOf(inputs: PeeringInputs, spec: PeerSpec): Generator<Target> {
     asNumber: spec.asNumber ?? router?.asNumber ?? inputs.settings.asNumber,
     router,
   };
+}
+
+/** What stands for all that may connect from the prefixes of a BGPPeer; undefined if it has none. */
+function templateTarget({ settings }: PeeringInputs, spec: PeerSpec): Target | undefined {
+  const first = spec.options.dynamicNeighbors?.prefixes[0];
+  if (first === undefined) return undefined;
+  const asNumber = spec.asNumber ?? settings.asNumber;
+  return { address: prefixAddress(first), port: undefined, asNumber, router: undefined };
 }
 
 /** A peer of which only the interface is said. */
@@ -220,13 +232,16 @@ function planOf(
   const keepaliveTime = durationSeconds(spec?.keepaliveTime);
   const password = spec === undefined ? settings.meshPassword : secretReference(spec.password);
   return {
-    name: peerName(type, address, port, spec?.options.interface),
+    name: type === 'dynamic' ? spec!.name : peerName(type, address, port, spec?.options.interface),
     type,
     address,
     port: port ?? defaultPort,
     asNumber,
     localAsNumber,
-    ...(ownAddress === undefined || spec?.sourceAddress === 'None' || spec?.options.interface !== undefined
+    ...(ownAddress === undefined ||
+    type === 'dynamic' ||
+    spec?.sourceAddress === 'None' ||
+    spec?.options.interface !== undefined
       ? {}
       : { sourceAddress: ownAddress }),
     ...(spec?.reachableBy === undefined || type === 'mesh' ? {} : { reachableBy: spec.reachableBy }),
@@ -234,7 +249,9 @@ function planOf(
     // Design D10: a router that is reached by both families has a session for each.
     families: reached !== undefined && reached.size > 1 ? [family] : families,
     // Of two nodes that would connect to one another at once, the one with the lesser address text does.
-    passive: type !== 'node' && router !== undefined && ownAddress !== undefined && address > ownAddress,
+    passive:
+      type === 'dynamic' ||
+      (type !== 'node' && router !== undefined && ownAddress !== undefined && address > ownAddress),
     reflectorClient:
       spec !== undefined &&
       own.clusterId !== undefined &&
@@ -264,7 +281,7 @@ function nextHopMode(spec: PeerSpec | undefined, external: boolean): PeerPlan['n
 
 /** As Calico names BIRD's protocols; a port is part of the name where one was configured, but not in the mesh. */
 function peerName(
-  type: PeerPlan['type'],
+  type: Exclude<PeerPlan['type'], 'dynamic'>,
   address: Address,
   port: number | undefined,
   device: string | undefined,

@@ -61,7 +61,7 @@ export class RoutingCalculator {
       this.peers.delete(name);
     } else {
       const options = readOptions(bgpPeerOptions, peer.metadata.annotations);
-      this.peers.set(name, { ...peer.spec, options });
+      this.peers.set(name, { ...peer.spec, name, options });
     }
     this.sessionsDirty = true;
   }

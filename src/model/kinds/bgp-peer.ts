@@ -1,10 +1,11 @@
 /** BGPPeer (projectcalico.org/v3). */
 import * as z from 'zod';
 import { type Address, familyOf, parseAddress } from '../../net/address.ts';
+import { annotationOf, readOptions } from '../annotation-options.ts';
 import { bgpPeerOptions } from '../bgp-options.ts';
 import * as field from '../fields.ts';
 import { bgpPassword } from './bgp-configuration.ts';
-import { type ResourceOf, defineKind } from './definition.ts';
+import { type Finding, type ResourceOf, defineKind } from './definition.ts';
 
 /** Reads `ADDRESS`, `IPV4:PORT` or `[IPV6]:PORT`. */
 export function parsePeerAddress(
@@ -38,6 +39,7 @@ export const bgpPeer = defineKind({
   namespaced: false,
   description: 'A BGP neighbour of one node, of selected nodes, or of all.',
   options: bgpPeerOptions,
+  check: ({ metadata, spec }) => checkDynamicNeighbors(metadata.annotations, spec),
   spec: () =>
     field.across(
       z.strictObject({
@@ -137,4 +139,25 @@ function checkPeer(spec: PeerFields, context: z.RefinementCtx): void {
   } else if (familyOf(peer.address) !== familyOf(spec.reachableBy)) {
     field.fault(context, 'not of the address family of peerIP', {}, ['reachableBy']);
   }
+}
+
+/** Peers that come from prefixes have no other address, and always connect themselves. */
+function checkDynamicNeighbors(
+  annotations: Readonly<Record<string, string>> | undefined,
+  spec: PeerFields,
+): readonly Finding[] {
+  const options = readOptions(bgpPeerOptions, annotations);
+  if (options.dynamicNeighbors === undefined) return [];
+  const annotation = (name: string): string => annotationOf(bgpPeerOptions, name);
+  const own = annotation('dynamicNeighbors');
+  const fields = (['peerIP', 'peerSelector', 'localWorkloadSelector'] as const)
+    .filter((name) => spec[name] !== undefined)
+    .map((name) => ({ path: ['spec', name], message: `${own} and ${name} exclude each other` }));
+  const others = (['interface', 'passive'] as const)
+    .filter((name) => options[name] !== undefined)
+    .map((name) => ({
+      path: ['metadata', 'annotations', annotation(name)],
+      message: `${own} and ${annotation(name)} exclude each other`,
+    }));
+  return [...fields, ...others];
 }

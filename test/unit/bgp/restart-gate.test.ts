@@ -47,6 +47,18 @@ describe('the restart gate (RFC 4724 §4.1)', () => {
     expect(opened[1]).toBe('4: end-of-rib from all peers at 0');
   });
 
+  it('waits for one that has come by itself, unless it is open by then', () => {
+    const { clock, gate, opened } = makeGate('template');
+    gate.peerCame({ name: 'guest', families: BOTH });
+    gate.peerUp('guest', { families: [4], restarting: false });
+    clock.advance(15_000);
+    expect(opened).toEqual(['6: peers unreachable at 15']);
+    gate.peerCame({ name: 'late', families: [6] });
+    expect(gate.waiting(6)).toBe(false);
+    gate.endOfRib('guest', 4);
+    expect(opened[1]).toBe('4: end-of-rib from all peers at 15');
+  });
+
   it('gives up peers that do not come up within the peer wait time', () => {
     const { clock, gate, opened } = makeGate('a', 'dead');
     gate.peerUp('a', { families: BOTH, restarting: false });

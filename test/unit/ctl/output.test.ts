@@ -91,6 +91,24 @@ describe('node status', () => {
     expect(text).toContain('| fd00::9      | global    | start | 2026-11-20 |');
   });
 
+  it('names the template of a dynamic peer, and says how many there may be of it', () => {
+    const [mesh] = STATUS.bgp.peers;
+    const range = { template: 'racks', prefixes: ['10.1.0.0/24', 'fd00:1::/64'], limit: 50, peers: 1 };
+    const bgp = {
+      ...STATUS.bgp,
+      peers: [{ ...mesh!, type: 'dynamic' as const, template: 'racks' }],
+      dynamic: [{ ...range, refused: 7 }],
+    };
+    const lines = formatNodeStatus({ ...STATUS, bgp }, 0);
+    expect(lines).toContain('| 10.0.0.2     | dynamic (racks) | up ');
+    expect(lines).toContain(
+      'Dynamic peers of racks (10.1.0.0/24, fd00:1::/64): 1 of 50; 7 connections refused for the limit\n',
+    );
+    expect(
+      formatNodeStatus({ ...STATUS, bgp: { ...bgp, dynamic: [{ ...range, refused: 0 }] } }, 0),
+    ).toContain('Dynamic peers of racks (10.1.0.0/24, fd00:1::/64): 1 of 50\n');
+  });
+
   it('says why a session is not up', () => {
     expect(text).toContain('Bad Peer AS');
   });

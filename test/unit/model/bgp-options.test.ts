@@ -8,6 +8,7 @@ import {
   reverseOptions,
 } from '../../../src/model/bgp-options.ts';
 import { fieldDocs, formatFieldDocs } from '../../../src/model/field-docs.ts';
+import { decodeEntry } from '../../../src/model/decode.ts';
 import { kindOfName } from '../../../src/model/registry.ts';
 
 /** Per option: texts that are read, with what they mean, and texts that are refused. */
@@ -45,6 +46,26 @@ const VALUES: Readonly<
       ['false', false],
     ],
     refused: ['yes', 'True', ''],
+  },
+  dynamicNeighbors: {
+    read: [
+      ['10.1.0.0/24', { prefixes: ['10.1.0.0/24'], limit: 100 }],
+      ['10.1.0.0/24,fd00:1::/64 limit 50', { prefixes: ['10.1.0.0/24', 'fd00:1::/64'], limit: 50 }],
+      ['FD00:1:0::/64, 0.0.0.0/0', { prefixes: ['fd00:1::/64', '0.0.0.0/0'], limit: 100 }],
+    ],
+    refused: [
+      '',
+      'limit 5',
+      '10.1.0.0',
+      '10.1.0.1/24',
+      '10.1.0.0/24 limit 0',
+      '10.1.0.0/24 limit 10001',
+      '10.1.0.0/24 limit',
+      '10.1.0.0/24 50',
+      '10.1.0.0/24,10.1.0.0/24',
+      '10.1.0.0/24,',
+      'fe80::/64',
+    ],
   },
   role: {
     read: [
@@ -231,5 +252,28 @@ describe("the table of Margay's BGP options", () => {
       }
       expect(text).not.toContain('deferral-time');
     }
+  });
+});
+
+describe('dynamic neighbours', () => {
+  const faults = (spec: Record<string, unknown>): string[] | undefined =>
+    decodeEntry({
+      apiVersion: 'projectcalico.org/v3',
+      kind: 'BGPPeer',
+      metadata: { name: 'racks', annotations: { 'bgp.margay.io/dynamic-neighbors': '10.1.0.0/24' } },
+      spec,
+    }).faults?.map(({ message }) => message);
+
+  it.each([
+    ['peerIP', { peerIP: '10.0.0.1', asNumber: 65_001 }],
+    ['peerSelector', { peerSelector: 'all()' }],
+    ['localWorkloadSelector', { localWorkloadSelector: 'all()', asNumber: 65_001 }],
+  ])('exclude %s', (field, spec) => {
+    expect(faults(spec)).toEqual([`bgp.margay.io/dynamic-neighbors and ${field} exclude each other`]);
+  });
+
+  it('need nothing else', () => {
+    expect(faults({})).toBeUndefined();
+    expect(faults({ asNumber: 65_001, node: 'one' })).toBeUndefined();
   });
 });

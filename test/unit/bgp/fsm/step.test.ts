@@ -49,6 +49,14 @@ const ROWS: readonly Row[] = [
   },
   {
     state: 'Idle',
+    event: { type: 'manual-start' },
+    next: 'Active',
+    actions: ['stop idle-hold'],
+    change: { passive: 'always' },
+    note: 'always passive: none',
+  },
+  {
+    state: 'Idle',
     event: { type: 'tcp-accepted', connection: 'in-1' },
     next: 'Idle',
     actions: ['close in-1'],

@@ -313,6 +313,45 @@ describe('a peer on an interface', () => {
   });
 });
 
+describe('a BGPPeer for those who connect from prefixes', () => {
+  const range = { 'bgp.margay.io/dynamic-neighbors': '10.1.0.0/24,fd00:1::/64 limit 50' };
+
+  it('is a template by its own name, with its password, filters and options', () => {
+    const spec = {
+      asNumber: 65_001,
+      filters: ['f'],
+      password: { secretKeyRef: { name: 'bgp', key: 'racks' } },
+    };
+    const racks = put('BGPPeer', 'racks', spec, {}, { ...range, 'bgp.margay.io/hold-time': '9s' });
+    const { peers } = plan('one', [one, racks]);
+    expect(peers).toMatchObject([
+      {
+        name: 'racks',
+        type: 'dynamic',
+        asNumber: 65_001,
+        passive: true,
+        families: [4, 6],
+        filters: ['f'],
+        password: { name: 'bgp', key: 'racks' },
+        holdTime: 9,
+        dynamicNeighbors: { prefixes: ['10.1.0.0/24', 'fd00:1::/64'], limit: 50 },
+      },
+    ]);
+    // Prefixes of both families are met, so neither address of the node is the session's.
+    expect(peers[0]).not.toHaveProperty('sourceAddress');
+  });
+
+  it('belongs to the nodes that it names, and takes no session from another', () => {
+    const racks = put('BGPPeer', 'racks', { node: 'two', asNumber: 65_001 }, {}, range);
+    const other = put('BGPPeer', 'more', { node: 'one', asNumber: 65_001 }, {}, range);
+    const single = put('BGPPeer', 'tor', { peerIP: '10.1.0.0', asNumber: 65_001 });
+    expect(plan('one', [one, racks, other, single]).peers.map(({ name }) => name)).toEqual([
+      'Global_10_1_0_0',
+      'more',
+    ]);
+  });
+});
+
 describe("Margay's own options", () => {
   const options = (fields: Record<string, string>): Record<string, string> =>
     Object.fromEntries(Object.entries(fields).map(([name, value]) => [`bgp.margay.io/${name}`, value]));

@@ -87,6 +87,23 @@ export const networkingRules: readonly RuleCases[] = [
       [
         'BGPPeer',
         'metadata',
+        options({ 'bgp.margay.io/dynamic-neighbors': '10.1.0.0/24,fd00:1::/64 limit 9' }),
+      ],
+      [
+        'BGPPeer',
+        'metadata',
+        options({ 'bgp.margay.io/dynamic-neighbors': '10.1.0.0/24', 'bgp.margay.io/interface': 'eth0' }),
+        'metadata.annotations["bgp.margay.io/interface"]: bgp.margay.io/dynamic-neighbors and bgp.margay.io/interface exclude each other',
+      ],
+      [
+        'BGPPeer',
+        'metadata',
+        options({ 'bgp.margay.io/dynamic-neighbors': '10.1.0.0/24', 'bgp.margay.io/passive': 'false' }),
+        'metadata.annotations["bgp.margay.io/passive"]: bgp.margay.io/dynamic-neighbors and bgp.margay.io/passive exclude each other',
+      ],
+      [
+        'BGPPeer',
+        'metadata',
         options({ 'bgp.margay.io/hold-tiem': '9s' }),
         'metadata.annotations["bgp.margay.io/hold-tiem"]: unknown option (did you mean "bgp.margay.io/hold-time"?)',
       ],
