@@ -9,7 +9,6 @@
 import { Backoff } from '../base/backoff.ts';
 import type { BgpKernelView } from '../base/bgp-view.ts';
 import type { Clock, TimerHandle } from '../base/clock.ts';
-import { DeltaTracker } from '../base/delta.ts';
 import { describeError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import { type Address, type Family, familyOf } from '../net/address.ts';
@@ -25,19 +24,11 @@ import type {
   RouteKernel,
 } from '../netlink/kernel.ts';
 import type { KernelConfig } from './config.ts';
+import { type FibRoute, FibRoutes, isWritten } from './fib-routes.ts';
 import type { NextHopAddress } from './next-hop-table.ts';
 import { type Ways, NextHopTracker } from './next-hop-tracker.ts';
-import { nextHopText, nextHopsText } from './next-hop-text.ts';
+import { nextHopText } from './next-hop-text.ts';
 import type { KernelStatus } from './status.ts';
-
-/** Kernel identity of a route of ours within its table: `METRIC PREFIX`. */
-type RouteId = string;
-
-interface OwnRoute {
-  readonly destination: Prefix;
-  readonly metric: number;
-  readonly nextHops: readonly NextHop[];
-}
 
 /** Changes per batch: a few milliseconds of the kernel's time, so that sessions are served in between. */
 const BATCH = 1024;
@@ -45,6 +36,12 @@ const BATCH = 1024;
 const RESYNC_DELAY = 50;
 const RESYNC_INTERVAL = 60_000;
 const PROBLEMS_SHOWN = 20;
+
+/** A change of a batch, and what it is about. */
+interface Change {
+  readonly route: FibRoute;
+  readonly change: RouteChange;
+}
 
 export interface FibOptions {
   readonly kernel: RouteKernel;
@@ -54,28 +51,21 @@ export interface FibOptions {
 }
 
 export class Fib {
-  private readonly tracker = new DeltaTracker<RouteId, OwnRoute>(sameNextHops);
-  /** What may differ between desired and actual and is not being written yet. */
-  private readonly touched = new Set<RouteId>();
+  private readonly routes = new FibRoutes();
   /** What is being written. */
-  private round: readonly RouteId[] = [];
+  private round: readonly FibRoute[] = [];
   private roundPosition = 0;
   /** How next hops are reached; the decision process follows it, too. */
   readonly nextHops = new NextHopTracker();
-  private readonly learned = new Map<Prefix, readonly NextHopAddress[]>();
-  /** Prefixes that lead nowhere. */
-  private readonly blackholes = new Set<Prefix>();
-  /** How traffic is shared where it is not shared alike: beside `learned`, in the same order. */
-  private readonly weights = new Map<Prefix, readonly number[]>();
   /** Hosts with a gateway of their own. */
   private gateways: ReadonlyMap<Address, Address> = new Map();
-  /** Prefixes by next hop, and how each is reached now. */
-  private readonly users = new Map<NextHopAddress, { readonly prefixes: Set<Prefix>; ways: Ways }>();
-  private readonly unresolved = new Set<Prefix>();
+  /** Routes by next hop, and how each is reached now. */
+  private readonly users = new Map<NextHopAddress, { readonly routes: Set<FibRoute>; ways: Ways }>();
+  private readonly unresolved = new Set<FibRoute>();
   /** Families whose routes from before the restart are not swept yet. */
   private readonly held = new Set<Family>();
   /** What the kernel refused, and is not tried again before something changes. */
-  private readonly refused = new Map<RouteId, string>();
+  private readonly refused = new Map<FibRoute, string>();
   private readonly backoff = new Backoff({ initial: 1000, maximum: 30_000 });
   private retryTimer: TimerHandle | undefined;
   private resyncTimer: TimerHandle | undefined;
@@ -105,22 +95,40 @@ export class Fib {
     this.openMonitor();
     await this.readKernel();
     this.armInterval();
-    const found = { 4: 0, 6: 0 };
-    for (const { destination } of this.tracker.actual.values()) found[familyOf(destination)]++;
-    return found;
+    return this.routes.countInstalled();
   }
 
   /** Writes routes with other metrics from now on. Protocol and table are for the life of the object. */
   changeMetrics(metric: KernelConfig['metric']): void {
-    const before = this.config.metric;
     this.config = { ...this.config, metric };
-    for (const prefix of this.learned.keys()) {
-      const id = routeId(prefix, before[familyOf(prefix)]);
-      this.tracker.deleteDesired(id);
-      this.touched.add(id);
-      this.derive(prefix);
+    const learned = [...this.routes.all()].filter((route) => route.learned !== undefined);
+    for (const before of learned) {
+      if (metric[familyOf(before.destination)] !== before.metric) this.move(before);
     }
     this.schedule();
+  }
+
+  /** To a record of the metric that is right now. */
+  private move(before: FibRoute): void {
+    const { learned = [], weights, blackhole } = before;
+    const route = this.findOrAdd(before.destination);
+    Object.assign(route, { learned, weights, blackhole });
+    Object.assign(before, { learned: undefined, weights: undefined, blackhole: false });
+    for (const nextHop of learned) {
+      const routes = this.users.get(nextHop)?.routes;
+      routes?.delete(before);
+      routes?.add(route);
+    }
+    this.derive(before);
+    this.derive(route);
+  }
+
+  private findOrAdd(prefix: Prefix): FibRoute {
+    return this.routes.findOrAdd(prefix, this.config.metric[familyOf(prefix)]);
+  }
+
+  private find(prefix: Prefix): FibRoute | undefined {
+    return this.routes.find(prefix, this.config.metric[familyOf(prefix)]);
   }
 
   /** The networks of the link that a host is on; none if it is not on a link of ours. */
@@ -136,8 +144,8 @@ export class Fib {
     const before = this.gateways;
     this.gateways = gateways;
     this.nextHops.table.setGateways(gateways);
-    for (const host of before.keys()) if (!gateways.has(host)) this.forget(hostPrefix(host));
-    for (const host of gateways.keys()) this.learn(hostPrefix(host), [host]);
+    for (const host of before.keys()) if (!gateways.has(host)) this.forget(this.find(hostPrefix(host)));
+    for (const host of gateways.keys()) this.learn(this.findOrAdd(hostPrefix(host)), [host]);
     this.nextHops.resolveAgain();
     this.schedule();
   }
@@ -145,19 +153,21 @@ export class Fib {
   /** Wants a route by all of these next hops that can be reached; `weights` (1 to 256) say how they share traffic. */
   set(prefix: Prefix, nextHops: readonly NextHopAddress[], weights: readonly number[] = []): void {
     if (this.isStatic(prefix)) return;
-    if (weights.some((weight) => weight !== 1)) this.weights.set(prefix, weights);
-    else this.weights.delete(prefix);
-    this.blackholes.delete(prefix);
-    this.learn(prefix, nextHops);
+    const route = this.findOrAdd(prefix);
+    route.weights = weights.some((weight) => weight !== 1) ? weights : undefined;
+    route.blackhole = false;
+    this.learn(route, nextHops);
     this.schedule();
   }
 
   /** Wants a route that leads nowhere, so that what no longer one covers goes no further. */
   blackhole(prefix: Prefix): void {
-    if (this.isStatic(prefix) || this.blackholes.has(prefix)) return;
-    this.blackholes.add(prefix);
-    this.weights.delete(prefix);
-    this.learn(prefix, []);
+    if (this.isStatic(prefix)) return;
+    const route = this.findOrAdd(prefix);
+    if (route.blackhole) return;
+    route.blackhole = true;
+    route.weights = undefined;
+    this.learn(route, []);
     this.schedule();
   }
 
@@ -165,38 +175,36 @@ export class Fib {
     return this.gateways.size > 0 && isHostPrefix(prefix) && this.gateways.has(prefixAddress(prefix));
   }
 
-  private learn(prefix: Prefix, nextHops: readonly NextHopAddress[]): void {
-    const before = this.learned.get(prefix);
-    if (before === nextHops) {
-      this.derive(prefix);
-      return;
-    }
-    this.learned.set(prefix, nextHops);
-    for (const nextHop of nextHops) {
-      let use = this.users.get(nextHop);
-      if (use === undefined) {
-        this.users.set(nextHop, (use = { prefixes: new Set(), ways: this.nextHops.watch(nextHop) }));
+  private learn(route: FibRoute, nextHops: readonly NextHopAddress[]): void {
+    const before = route.learned;
+    if (before !== nextHops) {
+      route.learned = nextHops;
+      for (const nextHop of nextHops) {
+        let use = this.users.get(nextHop);
+        if (use === undefined) {
+          this.users.set(nextHop, (use = { routes: new Set(), ways: this.nextHops.watch(nextHop) }));
+        }
+        use.routes.add(route);
       }
-      use.prefixes.add(prefix);
+      if (before !== undefined) this.forgetUse(route, before, nextHops);
     }
-    if (before !== undefined) this.forgetUse(prefix, before, nextHops);
-    this.derive(prefix);
+    this.derive(route);
   }
 
   delete(prefix: Prefix): void {
     if (this.isStatic(prefix)) return;
-    this.forget(prefix);
+    this.forget(this.find(prefix));
     this.schedule();
   }
 
-  private forget(prefix: Prefix): void {
-    const before = this.learned.get(prefix);
-    if (before === undefined) return;
-    this.learned.delete(prefix);
-    this.blackholes.delete(prefix);
-    this.weights.delete(prefix);
-    this.forgetUse(prefix, before, []);
-    this.derive(prefix);
+  private forget(route: FibRoute | undefined): void {
+    const before = route?.learned;
+    if (route === undefined || before === undefined) return;
+    route.learned = undefined;
+    route.blackhole = false;
+    route.weights = undefined;
+    this.forgetUse(route, before, []);
+    this.derive(route);
   }
 
   /** Keeps everything of a family that is in the kernel, wanted or not, until it is released. */
@@ -206,7 +214,7 @@ export class Fib {
 
   release(family: Family): void {
     this.held.delete(family);
-    this.touchDifferences();
+    this.routes.touchDifferences();
     this.schedule();
   }
 
@@ -217,9 +225,9 @@ export class Fib {
 
   /** Wants nothing any more, and takes all of ours out of the kernel. */
   async clear(): Promise<void> {
-    for (const prefix of this.learned.keys()) this.forget(prefix);
+    for (const route of this.routes.all()) this.forget(route);
     this.held.clear();
-    this.touchDifferences();
+    this.routes.touchDifferences();
     this.schedule();
     await this.settled();
   }
@@ -236,10 +244,12 @@ export class Fib {
   status(): KernelStatus {
     let stale = 0;
     if (this.held.size > 0) {
-      for (const { key } of this.tracker.deletions()) if (this.isHeld(key)) stale++;
+      for (const route of this.routes.all()) {
+        if (route.actual !== undefined && route.desired === undefined && this.isHeld(route)) stale++;
+      }
     }
     return {
-      installed: this.tracker.actual.size,
+      installed: this.routes.installed,
       stale,
       unresolved: this.unresolved.size,
       problems: [...this.refused.values()].slice(0, PROBLEMS_SHOWN),
@@ -248,65 +258,58 @@ export class Fib {
 
   /** For people: one prefix that is wanted. Rejects with a KernelError if links cannot be read. */
   async view(prefix: Prefix): Promise<BgpKernelView> {
-    const id = routeId(prefix, this.config.metric[familyOf(prefix)]);
-    const actual = this.tracker.actual.get(id);
-    const desired = this.tracker.desired.get(id);
+    const route = this.find(prefix);
     const links = await this.options.kernel.links();
     const nameOf = (index: number): string =>
       links.find((link) => link.index === index)?.name ?? String(index);
-    const nextHops = (actual?.nextHops ?? []).map(({ gateway, interface: index, onlink }) =>
+    const nextHops = (route?.actual ?? []).map(({ gateway, interface: index, onlink }) =>
       [
         ...(gateway === undefined ? [] : [`via ${gateway}`]),
         ...(index === undefined ? [] : [`dev ${nameOf(index)}`]),
         ...(onlink === true ? ['onlink'] : []),
       ].join(' '),
     );
-    const reason = this.refused.get(id);
+    const reason = route === undefined ? undefined : this.refused.get(route);
     if (reason !== undefined) return { state: 'refused', nextHops, reason };
-    if (desired === undefined) {
-      const hops = (this.learned.get(prefix) ?? []).join(', ');
+    if (route?.desired === undefined) {
+      const hops = (route?.learned ?? []).join(', ');
       return { state: 'unresolved', nextHops, reason: `no route leads to the next hop ${hops}` };
     }
-    const written = actual !== undefined && sameNextHops(desired, actual);
-    return { state: written ? 'installed' : 'pending', nextHops };
+    return { state: isWritten(route) ? 'installed' : 'pending', nextHops };
   }
 
   private forgetUse(
-    prefix: Prefix,
+    route: FibRoute,
     before: readonly NextHopAddress[],
     after: readonly NextHopAddress[],
   ): void {
     for (const nextHop of before) {
       if (after.includes(nextHop)) continue;
       const use = this.users.get(nextHop);
-      use?.prefixes.delete(prefix);
-      if (use?.prefixes.size !== 0) continue;
+      use?.routes.delete(route);
+      if (use?.routes.size !== 0) continue;
       this.users.delete(nextHop);
       this.nextHops.unwatch(nextHop);
     }
   }
 
-  /** Works out what the kernel should have for a prefix. */
-  private derive(prefix: Prefix): void {
-    const metric = this.config.metric[familyOf(prefix)];
-    const id = routeId(prefix, metric);
-    const nextHops = this.waysTo(prefix);
-    this.refused.delete(id);
-    this.touched.add(id);
-    if (nextHops.length === 0 && !this.blackholes.has(prefix)) {
-      this.tracker.deleteDesired(id);
-      if (this.learned.has(prefix)) this.unresolved.add(prefix);
-      else this.unresolved.delete(prefix);
+  /** Works out what the kernel should have. */
+  private derive(route: FibRoute): void {
+    const nextHops = this.waysTo(route);
+    this.refused.delete(route);
+    this.routes.touch(route);
+    if (nextHops.length === 0 && !route.blackhole) {
+      route.desired = undefined;
+      if (route.learned === undefined) this.unresolved.delete(route);
+      else this.unresolved.add(route);
     } else {
-      this.unresolved.delete(prefix);
-      this.tracker.setDesired(id, { destination: prefix, metric, nextHops });
+      this.unresolved.delete(route);
+      route.desired = nextHops;
     }
   }
 
   /** Routes by one next hop, which most are, share its ways. */
-  private waysTo(prefix: Prefix): readonly NextHop[] {
-    const learned = this.learned.get(prefix) ?? [];
-    const weights = this.weights.get(prefix);
+  private waysTo({ learned = [], weights }: FibRoute): readonly NextHop[] {
     if (learned.length === 1 && weights === undefined) return this.users.get(learned[0]!)?.ways ?? [];
     const nextHops = new Map<string, NextHop>();
     for (const [index, nextHop] of learned.entries()) {
@@ -355,16 +358,15 @@ export class Fib {
   private applyRoute(route: Route, present: boolean): void {
     if (route.table !== this.config.table) return;
     if (this.isOwn(route)) {
-      const id = routeId(route.destination, route.metric);
-      if (present) this.tracker.setActual(id, route);
-      else this.tracker.deleteActual(id);
-      this.touched.add(id);
+      const own = this.routes.findOrAdd(route.destination, route.metric);
+      this.routes.setActual(own, present ? route.nextHops : undefined);
+      this.routes.touch(own);
       this.schedule();
       return;
     }
     this.nextHops.route(route, present);
-    const id = routeId(route.destination, route.metric);
-    if (this.refused.delete(id)) this.touched.add(id);
+    const own = this.routes.find(route.destination, route.metric);
+    if (own !== undefined && this.refused.delete(own)) this.routes.touch(own);
     if (this.nextHops.concerns(route.destination)) {
       this.resolveAgain();
       // One event does not always tell the whole change (IPv6 siblings, IPv4 replacements), so what matters is read.
@@ -414,7 +416,7 @@ export class Fib {
       for (const event of events) this.apply(event);
     }
     this.refused.clear();
-    this.touchDifferences();
+    this.routes.touchDifferences();
     this.nextHops.resolveAgain();
   }
 
@@ -431,33 +433,32 @@ export class Fib {
       const use = this.users.get(nextHop);
       if (use === undefined) continue;
       use.ways = ways;
-      for (const prefix of use.prefixes) this.derive(prefix);
+      for (const route of use.routes) this.derive(route);
     }
     this.schedule();
   }
 
   /** Takes over what was read, in slices. */
   private async adopt(routes: readonly Route[], links: readonly Link[]): Promise<void> {
-    const seen = new Set<RouteId>();
+    const seen = new Set<FibRoute>();
     for (let start = 0; start < routes.length; start += BATCH) {
       for (const route of routes.slice(start, start + BATCH)) {
         if (!this.isOwn(route)) continue;
-        const id = routeId(route.destination, route.metric);
-        seen.add(id);
-        this.tracker.setActual(id, route);
+        const own = this.routes.findOrAdd(route.destination, route.metric);
+        seen.add(own);
+        this.routes.setActual(own, route.nextHops);
       }
       await new Promise((resolve) => setImmediate(resolve));
     }
-    for (const id of this.tracker.actual.keys()) if (!seen.has(id)) this.tracker.deleteActual(id);
+    for (const own of this.routes.all()) {
+      if (own.actual === undefined || seen.has(own)) continue;
+      this.routes.setActual(own, undefined);
+      this.routes.touch(own);
+    }
     this.nextHops.replaceAll(
       routes.filter((route) => !this.isOwn(route)),
       links,
     );
-  }
-
-  private touchDifferences(): void {
-    for (const { key } of this.tracker.updates()) this.touched.add(key);
-    for (const { key } of this.tracker.deletions()) this.touched.add(key);
   }
 
   private schedule(): void {
@@ -480,14 +481,14 @@ export class Fib {
       if (this.stopped) return;
       try {
         if (this.resyncNeeded) await this.readKernel();
-        const changes = this.nextChanges();
-        if (changes.length === 0) {
+        const batch = this.nextBatch();
+        if (batch.length === 0) {
           if (!this.resyncAfterRound) return;
           this.resyncNeeded = true;
           continue;
         }
-        const { failures } = await this.options.kernel.changeRoutes(changes);
-        this.settle(changes, failures);
+        const { failures } = await this.options.kernel.changeRoutes(batch.map(({ change }) => change));
+        this.settle(batch, failures);
       } catch (error) {
         this.options.log.warn({ reason: describeError(error) }, 'bgp routes not written to the kernel');
         this.paused = true;
@@ -497,72 +498,67 @@ export class Fib {
     }
   }
 
-  /** The next batch; empty when the kernel has all that it will take. */
-  private nextChanges(): RouteChange[] {
-    const changes = this.takeFromRound();
-    if (changes.length > 0) return changes;
-    // New and changed routes first, so that nothing goes before what takes its place has come.
-    const desired = [...this.touched].filter((id) => this.tracker.desired.has(id));
-    const others = [...this.touched].filter((id) => !this.tracker.desired.has(id));
-    this.touched.clear();
-    this.round = [...desired, ...others];
+  /** The next changes; none when the kernel has all that it will take. */
+  private nextBatch(): Change[] {
+    const batch = this.takeFromRound();
+    if (batch.length > 0) return batch;
+    this.round = this.routes.takeTouched();
     this.roundPosition = 0;
     return this.takeFromRound();
   }
 
-  private takeFromRound(): RouteChange[] {
-    const changes: RouteChange[] = [];
-    while (this.roundPosition < this.round.length && changes.length < BATCH) {
-      const change = this.changeOf(this.round[this.roundPosition++]!);
-      if (change !== undefined) changes.push(change);
+  private takeFromRound(): Change[] {
+    const batch: Change[] = [];
+    while (this.roundPosition < this.round.length && batch.length < BATCH) {
+      const route = this.round[this.roundPosition++]!;
+      const change = this.changeOf(route);
+      if (change === undefined) this.routes.prune(route);
+      else batch.push({ route, change });
     }
-    return changes;
+    return batch;
   }
 
   /** What to do about a route now; it may have changed since its round began. */
-  private changeOf(id: RouteId): RouteChange | undefined {
-    const desired = this.tracker.desired.get(id);
-    const actual = this.tracker.actual.get(id);
-    if (this.refused.has(id)) return undefined;
+  private changeOf(own: FibRoute): RouteChange | undefined {
+    const { destination, metric, desired, actual } = own;
+    if (this.refused.has(own)) return undefined;
     const { protocol, table } = this.config;
     if (desired === undefined) {
-      if (actual === undefined || this.isHeld(id)) return undefined;
-      const { destination, metric } = actual;
+      if (actual === undefined || this.isHeld(own)) return undefined;
       return { operation: 'delete', route: { destination, metric, protocol, table } };
     }
-    if (actual !== undefined && sameNextHops(desired, actual)) return undefined;
-    if (this.nextHops.table.holds(desired.destination, desired.metric)) {
-      this.refuse(id, desired.destination, 'a route of another program has the same metric');
+    if (isWritten(own)) return undefined;
+    if (this.nextHops.table.holds(destination, metric)) {
+      this.refuse(own, 'a route of another program has the same metric');
       return undefined;
     }
-    const type = desired.nextHops.length === 0 ? { type: 'blackhole' as const } : {};
+    const type = desired.length === 0 ? 'blackhole' : 'unicast';
     return {
       operation: actual === undefined ? 'add' : 'replace',
-      route: { ...desired, ...type, protocol, table },
+      route: { destination, metric, nextHops: desired, type, protocol, table },
     };
   }
 
-  private settle(changes: readonly RouteChange[], failures: readonly ChangeFailure<RouteChange>[]): void {
+  private settle(batch: readonly Change[], failures: readonly ChangeFailure<RouteChange>[]): void {
     const failed = new Map(failures.map(({ change, error }) => [change, error]));
-    for (const change of changes) {
-      const { destination, metric = 0 } = change.route;
-      const id = routeId(destination, metric);
+    for (const { route, change } of batch) {
       const error = failed.get(change);
       // ESRCH: it is gone already, with its link perhaps.
       if (change.operation === 'delete' && (error === undefined || error.errno === 'ESRCH')) {
-        this.tracker.deleteActual(id);
+        this.routes.setActual(route, undefined);
+        this.routes.prune(route);
       } else if (error !== undefined) {
-        this.refuse(id, destination, describeError(error));
+        this.refuse(route, describeError(error));
       } else if (change.operation !== 'delete') {
-        const { nextHops = [] } = change.route;
-        this.tracker.setActual(id, { destination, metric, nextHops });
+        this.routes.setActual(route, change.route.nextHops ?? []);
       }
     }
     if (failures.length === 0) this.backoff.reset();
   }
 
-  private refuse(id: RouteId, destination: Prefix, reason: string): void {
-    this.refused.set(id, `${destination}: ${reason}`);
+  private refuse(route: FibRoute, reason: string): void {
+    const { destination } = route;
+    this.refused.set(route, `${destination}: ${reason}`);
     this.options.log.debug({ destination, reason }, 'bgp route refused by the kernel');
     this.retryLater();
   }
@@ -578,19 +574,7 @@ export class Fib {
     });
   }
 
-  private isHeld(id: RouteId): boolean {
-    return this.held.has(familyOf(id));
+  private isHeld(route: FibRoute): boolean {
+    return this.held.has(familyOf(route.destination));
   }
-}
-
-function sameNextHops(a: OwnRoute, b: OwnRoute): boolean {
-  if (a.nextHops === b.nextHops) return true;
-  const [one] = a.nextHops;
-  const [two] = b.nextHops;
-  if (a.nextHops.length === 1 && b.nextHops.length === 1) return nextHopText(one!) === nextHopText(two!);
-  return nextHopsText(a.nextHops) === nextHopsText(b.nextHops);
-}
-
-function routeId(destination: Prefix, metric: number): RouteId {
-  return `${metric} ${destination}`;
 }

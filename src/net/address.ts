@@ -53,6 +53,23 @@ export function addressBytes(canonical: Address): Uint8Array {
   return bytes;
 }
 
+/** The 32 bits of a canonical IPv4 address, or of that of a canonical prefix. */
+export function ipv4Bits(canonical: string): number {
+  let bits = 0;
+  let octet = 0;
+  for (let position = 0; position < canonical.length; position++) {
+    const code = canonical.charCodeAt(position);
+    if (code === 0x2f) break;
+    if (code === 0x2e) {
+      bits = (bits << 8) | octet;
+      octet = 0;
+    } else {
+      octet = octet * 10 + code - 0x30;
+    }
+  }
+  return ((bits << 8) | octet) >>> 0;
+}
+
 /** An address as an unsigned integer of 32 or 128 bits. */
 export function addressToInteger(canonical: Address): bigint {
   let value = 0n;

@@ -137,7 +137,7 @@ export class NetlinkConnection {
       const failures: BatchFailure[] = [];
       const replies: BatchReply[] = [];
       const first = this.takeSequences(messages.length + 1);
-      const writer = new ByteWriter(Math.max(256, messages.length * 64));
+      const writer = new ByteWriter(Math.max(256, messages.length * 96));
       for (const [index, { type, flags = 0, body }] of messages.entries()) {
         writeMessage(writer, { type, flags: NLM_F_REQUEST | flags, sequence: first + index }, body);
       }

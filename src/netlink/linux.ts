@@ -30,7 +30,7 @@ import { decodeAddress, encodeAddress, encodeAddressQuery } from './rtnetlink/ad
 import * as rt from './rtnetlink/constants.ts';
 import { decodeLink, encodeLinkChange, encodeLinkQuery, encodeNewLink } from './rtnetlink/link.ts';
 import { decodeNeighbor, encodeNeighbor, encodeNeighborQuery } from './rtnetlink/neighbor.ts';
-import { decodeRoute, encodeRoute, encodeRouteKey, encodeRouteQuery } from './rtnetlink/route.ts';
+import { RouteEncoder, decodeRoute, encodeRouteKey, encodeRouteQuery } from './rtnetlink/route.ts';
 import { NETLINK_ROUTE } from './socket.ts';
 
 /** Messages per system call. The kernel works them off while we wait, at about 3 µs each: this keeps it short. */
@@ -161,13 +161,14 @@ class LinuxKernel implements RouteKernel {
   }
 
   changeRoutes(changes: readonly RouteChange[]): Promise<ChangeResult<RouteChange>> {
+    const encoder = new RouteEncoder();
     return this.changeAll(changes, (change) => {
       const operation = (): string => `${change.operation} route ${change.route.destination}`;
       if (change.operation === 'delete') {
         return { type: rt.RTM_DELROUTE, body: (out) => encodeRouteKey(out, change.route), operation };
       }
       const flags = NLM_F_CREATE | (change.operation === 'add' ? NLM_F_EXCL : NLM_F_REPLACE);
-      return { type: rt.RTM_NEWROUTE, flags, body: (out) => encodeRoute(out, change.route), operation };
+      return { type: rt.RTM_NEWROUTE, flags, body: (out) => encoder.encode(out, change.route), operation };
     });
   }
 
@@ -203,9 +204,9 @@ class LinuxKernel implements RouteKernel {
     const connection = new NetlinkConnection({
       ...this.socketOptions,
       ...(options.receiveBuffer === undefined ? {} : { receiveBuffer: options.receiveBuffer }),
+      // The echo of a full table would cost more than writing it.
+      ...(options.foreignOnly === true ? { deafTo: this.connection.portId } : {}),
       notification: (message) => {
-        // The kernel says in answer to whose request something changed.
-        if (options.foreignOnly === true && message.portId === this.connection.portId) return;
         const event = decodeEvent(message);
         if (event !== undefined) options.event(event);
       },

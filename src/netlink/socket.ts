@@ -20,6 +20,7 @@ import {
   socket,
 } from '../sys/libc.ts';
 import { inNamespace } from '../sys/netns.ts';
+import { nothingOfPort } from '../sys/packet-filter.ts';
 import { type DatagramReader, readDatagrams } from './datagram-reader.ts';
 
 export const NETLINK_ROUTE = 0;
@@ -49,6 +50,8 @@ export interface NetlinkSocketOptions {
   readonly namespace?: string;
   /** Bytes of the receive queue; 32 MiB when left out. The kernel doubles it for its own book-keeping. */
   readonly receiveBuffer?: number;
+  /** A port id: what the kernel tells of the changes that it asked for does not reach this socket. */
+  readonly deafTo?: number;
   /** Longest batch in bytes; 32 MiB when left out. */
   readonly sendBuffer?: number;
 }
@@ -87,6 +90,7 @@ export function openNetlinkSocket(options: NetlinkSocketOptions, events: Netlink
     setsockopt(fd, SOL_NETLINK, NETLINK_EXT_ACK, 1);
     setsockopt(fd, SOL_NETLINK, NETLINK_CAP_ACK, 1);
     setsockopt(fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, 1);
+    if (options.deafTo !== undefined) nothingOfPort(fd, options.deafTo);
     setBuffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, options.receiveBuffer ?? DEFAULT_BUFFER);
     setBuffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, options.sendBuffer ?? DEFAULT_BUFFER);
     return new OpenNetlinkSocket(fd, events);

@@ -6,7 +6,12 @@ import { NetlinkConnection, type OutgoingMessage } from '../../src/netlink/conne
 import type { KernelEvent, NewRoute } from '../../src/netlink/kernel.ts';
 import { openLinuxKernel } from '../../src/netlink/linux.ts';
 import { NLM_F_CREATE, NLM_F_EXCL } from '../../src/netlink/message.ts';
-import { RTM_GETLINK, RTM_NEWLINK, RTM_NEWROUTE } from '../../src/netlink/rtnetlink/constants.ts';
+import {
+  RTM_GETLINK,
+  RTM_NEWLINK,
+  RTM_NEWROUTE,
+  RTNLGRP_IPV4_ROUTE,
+} from '../../src/netlink/rtnetlink/constants.ts';
 import { encodeRoute } from '../../src/netlink/rtnetlink/route.ts';
 import { NETLINK_NETFILTER, NETLINK_ROUTE } from '../../src/netlink/socket.ts';
 import { describeKernel, useNamespaces } from './fixture-namespace.ts';
@@ -190,6 +195,28 @@ describeKernel('a netlink connection', () => {
     } finally {
       kernel.close();
     }
+  });
+
+  it('tells nothing of the changes of a port it is deaf to, and all of others', async () => {
+    await withConnection(here, async (own) => {
+      await withConnection(here, async (other) => {
+        const told: number[] = [];
+        const monitor = new NetlinkConnection({
+          ...here,
+          deafTo: own.portId,
+          notification: (message) => told.push(message.portId),
+        });
+        try {
+          monitor.join(RTNLGRP_IPV4_ROUTE);
+          await own.batch([addBlackhole(40_001), addBlackhole(40_002)]);
+          await other.batch([addBlackhole(40_003), addBlackhole(40_004)]);
+          await until(() => told.length >= 2, 'what the other changed');
+          expect(told).toEqual([other.portId, other.portId]);
+        } finally {
+          monitor.close();
+        }
+      });
+    });
   });
 
   it('rejects a batch whose answers did not fit into the receive queue (ENOBUFS)', async () => {

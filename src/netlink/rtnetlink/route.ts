@@ -1,7 +1,14 @@
 /** Routes: `struct rtmsg`, `struct rtnexthop` and RTA_ attributes (linux/rtnetlink.h). */
-import { type Address, type Family, addressBytes, familyOf, formatAddress } from '../../net/address.ts';
-import { ByteReader, type ByteWriter } from '../../net/bytes.ts';
-import { type Prefix, prefixBytes, prefixFromBytes, prefixLength } from '../../net/prefix.ts';
+import {
+  type Address,
+  type Family,
+  addressBytes,
+  familyOf,
+  formatAddress,
+  ipv4Bits,
+} from '../../net/address.ts';
+import { ByteReader, ByteWriter } from '../../net/bytes.ts';
+import { type Prefix, prefix, prefixBytes, prefixFromBytes, prefixLength } from '../../net/prefix.ts';
 import { readAttributes, readU32le, writeAttribute, writeBytes, writeU32le } from '../attribute.ts';
 import {
   type NewRoute,
@@ -28,6 +35,7 @@ const RTNH_F_ONLINK = 4;
 const RTM_F_CLONED = 0x200;
 
 const HEADER_LENGTH = 12;
+const ATTRIBUTE_HEADER_LENGTH = 4;
 const NEXT_HOP_LENGTH = 8;
 
 const TYPES: readonly (RouteType | undefined)[] = [
@@ -143,6 +151,52 @@ export function encodeRoute(writer: ByteWriter, route: NewRoute): void {
   }
 }
 
+const EVERYTHING: Readonly<Record<Family, Prefix>> = { 4: prefix('0.0.0.0/0'), 6: prefix('::/0') };
+
+/**
+ * {@link encodeRoute} for many: of routes that differ in nothing but their destination, which those by one next hop do,
+ * all else is copied from the one before.
+ */
+export class RouteEncoder {
+  /** The last route, and how it would be written if it led everywhere, which needs no RTA_DST. */
+  private last: NewRoute | undefined;
+  private readonly template = new ByteWriter(64);
+
+  /** Appends the payload of RTM_NEWROUTE. */
+  encode(writer: ByteWriter, route: NewRoute): void {
+    const { destination } = route;
+    const family = familyOf(destination);
+    if (
+      this.last === undefined ||
+      familyOf(this.last.destination) !== family ||
+      !areAlike(this.last, route)
+    ) {
+      this.template.truncate(0);
+      encodeRoute(this.template, { ...route, destination: EVERYTHING[family] });
+    }
+    this.last = route;
+    const bytes = this.template.bytes();
+    const start = writer.length;
+    writer.appendRange(bytes, 0, HEADER_LENGTH);
+    writer.setU8(start + 1, prefixLength(destination));
+    writeDestination(writer, destination);
+    writer.appendRange(bytes, HEADER_LENGTH, bytes.length);
+  }
+}
+
+/** In all but the destination. */
+function areAlike(a: NewRoute, b: NewRoute): boolean {
+  return (
+    a.nextHops === b.nextHops &&
+    a.metric === b.metric &&
+    a.type === b.type &&
+    a.protocol === b.protocol &&
+    a.table === b.table &&
+    a.scope === b.scope &&
+    a.preferredSource === b.preferredSource
+  );
+}
+
 /** The payload of RTM_DELROUTE. */
 export function encodeRouteKey(writer: ByteWriter, key: RouteKey): void {
   const table = key.table ?? TABLE_MAIN;
@@ -161,7 +215,14 @@ export function encodeRouteKey(writer: ByteWriter, key: RouteKey): void {
 }
 
 function writeDestination(writer: ByteWriter, destination: Prefix): void {
-  if (prefixLength(destination) > 0) writeBytes(writer, RTA_DST, prefixBytes(destination));
+  if (prefixLength(destination) === 0) return;
+  if (familyOf(destination) === 6) {
+    writeBytes(writer, RTA_DST, prefixBytes(destination));
+    return;
+  }
+  writer.u16le(ATTRIBUTE_HEADER_LENGTH + 4);
+  writer.u16le(RTA_DST);
+  writer.u32(ipv4Bits(destination));
 }
 
 function writeGateway(writer: ByteWriter, family: Family, gateway: Address | undefined): void {

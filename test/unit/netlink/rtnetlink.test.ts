@@ -8,7 +8,12 @@ import { decodeAddress, encodeAddress } from '../../../src/netlink/rtnetlink/add
 import { decodeLink, encodeLinkChange, encodeNewLink } from '../../../src/netlink/rtnetlink/link.ts';
 import { formatMac, parseMac } from '../../../src/netlink/rtnetlink/mac.ts';
 import { decodeNeighbor, encodeNeighbor } from '../../../src/netlink/rtnetlink/neighbor.ts';
-import { decodeRoute, defaultScope, encodeRoute } from '../../../src/netlink/rtnetlink/route.ts';
+import {
+  RouteEncoder,
+  decodeRoute,
+  defaultScope,
+  encodeRoute,
+} from '../../../src/netlink/rtnetlink/route.ts';
 
 function encoded(body: (writer: ByteWriter) => void): Uint8Array {
   const writer = new ByteWriter(1);
@@ -94,6 +99,48 @@ describe('the route codec', () => {
       );
     });
   }
+
+  it('writes routes one after another as it writes each alone', () => {
+    const family = fc.constantFrom<Family>(4, 6);
+    const hops: readonly (readonly NextHop[])[] = [
+      [],
+      [{ interface: 3 }],
+      [{ gateway: address('fe80::1'), interface: 4, onlink: true }],
+      [
+        { gateway: address('fe80::1'), interface: 4 },
+        { interface: 5, weight: 9 },
+      ],
+    ];
+    const route = fc.record(
+      {
+        destination: family.chain(anyPrefix),
+        nextHops: fc.constantFrom(...hops),
+        type: fc.constantFrom('unicast', 'blackhole'),
+        scope: fc.constantFrom('global', 'link'),
+        metric: fc.constantFrom(0, 1, 1024),
+        protocol: fc.constantFrom(80, 81),
+        table: fc.constantFrom(254, 1000),
+        preferredSource: fc.constantFrom(address('fd00::1'), address('fd00::2')),
+      },
+      { requiredKeys: ['destination', 'protocol'] },
+    );
+    fc.assert(
+      fc.property(fc.array(fc.tuple(route, fc.boolean(), family.chain(anyPrefix))), (tuples) => {
+        // Half of them differ from the one before in their destination alone.
+        const routes: NewRoute[] = [];
+        for (const [one, repeated, destination] of tuples) {
+          const before = routes.at(-1);
+          routes.push(repeated && before !== undefined ? { ...before, destination } : one);
+        }
+        const encoder = new RouteEncoder();
+        for (const one of routes) {
+          expect(hex(encoded((out) => encoder.encode(out, one)))).toBe(
+            hex(encoded((out) => encodeRoute(out, one))),
+          );
+        }
+      }),
+    );
+  });
 
   it('leaves the loopback out of what leads nowhere, and clones out altogether', () => {
     const blackhole: NewRoute = { destination: prefix('fd00::/8'), type: 'blackhole', protocol: 80 };
