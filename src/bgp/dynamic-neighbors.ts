@@ -1,13 +1,14 @@
 /**
  * Peers that are not configured one by one: whoever connects from a prefix of a template becomes a peer made of it, up to
  * the template's limit. The most specific prefix counts. A peer stays while it has a connection, or routes of it are
- * kept for its restart (RFC 4724 §4.2), and a little longer, so that errors in a row are damped (RFC 4271 §8.1.1).
+ * kept for its restart (RFC 4724 §4.2), and while it is kept idle for an error or a limit (RFC 4271 §8.1.1).
  */
 import type { Clock, TimerHandle } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import { type Address, isLinkLocal } from '../net/address.ts';
 import { type Prefix, prefixContains, prefixLength } from '../net/prefix.ts';
 import type { PeerConfig } from './config.ts';
+import type { SessionState } from './fsm/session.ts';
 import type { DynamicStatus } from './status.ts';
 
 /** Milliseconds between two looks for peers that have left. One that is found so twice in a row goes. */
@@ -17,7 +18,7 @@ const LOOK_INTERVAL = 5000;
 export interface DynamicMember {
   readonly name: string;
   readonly config: PeerConfig;
-  /** There is neither a connection nor a route left of it, and nobody holds it down. */
+  /** Whether nothing is left of it that would be lost with it ({@link hasLeft}). */
   readonly isVacant: boolean;
 }
 
@@ -143,6 +144,22 @@ export class DynamicNeighbors {
     this.timer =
       this.members.length === 0 ? undefined : this.options.clock.after(LOOK_INTERVAL, () => this.look());
   }
+}
+
+/**
+ * Whether nothing is left of a peer: no connection, no route, and no reason to keep it idle, as there is after an error,
+ * beyond its limit of prefixes, or when an operator has taken it down. All that would be forgotten with it.
+ */
+export function hasLeft(peer: {
+  readonly connected: boolean;
+  readonly state: SessionState;
+  /** Prefixes held from it. */
+  readonly received: number;
+  readonly heldDown: boolean;
+  readonly shutdown: string | undefined;
+}): boolean {
+  if (peer.connected || peer.received > 0 || peer.heldDown) return false;
+  return peer.state !== 'Idle' || peer.shutdown !== undefined;
 }
 
 /** Whether peers are made of this one, which is none itself. */

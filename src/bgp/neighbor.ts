@@ -8,6 +8,7 @@ import { type Address, type Family, familyOf, isLinkLocal } from '../net/address
 import type { Advertiser } from './advertiser.ts';
 import type { BfdService } from './bfd-service.ts';
 import { DEFAULT_HOLD_TIME, type PeerConfig, type SpeakerConfig } from './config.ts';
+import { hasLeft } from './dynamic-neighbors.ts';
 import type { Fib } from './fib.ts';
 import type { Negotiated } from './fsm/negotiate.ts';
 import type { SessionConfig } from './fsm/session.ts';
@@ -158,9 +159,11 @@ export class Neighbor {
     return this.up !== undefined;
   }
 
-  /** There is neither a connection nor a route left of it, and nobody holds it down. */
+  /** Whether nothing is left of it that would be lost with it. */
   get isVacant(): boolean {
-    return !this.peer.connected && this.learner.received === 0 && !this.heldDown;
+    const { peer, learner, heldDown, config } = this;
+    const { connected, state } = peer;
+    return hasLeft({ connected, state, received: learner.received, heldDown, shutdown: config.shutdown });
   }
 
   start(): void {

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { ManualClock } from '../../../src/base/clock.ts';
 import { silentLogger } from '../../../src/base/log.ts';
 import type { PeerConfig } from '../../../src/bgp/config.ts';
-import { type DynamicMember, DynamicNeighbors } from '../../../src/bgp/dynamic-neighbors.ts';
+import { type DynamicMember, DynamicNeighbors, hasLeft } from '../../../src/bgp/dynamic-neighbors.ts';
 import { address } from '../../../src/net/address.ts';
 import { prefix } from '../../../src/net/prefix.ts';
 
@@ -157,5 +157,26 @@ describe('whoever connects from a prefix', () => {
         expect(members.size).toBe(0);
       }),
     );
+  });
+});
+
+describe('a peer that has come by itself', () => {
+  const gone = {
+    connected: false,
+    state: 'Active',
+    received: 0,
+    heldDown: false,
+    shutdown: undefined,
+  } as const;
+
+  it.each([
+    ['when it only waits', {}, true],
+    ['while it is connected', { connected: true }, false],
+    ['while its routes are kept for a restart', { received: 1 }, false],
+    ['while it is idle for an error or a limit of prefixes', { state: 'Idle' }, false],
+    ['while an operator has it down', { state: 'Idle', heldDown: true }, false],
+    ['when its template is shut down', { state: 'Idle', shutdown: 'maintenance' }, true],
+  ] as const)('%s: %j', (_, change, left) => {
+    expect(hasLeft({ ...gone, ...change })).toBe(left);
   });
 });
