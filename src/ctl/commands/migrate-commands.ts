@@ -1,4 +1,4 @@
-/** datastore migrate export, import, check, lock, unlock. */
+/** datastore migrate export, import, check, lock, unlock; datastore migrate-policy-names. */
 import type { Command } from 'commander';
 import { ConfigError } from '../../base/errors.ts';
 import type { CtlContext } from '../context.ts';
@@ -25,9 +25,8 @@ A migration, from the datastore of the environment to a directory:
   margayctl --datastore file:///var/lib/margay datastore migrate unlock`;
 
 export function addDatastoreCommands(program: Command, context: CtlContext): void {
-  const migrate = program
-    .command('datastore')
-    .description('Work on the datastore as a whole.')
+  const datastore = program.command('datastore').description('Work on the datastore as a whole.');
+  const migrate = datastore
     .command('migrate')
     .description('Move all resources from one datastore to another.')
     .addHelpText('after', STEPS);
@@ -35,6 +34,34 @@ export function addDatastoreCommands(program: Command, context: CtlContext): voi
   addImport(migrate, context);
   addCheck(migrate, context);
   addLock(migrate, context);
+  addPolicyNames(datastore, context);
+}
+
+function addPolicyNames(parent: Command, context: CtlContext): void {
+  parent
+    .command('migrate-policy-names')
+    .description('Take the `default.` of old versions from the names of policies.')
+    .option('--dry-run', 'say which policies would be renamed, and write nothing')
+    .addHelpText(
+      'after',
+      `
+Calico before v3.32 stored policies of the default tier as \`default.NAME\`. An etcd that was made then and upgraded in
+place still holds these names. Each policy is written under its new name before the old one is deleted, so what is
+enforced does not change, and a run that was interrupted is resumed by running it again. Where both names are taken by
+different policies, both stay and are named.
+
+Exit code: 0 when no old name is left, else 1.
+
+Examples:
+  margayctl datastore migrate-policy-names --dry-run
+  margayctl --datastore etcd://10.0.0.1:2379 datastore migrate-policy-names`,
+    )
+    .action(async (flags: MigrateFlags) => {
+      const { migratePolicyNames } = await import('../policy-names.ts');
+      await context.withDatastore((datastore) =>
+        migratePolicyNames(datastore, { dryRun: flags.dryRun === true }),
+      );
+    });
 }
 
 function addExport(migrate: Command, context: CtlContext): void {
