@@ -223,6 +223,6 @@ export async function tellSources(namespace: string, port: number): Promise<() =
 /** What a server of {@link tellSources} says, or undefined if no connection is made within the time. */
 export async function ask(namespace: string, host: string, port: number): Promise<string | undefined> {
   const script = `exec 3<>/dev/tcp/${host}/${port} && cat <&3`;
-  const { status, stdout } = await run('timeout', ['0.4', 'bash', '-c', script], { namespace });
+  const { status, stdout } = await run('timeout', ['1', 'bash', '-c', script], { namespace });
   return status === 0 ? stdout.trim() : undefined;
 }
