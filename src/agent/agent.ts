@@ -100,6 +100,7 @@ export class Agent {
       log,
     });
     this.telemetry = new Telemetry({
+      clock: systemClock,
       log,
       health: () => this.health(),
       metrics: async () => ({

@@ -2,6 +2,7 @@
  * Metrics and health over HTTP, as FelixConfiguration asks for them (reference: Calico's prometheusMetrics… and
  * health… parameters): `/metrics`, `/liveness`, `/readiness`.
  */
+import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import type { FelixParameters } from '../calc/felix-config.ts';
 import { HttpEndpoint, type HttpAnswer } from './http-endpoint.ts';
@@ -19,6 +20,7 @@ export interface HealthFacts {
 }
 
 export interface TelemetryOptions {
+  readonly clock: Clock;
   readonly log: Logger;
   readonly health: () => HealthFacts;
   /** Everything but the process's own figures. */
@@ -45,11 +47,12 @@ export class Telemetry {
   private processMetrics = true;
 
   constructor(private readonly options: TelemetryOptions) {
-    const { log } = options;
-    this.metrics = new HttpEndpoint('metrics', { '/metrics': () => this.metricsPage() }, log);
+    const { clock, log } = options;
+    this.metrics = new HttpEndpoint('metrics', { '/metrics': () => this.metricsPage() }, clock, log);
     this.health = new HttpEndpoint(
       'health',
       { '/liveness': () => this.livenessPage(), '/readiness': () => this.readinessPage() },
+      clock,
       log,
     );
   }
@@ -79,6 +82,12 @@ export class Telemetry {
   async close(): Promise<void> {
     await this.metrics.close();
     await this.health.close();
+  }
+
+  /** When tries to listen that have begun are done, for tests. */
+  async settled(): Promise<void> {
+    await this.metrics.settled();
+    await this.health.settled();
   }
 
   private async metricsPage(): Promise<HttpAnswer> {

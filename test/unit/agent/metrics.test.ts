@@ -1,10 +1,13 @@
 /** Metrics as Prometheus reads them, health as a kubelet asks for it. */
 import { afterEach, describe, expect, it } from 'vitest';
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
+import { pino } from 'pino';
 import { agentMetrics } from '../../../src/agent/metrics.ts';
 import { prometheusText } from '../../../src/agent/prometheus-text.ts';
 import { type HealthFacts, Telemetry } from '../../../src/agent/telemetry.ts';
+import { ManualClock } from '../../../src/base/clock.ts';
 import type { BgpNeighborView } from '../../../src/base/bgp-view.ts';
-import { silentLogger } from '../../../src/base/log.ts';
 import type { AgentStatus } from '../../../src/model/agent-status.ts';
 import { address } from '../../../src/net/address.ts';
 
@@ -113,8 +116,15 @@ describe('metrics', () => {
 
 describe('telemetry', () => {
   let health: HealthFacts = { ready: false, busyFor: undefined, detail: 'not yet' };
+  const clock = new ManualClock();
+  const errors: string[] = [];
+  const log = pino(
+    { level: 'error' },
+    { write: (line: string) => errors.push((JSON.parse(line) as { reason: string }).reason) },
+  );
   const telemetry = new Telemetry({
-    log: silentLogger(),
+    log,
+    clock,
     health: () => health,
     metrics: async () => ({
       status: STATUS,
@@ -155,7 +165,40 @@ describe('telemetry', () => {
     await expect(fetch(`http://127.0.0.1:${metrics}/metrics`)).rejects.toThrow();
   });
 
-  it('tells of a port that is taken, and serves once it is free', async () => {
+  it('tells once of a port that is taken, and serves there of its own accord when it is free', async () => {
+    const owner = createServer();
+    await once(owner.listen(0, '127.0.0.1'), 'listening');
+    const { port } = owner.address() as AddressInfo;
+    errors.length = 0;
+    await telemetry.follow({ ...parameters, prometheusMetricsPort: port });
+    for (let tries = 0; tries < 5; tries++) {
+      clock.advance(60_000);
+      await telemetry.settled();
+    }
+    expect(telemetry.problems).toEqual([expect.stringContaining('EADDRINUSE')]);
+    expect(errors).toEqual([expect.stringContaining(`127.0.0.1:${port}`)]);
+    await new Promise((resolve) => owner.close(resolve));
+    clock.advance(60_000);
+    await telemetry.settled();
+    expect(telemetry.problems).toEqual([]);
+    expect((await get(port, '/metrics'))[0]).toBe(200);
+  });
+
+  it('no longer wants a port that was taken once it is told of another', async () => {
+    const owner = createServer();
+    await once(owner.listen(0, '127.0.0.1'), 'listening');
+    const { port } = owner.address() as AddressInfo;
+    await telemetry.follow({ ...parameters, prometheusMetricsPort: port });
+    await telemetry.follow(parameters);
+    const served = telemetry.ports.metrics;
+    await new Promise((resolve) => owner.close(resolve));
+    clock.advance(60_000);
+    await telemetry.settled();
+    expect(telemetry.ports.metrics).toBe(served);
+    await expect(fetch(`http://127.0.0.1:${port}/metrics`)).rejects.toThrow();
+  });
+
+  it('serves what another endpoint of its own has left', async () => {
     await telemetry.follow({ ...parameters, prometheusMetricsEnabled: false });
     const taken = { ...parameters, prometheusMetricsPort: telemetry.ports.health! };
     await telemetry.follow(taken);
