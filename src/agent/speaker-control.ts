@@ -31,6 +31,7 @@ const PEER_TYPES: Readonly<Record<PeerType, BgpPeerType>> = {
   mesh: 'node-to-node mesh',
   global: 'global',
   node: 'node specific',
+  workload: 'local workload',
   dynamic: 'dynamic',
 };
 

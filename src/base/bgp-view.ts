@@ -16,7 +16,7 @@ export type BgpMessageCounts = Readonly<Record<BgpMessageType, number>>;
 export interface BgpNeighborView {
   /** As Calico names it: `Mesh_10_0_0_2`, `Global_…`, `Node_…`; `Dynamic_…` if it came by itself. */
   readonly name: string;
-  readonly type: 'mesh' | 'global' | 'node' | 'dynamic';
+  readonly type: 'mesh' | 'global' | 'node' | 'workload' | 'dynamic';
   /** Of a dynamic peer the BGPPeer that it was made of. */
   readonly template?: string;
   readonly address: Address;

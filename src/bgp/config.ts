@@ -14,7 +14,7 @@ import type { DecisionOptions } from './rib/decision.ts';
 import type { Confederation } from './wire/confederation.ts';
 import type { Role } from './wire/role.ts';
 
-export type PeerType = 'mesh' | 'global' | 'node' | 'dynamic';
+export type PeerType = 'mesh' | 'global' | 'node' | 'workload' | 'dynamic';
 
 /** One session to keep (the fields of the calculation's PeerPlan, and what that leaves to the agent). */
 export interface PeerConfig {

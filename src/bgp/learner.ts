@@ -306,6 +306,7 @@ function sameSource(a: Source, b: Source): boolean {
     a.link === b.link &&
     a.identifier === b.identifier &&
     a.external === b.external &&
+    a.workload === b.workload &&
     a.confederation === b.confederation &&
     a.metricCost === b.metricCost &&
     a.reflectorClient === b.reflectorClient

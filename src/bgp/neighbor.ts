@@ -335,8 +335,8 @@ export class Neighbor {
   exportAgain(): void {
     const { up } = this;
     if (up === undefined) return;
-    const { name, reflectorClient, aigp: metricCost } = this.config;
-    const source = { ...up.source, name, reflectorClient, metricCost };
+    const { name, type, reflectorClient, aigp: metricCost } = this.config;
+    const source = { ...up.source, name, reflectorClient, metricCost, workload: type === 'workload' };
     if (!isDeepStrictEqual(source, up.source)) {
       up.source = source;
       this.learner.renew(up.source);
@@ -402,6 +402,7 @@ export class Neighbor {
       link: this.link,
       identifier: negotiated.peerIdentifier,
       external: negotiated.wire.external,
+      workload: config.type === 'workload',
       confederation: negotiated.wire.confederation,
       metricCost: config.aigp,
       reflectorClient: config.reflectorClient,
@@ -482,7 +483,8 @@ export class Neighbor {
       routerId,
       peerAs: peer.asNumber,
       families: peer.families,
-      passive: peer.template === undefined ? peer.passive : 'always',
+      // Those that come by themselves are never connected to.
+      passive: peer.template !== undefined || peer.type === 'workload' ? 'always' : peer.passive,
       holdTime: peer.holdTime ?? DEFAULT_HOLD_TIME,
       keepaliveTime: peer.keepaliveTime,
       connectTimeout: CONNECT_TIMEOUT,

@@ -49,7 +49,6 @@ import { PolicyResolver } from './policy-resolver.ts';
 import { ProblemLog } from './problem-log.ts';
 import { type ProfileSource, ProfileSources, type ProvidedProfile } from './profile-sources.ts';
 import { unsupportedFilterFields } from './routing/filter-plan.ts';
-import { unsupportedPeerFields } from './routing/peers.ts';
 import { RoutingCalculator } from './routing/plan.ts';
 import { sliceLabels } from './set-definition.ts';
 import { SetRegistry } from './set-registry.ts';
@@ -176,7 +175,6 @@ export class CalcGraph {
     },
     BGPPeer: (key, resource) => {
       this.routing.setPeer(key.name, resource);
-      this.problems.report(keyText(key), 'unsupported', resource && unsupportedPeerFields(resource.spec));
       this.reportMissingFilters();
     },
     BGPFilter: (key, resource) => {
@@ -212,7 +210,12 @@ export class CalcGraph {
     } else {
       this.sets.setItem(item, endpointLabels(resource), profiles, endpointContribution(resource));
     }
-    this.routing.setWorkload(local, isLocal ? prefixesOf(resource.spec.ipNetworks) : undefined);
+    this.routing.setWorkload(
+      local,
+      isLocal
+        ? { prefixes: prefixesOf(resource.spec.ipNetworks), labels: endpointLabels(resource), profiles }
+        : undefined,
+    );
     if (isLocal && interfaceName !== undefined) {
       const facts = {
         key: local,
@@ -301,6 +304,7 @@ export class CalcGraph {
     const labels = profile && new Map(Object.entries(profile.spec.labelsToApply ?? {}));
     this.sets.setParent(name, labels);
     this.resolver.setParent(name, labels);
+    this.routing.setProfile(name, labels);
     this.resolver.profiles.set(
       name,
       profile && {

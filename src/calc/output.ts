@@ -239,10 +239,13 @@ export interface SecretReference {
 
 /** One BGP session to keep, as Calico derives it from Node and BGPPeer resources. */
 export interface PeerPlan extends SessionOptions {
-  /** `Mesh_10_0_0_2`, `Global_10_0_0_9`, `Node_10_0_0_9_port_1790`, of a template the BGPPeer's: unique per node. */
+  /**
+   * `Mesh_10_0_0_2`, `Global_10_0_0_9`, `Node_10_0_0_9_port_1790`, `Local_Workload_10_65_0_7`, of a template the
+   * BGPPeer's: unique per node.
+   */
   readonly name: string;
-  /** `dynamic`: a template of peers, with `dynamicNeighbors`. */
-  readonly type: 'mesh' | 'global' | 'node' | 'dynamic';
+  /** `workload`: one of this node's own; `dynamic`: a template of peers, with `dynamicNeighbors`. */
+  readonly type: 'mesh' | 'global' | 'node' | 'workload' | 'dynamic';
   /** Of a template the start of its first prefix. */
   readonly address: Address;
   readonly port: number;

@@ -63,7 +63,7 @@ export interface BgpDynamicStatus {
   readonly refused: number;
 }
 
-export type BgpPeerType = 'node-to-node mesh' | 'node specific' | 'global' | 'dynamic';
+export type BgpPeerType = 'node-to-node mesh' | 'node specific' | 'global' | 'local workload' | 'dynamic';
 
 export interface BgpPeerStatus {
   /** As Calico names it: `Mesh_10_0_0_2`, `Global_…`, `Node_…`; `Dynamic_…` if it came by itself. */

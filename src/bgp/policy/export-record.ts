@@ -185,7 +185,7 @@ export class RecordExport {
   /** Its length and octets, as they begin a record; undefined if there is none to give. */
   private nextHopFor(record: Uint8Array, start: number, source: Source): Uint8Array | undefined {
     const length = record[start]!;
-    let key = '';
+    let key = source.workload === true ? 'w' : '';
     for (let at = start + 1; at <= start + length; at++) key += String.fromCharCode(record[at]!);
     if (this.nextHops.has(key)) return this.nextHops.get(key);
     const given = exportedNextHop(source, nextHopOfRecord(record, start)?.address, this.family, this.context);

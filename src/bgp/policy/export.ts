@@ -155,16 +155,24 @@ export function exportedNextHop(
   const { ownAddresses, extendedNextHop } = context;
   const understood =
     source !== undefined && learned !== undefined && (extendedNextHop || familyOf(learned) === family);
-  if (understood && keepsNextHop(learned, context)) return { address: learned };
+  if (understood && keepsNextHop(source, learned, context)) return { address: learned };
   const own = ownAddresses[family] ?? (extendedNextHop && family === 4 ? ownAddresses[6] : undefined);
   return own === undefined ? undefined : { address: own };
 }
 
-/** Auto keeps the next hop inside our AS, and a third party's that the peer reaches without us (RFC 4271 §5.1.3). */
-function keepsNextHop(learned: Address, { peer, nextHopMode, sharedNetworks }: ExportContext): boolean {
+/**
+ * Auto keeps the next hop inside our AS, and a third party's that the peer reaches without us (RFC 4271 §5.1.3); but
+ * what a workload of this node leads to is reached by this node.
+ */
+function keepsNextHop(
+  source: Source,
+  learned: Address,
+  { peer, nextHopMode, sharedNetworks }: ExportContext,
+): boolean {
   // It leads nowhere but from here (RFC 2545 §3).
   if (isLinkLocal(learned)) return false;
   if (nextHopMode !== 'auto') return nextHopMode === 'keep';
+  if (source.workload === true) return false;
   return !peer.external || sharedNetworks.some((network) => prefixContains(network, learned));
 }
 

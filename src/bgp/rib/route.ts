@@ -15,6 +15,8 @@ export interface Source {
   readonly identifier: Address;
   /** In another AS than the one we present to it. */
   readonly external: boolean;
+  /** A workload of this node: its addresses lead here and nowhere else. */
+  readonly workload?: boolean | undefined;
   /** In another member AS of our confederation, and not external (RFC 5065). */
   readonly confederation?: boolean | undefined;
   /** Cost of the way to it, which an accumulated metric grows by (RFC 7311 §3.4); none if left out. */

@@ -1,6 +1,7 @@
 /**
- * Which BGP sessions this node keeps (reference §2.3): the mesh of nodes, global and node-specific BGPPeers, and the
- * other side of peerings that name this node as peer. Both ends come to the same result from the same resources.
+ * Which BGP sessions this node keeps (reference §2.3): the mesh of nodes, global and node-specific BGPPeers, workloads of
+ * its own that route for others, and the other side of peerings that name this node as peer. Both ends come to the same
+ * result from the same resources.
  */
 import { type Address, type Family, familyOf } from '../../net/address.ts';
 import { type SessionOptions, reverseOptions } from '../../model/bgp-options.ts';
@@ -16,6 +17,7 @@ import {
   secretReference,
 } from './bgp-settings.ts';
 import { type Router, families } from './router.ts';
+import type { WorkloadEnd } from './workload-ends.ts';
 
 /** A BGPPeer with its name and options. */
 export type PeerSpec = BGPPeer['spec'] & { readonly name: string; readonly options: SessionOptions };
@@ -27,6 +29,8 @@ export interface PeeringInputs {
   readonly routers: ReadonlyMap<string, Router>;
   readonly peers: ReadonlyMap<string, PeerSpec>;
   readonly settings: BgpSettings;
+  /** The workloads of this node that a BGPPeer's localWorkloadSelector selects. */
+  readonly workloadsOf: (peer: string) => readonly WorkloadEnd[];
 }
 
 /** An end that a session leads to. */
@@ -37,6 +41,8 @@ interface Target {
   readonly asNumber: number;
   /** The node that the address belongs to. */
   readonly router: Router | undefined;
+  /** Key of the workload that the address belongs to. */
+  readonly workload?: string;
 }
 
 /** The address of a peer that its interface is to lead to. */
@@ -57,18 +63,16 @@ export function planPeers(inputs: PeeringInputs): PeerPlan[] {
   for (const entry of meshEntries(inputs)) {
     if (!taken.has(entry.target.address)) entries.push(entry);
   }
-  const familiesOfRouter = familiesByRouter(entries);
+  const familiesOfEnd = familiesByEnd(entries);
   return entries
-    .map((entry) => planOf(inputs, entry, familiesOfRouter))
+    .map((entry) => planOf(inputs, entry, familiesOfEnd))
     .toSorted((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-/** What a BGPPeer asks for that is not acted on; undefined if there is nothing of the kind. */
-export function unsupportedPeerFields({ localWorkloadSelector }: BGPPeer['spec']): string | undefined {
-  return localWorkloadSelector === undefined ? undefined : 'not acted on: localWorkloadSelector';
-}
-
-/** Global peers win over those of single nodes, and what is written wins over what follows from symmetry. */
+/**
+ * Global peers win over those of single nodes, addresses that are written over those of workloads, and all of them over
+ * what follows from symmetry.
+ */
 function explicitEntries(inputs: PeeringInputs): Iterable<Entry> {
   const { own } = inputs;
   const entries = new Map<string, Entry>();
@@ -77,10 +81,8 @@ function explicitEntries(inputs: PeeringInputs): Iterable<Entry> {
     if (target.address === own.addresses[familyOf(target.address)] || entries.has(session)) return;
     entries.set(session, { type, target, spec });
   };
-  const specs = [...inputs.peers]
-    .toSorted(([a], [b]) => (a < b ? -1 : 1))
-    .map(([, spec]) => spec)
-    .filter((spec) => spec.localWorkloadSelector === undefined);
+  const all = [...inputs.peers].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, spec]) => spec);
+  const specs = all.filter((spec) => spec.localWorkloadSelector === undefined);
   for (const type of ['global', 'node'] as const) {
     for (const spec of specs) {
       if (isGlobal(spec) !== (type === 'global') || !peersFrom(spec, own)) continue;
@@ -88,6 +90,10 @@ function explicitEntries(inputs: PeeringInputs): Iterable<Entry> {
       if (template !== undefined) entries.set(spec.name, { type: 'dynamic', target: template, spec });
       else for (const target of targetsOf(inputs, spec)) add(type, target, spec);
     }
+  }
+  for (const spec of all) {
+    if (spec.localWorkloadSelector === undefined || !peersFrom(spec, own)) continue;
+    for (const target of workloadTargets(inputs, spec)) add('workload', target, spec);
   }
   for (const spec of specs) {
     if (spec.reversePeering === 'Manual') continue;
@@ -132,6 +138,16 @@ function* targetsOf(inputs: PeeringInputs, spec: PeerSpec): Generator<Target> {
     asNumber: spec.asNumber ?? router?.asNumber ?? inputs.settings.asNumber,
     router,
   };
+}
+
+/** The workloads of this node that a BGPPeer selects, by each of their addresses. */
+function* workloadTargets({ settings, workloadsOf }: PeeringInputs, spec: PeerSpec): Generator<Target> {
+  const asNumber = spec.asNumber ?? settings.asNumber;
+  for (const { key, addresses } of workloadsOf(spec.name)) {
+    for (const address of addresses) {
+      yield { address, port: undefined, asNumber, router: undefined, workload: key };
+    }
+  }
 }
 
 /** What stands for all that may connect from the prefixes of a BGPPeer; undefined if it has none. */
@@ -202,13 +218,20 @@ function* meshEntries(inputs: PeeringInputs): Generator<Entry> {
   }
 }
 
-/** By which families each router is reached. */
-function familiesByRouter(entries: readonly Entry[]): ReadonlyMap<string, ReadonlySet<Family>> {
+/** What an address is one of several of: a node or a workload; undefined if that is not known. */
+function endOf({ router, workload }: Target): string | undefined {
+  if (workload !== undefined) return `workload ${workload}`;
+  return router === undefined ? undefined : `node ${router.name}`;
+}
+
+/** By which families each node and workload is reached. */
+function familiesByEnd(entries: readonly Entry[]): ReadonlyMap<string, ReadonlySet<Family>> {
   const reached = new Map<string, Set<Family>>();
   for (const { target } of entries) {
-    if (target.router === undefined) continue;
-    let set = reached.get(target.router.name);
-    if (set === undefined) reached.set(target.router.name, (set = new Set()));
+    const end = endOf(target);
+    if (end === undefined) continue;
+    let set = reached.get(end);
+    if (set === undefined) reached.set(end, (set = new Set()));
     set.add(familyOf(target.address));
   }
   return reached;
@@ -217,7 +240,7 @@ function familiesByRouter(entries: readonly Entry[]): ReadonlyMap<string, Readon
 function planOf(
   { own, settings }: PeeringInputs,
   { type, target, spec }: Entry,
-  familiesOfRouter: ReadonlyMap<string, ReadonlySet<Family>>,
+  familiesOfEnd: ReadonlyMap<string, ReadonlySet<Family>>,
 ): PeerPlan {
   const { address, port, asNumber, router } = target;
   const family = familyOf(address);
@@ -228,7 +251,8 @@ function planOf(
   const outside =
     confederation !== undefined && asNumber !== ownAsNumber && !confederation.members.includes(asNumber);
   const localAsNumber = spec?.localASNumber ?? (outside ? confederation.identifier : ownAsNumber);
-  const reached = router === undefined ? undefined : familiesOfRouter.get(router.name);
+  const end = endOf(target);
+  const reached = end === undefined ? undefined : familiesOfEnd.get(end);
   const keepaliveTime = durationSeconds(spec?.keepaliveTime);
   const password = spec === undefined ? settings.meshPassword : secretReference(spec.password);
   return {
@@ -240,17 +264,19 @@ function planOf(
     localAsNumber,
     ...(ownAddress === undefined ||
     type === 'dynamic' ||
+    type === 'workload' ||
     spec?.sourceAddress === 'None' ||
     spec?.options.interface !== undefined
       ? {}
       : { sourceAddress: ownAddress }),
     ...(spec?.reachableBy === undefined || type === 'mesh' ? {} : { reachableBy: spec.reachableBy }),
     ...(password === undefined ? {} : { password }),
-    // Design D10: a router that is reached by both families has a session for each.
+    // Design D10: an end that is reached by both families has a session for each.
     families: reached !== undefined && reached.size > 1 ? [family] : families,
     // Of two nodes that would connect to one another at once, the one with the lesser address text does.
     passive:
       type === 'dynamic' ||
+      type === 'workload' ||
       (type !== 'node' && router !== undefined && ownAddress !== undefined && address > ownAddress),
     reflectorClient:
       spec !== undefined &&
@@ -286,7 +312,7 @@ function peerName(
   port: number | undefined,
   device: string | undefined,
 ): string {
-  const prefix = { mesh: 'Mesh', global: 'Global', node: 'Node' }[type];
+  const prefix = { mesh: 'Mesh', global: 'Global', node: 'Node', workload: 'Local_Workload' }[type];
   const suffix = type === 'mesh' || port === undefined ? '' : `_port_${port}`;
   const parts = [prefix, ...(address === toBeFound ? [] : [address.replaceAll(/[.:]/g, '_')])];
   if (device !== undefined) parts.push(device);

@@ -2,19 +2,21 @@
 import { isDeepStrictEqual } from 'node:util';
 import { readOptions } from '../../model/annotation-options.ts';
 import { bgpPeerOptions } from '../../model/bgp-options.ts';
-import type { Prefix } from '../../net/prefix.ts';
+import { type Prefix, isHostPrefix, prefixAddress } from '../../net/prefix.ts';
 import type { BGPConfiguration } from '../../model/kinds/bgp-configuration.ts';
 import type { BGPFilter } from '../../model/kinds/bgp-filter.ts';
 import type { BGPPeer } from '../../model/kinds/bgp-peer.ts';
 import type { BlockAffinity } from '../../model/kinds/block-affinity.ts';
 import type { IPPool } from '../../model/kinds/ip-pool.ts';
 import type { Node } from '../../model/kinds/node.ts';
+import type { Labels } from '../label-index.ts';
 import type { PeerPlan, RoutingPlan } from '../output.ts';
 import { BgpSettings, defaultPort } from './bgp-settings.ts';
 import { type FilterPlan, filterPlan } from './filter-plan.ts';
 import { OwnRoutes } from './own-routes.ts';
 import { type PeerSpec, planPeers } from './peers.ts';
 import { type Router, routerOf } from './router.ts';
+import { WorkloadEnds } from './workload-ends.ts';
 
 type SessionsPlan = Pick<
   RoutingPlan,
@@ -28,6 +30,15 @@ type SessionsPlan = Pick<
   | 'options'
 >;
 
+/** What routing needs to know of a workload of this node. */
+export interface LocalWorkload {
+  readonly prefixes: readonly Prefix[];
+  /** Its own. */
+  readonly labels: Labels;
+  /** Those that it inherits labels from. */
+  readonly profiles: readonly string[];
+}
+
 /** Kubernetes' label for nodes that service traffic is to stay away from. */
 const noServicesLabel = 'node.kubernetes.io/exclude-from-external-load-balancers';
 
@@ -38,6 +49,9 @@ export class RoutingCalculator {
   private readonly filters = new Map<string, FilterPlan>();
   private readonly settings = new BgpSettings();
   private readonly ownRoutes: OwnRoutes;
+  private readonly workloads = new WorkloadEnds(() => {
+    this.sessionsDirty = true;
+  });
   private sessionsDirty = true;
   private routesDirty = true;
   private poolsDirty = true;
@@ -63,6 +77,7 @@ export class RoutingCalculator {
       const options = readOptions(bgpPeerOptions, peer.metadata.annotations);
       this.peers.set(name, { ...peer.spec, name, options });
     }
+    this.workloads.setSelector(name, peer?.spec.localWorkloadSelector);
     this.sessionsDirty = true;
   }
 
@@ -97,9 +112,22 @@ export class RoutingCalculator {
     this.routesDirty = true;
   }
 
-  setWorkload(key: string, prefixes: readonly Prefix[] | undefined): void {
-    this.ownRoutes.setWorkload(key, prefixes);
+  /** Sets a workload of this node; undefined: it is gone. */
+  setWorkload(key: string, workload: LocalWorkload | undefined): void {
+    this.ownRoutes.setWorkload(key, workload?.prefixes);
     this.routesDirty = true;
+    if (workload === undefined) {
+      this.workloads.deleteWorkload(key);
+    } else {
+      const { prefixes, labels, profiles } = workload;
+      const addresses = prefixes.filter(isHostPrefix).map(prefixAddress);
+      this.workloads.setWorkload(key, addresses, labels, profiles);
+    }
+  }
+
+  /** Sets the labels that a profile gives to workloads; undefined: it is gone. */
+  setProfile(name: string, labels: Labels | undefined): void {
+    this.workloads.setProfile(name, labels);
   }
 
   /** The plan if it changed since the last flush; the first flush always gives it. */
@@ -164,7 +192,8 @@ export class RoutingCalculator {
   private planPeers(own: Router): readonly PeerPlan[] {
     const before = new Map(this.flushed?.peers.map((peer) => [peer.name, peer]));
     const { routers, peers, settings } = this;
-    return planPeers({ own, routers, peers, settings }).map((peer) => {
+    const workloadsOf = (name: string) => this.workloads.selectedBy(name);
+    return planPeers({ own, routers, peers, settings, workloadsOf }).map((peer) => {
       const known = before.get(peer.name);
       return known !== undefined && isDeepStrictEqual(known, peer) ? known : peer;
     });

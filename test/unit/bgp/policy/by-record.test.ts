@@ -126,9 +126,9 @@ describe('export', () => {
     .map((fields) => contextOf(policy, { localAs: LOCAL_AS, ...fields }));
   const sources: fc.Arbitrary<Source | undefined> = fc.option(
     fc
-      .tuple(peers, rarely(7))
-      .map(([fields, metricCost]) =>
-        source('10.0.0.9', { ...fields, ...(metricCost === undefined ? {} : { metricCost }) }),
+      .tuple(peers, rarely(7), fc.boolean())
+      .map(([fields, metricCost, workload]) =>
+        source('10.0.0.9', { ...fields, workload, ...(metricCost === undefined ? {} : { metricCost }) }),
       ),
     { nil: undefined, freq: 10 },
   );

@@ -216,6 +216,14 @@ describe('attributes towards another AS', () => {
     expect(exported(from, towards(external, { nextHopMode: 'keep' }))!.nextHop).toBe('10.0.0.3');
   });
 
+  it('never tells the address of an own workload as next hop, unless told to', () => {
+    const from = path(source('10.0.0.3', { external: true, workload: true }));
+    expect(exported(from, towards(interior))!.nextHop).toBe('10.0.0.9');
+    expect(exported(from, towards(interior, { nextHopMode: 'keep' }))!.nextHop).toBe('10.0.0.3');
+    const sharedNetworks = [prefix('10.0.0.0/24')];
+    expect(exported(from, towards(external, { sharedNetworks }))!.nextHop).toBe('10.0.0.9');
+  });
+
   it('keeps the next hop of a third party on the network shared with the peer (§5.1.3)', () => {
     const sharedNetworks = [prefix('10.1.0.0/24'), prefix('10.0.0.0/29')];
     const nextHop = (from: Path, fields: Partial<ExportContext> = {}) =>

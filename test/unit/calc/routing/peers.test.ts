@@ -195,17 +195,98 @@ describe('a BGPPeer', () => {
     const peer = put('BGPPeer', 'all', { peerSelector: 'all()' });
     expect([...peersOf('one', [one, two, noMesh, peer]).keys()]).toEqual(['Global_172_16_0_2']);
   });
+});
 
-  it('is accepted though parts of it are not acted on, and says so', () => {
-    const graph = new CalcGraph({ nodeName: 'one' });
-    const peer = put('BGPPeer', 'tor', {
+describe('a BGPPeer with a localWorkloadSelector', () => {
+  const peer = put('BGPPeer', 'routers', { asNumber: 65000, localWorkloadSelector: "role == 'router'" });
+  const workload = (
+    name: string,
+    addresses: readonly string[],
+    { host = 'one', labels = { role: 'router' }, profiles = [] as string[] } = {},
+  ): Change =>
+    put(
+      'WorkloadEndpoint',
+      `shop/${host}-k8s-${name}-eth0`,
+      {
+        orchestrator: 'k8s',
+        node: host,
+        pod: name,
+        endpoint: 'eth0',
+        interfaceName: `cali${name}`,
+        ipNetworks: addresses,
+        profiles,
+      },
+      labels,
+    );
+  const four = workload('four', ['10.65.0.4/32']);
+
+  it('peers with the workloads of its own node by their addresses, and waits for them to connect', () => {
+    const elsewhere = workload('elsewhere', ['10.65.0.5/32'], { host: 'two' });
+    const other = workload('other', ['10.65.0.6/32'], { labels: { role: 'web' } });
+    const all = [one, two, noMesh, peer, four, elsewhere, other];
+    expect([...peersOf('one', all).values()]).toEqual([
+      {
+        name: 'Local_Workload_10_65_0_4',
+        type: 'workload',
+        address: '10.65.0.4',
+        port: 179,
+        asNumber: 65000,
+        localAsNumber: 64512,
+        families: [4, 6],
+        passive: true,
+        reflectorClient: false,
+        nextHopMode: 'auto',
+        restartTime: 120,
+        allowedOwnAs: 0,
+        filters: [],
+      },
+    ]);
+    expect([...peersOf('two', all).keys()]).toEqual(['Local_Workload_10_65_0_5']);
+  });
+
+  it('has a session for each family with a workload that has addresses of both', () => {
+    const peers = peersOf('one', [one, noMesh, peer, workload('dual', ['10.65.0.7/32', 'fd65::7/128'])]);
+    expect([...peers.values()].map(({ name, families }) => [name, families])).toEqual([
+      ['Local_Workload_10_65_0_7', [4]],
+      ['Local_Workload_fd65__7', [6]],
+    ]);
+  });
+
+  it('is of the nodes that it names or selects only', () => {
+    const selected = put('BGPPeer', 'routers', {
+      nodeSelector: "rack == 'a'",
       asNumber: 65000,
-      localWorkloadSelector: "app == 'router'",
+      localWorkloadSelector: 'all()',
     });
-    graph.update(peer.key, peer.resource);
-    expect(graph.flush().problems.get('BGPPeer/tor')).toBe('not acted on: localWorkloadSelector');
-    graph.update(peer.key, undefined);
-    expect(graph.flush().problems.get('BGPPeer/tor')).toBeUndefined();
+    const racked = node('one', { ipv4Address: '172.16.0.1/24' }, { rack: 'a' });
+    expect(peersOf('one', [one, noMesh, selected, four]).size).toBe(0);
+    expect(peersOf('one', [racked, noMesh, selected, four]).size).toBe(1);
+  });
+
+  it('yields to a peer that is written by its address', () => {
+    const written = put('BGPPeer', 'written', { peerIP: '10.65.0.4', asNumber: 65001 });
+    const peers = peersOf('one', [one, noMesh, peer, written, four]);
+    expect([...peers.keys()]).toEqual(['Global_10_65_0_4']);
+  });
+
+  it('follows workloads, their addresses, and labels that they inherit', () => {
+    const graph = new CalcGraph({ nodeName: 'one' });
+    const names = (...changes: readonly Change[]): string[] | undefined => {
+      for (const { key, resource } of changes) graph.update(key, resource);
+      return graph.flush().routing?.peers.map(({ name }) => name);
+    };
+    const router = (labels: Record<string, string>): Change =>
+      put('Profile', 'routers', { labelsToApply: labels });
+    const inheriting = (address: string): Change =>
+      workload('x', [address], { labels: {} as { role: string }, profiles: ['routers'] });
+    expect(names(one, noMesh, peer, inheriting('10.65.0.8/32'))).toEqual([]);
+    expect(names(router({ role: 'router' }))).toEqual(['Local_Workload_10_65_0_8']);
+    expect(names(inheriting('10.65.0.9/32'))).toEqual(['Local_Workload_10_65_0_9']);
+    expect(names(router({}))).toEqual([]);
+    expect(names(router({ role: 'router' }))).toEqual(['Local_Workload_10_65_0_9']);
+    expect(names(gone(inheriting('10.65.0.9/32')))).toEqual([]);
+    expect(names(four)).toEqual(['Local_Workload_10_65_0_4']);
+    expect(names(gone(peer))).toEqual([]);
   });
 });
 
