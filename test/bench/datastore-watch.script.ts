@@ -8,7 +8,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { IRequestOp } from 'etcd3';
 import { EtcdDatastore } from '../../src/datastore/etcd/etcd.ts';
-import { ETCD_TIMEOUTS, EtcdTransport } from '../../src/datastore/etcd/transport.ts';
+import { ETCD_TIMEOUTS } from '../../src/datastore/etcd/connections.ts';
+import { EtcdTransport } from '../../src/datastore/etcd/transport.ts';
 import { stampNew } from '../../src/datastore/stamp.ts';
 import { encodeValue, etcdKey } from '../../src/model/keys.ts';
 import { type Resource, keyOf, keyText } from '../../src/model/resource.ts';

@@ -24,7 +24,8 @@ import {
 import { checkStorable, currentMetadata, isSelected, stampNew, stampUpdate } from '../stamp.ts';
 import { EtcdCallError } from './etcd-error.ts';
 import { type KeyRange, listRanges, watchRange } from './key-range.ts';
-import { type Answer, ETCD_TIMEOUTS, type EtcdTimeouts, EtcdTransport } from './transport.ts';
+import { ETCD_TIMEOUTS, type EtcdTimeouts } from './connections.ts';
+import { type Answer, EtcdTransport } from './transport.ts';
 import { watchEtcd } from './watch.ts';
 
 /** Keys per request of a list. */

@@ -3,12 +3,10 @@
  * The package's own retries and circuit breakers are off: they know neither which calls may be repeated nor why one
  * failed, and keep a restarted etcd waiting for seconds.
  */
-import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type {
   IAuthenticateResponse,
   IDuplexStream,
-  IOptions,
   IRangeRequest,
   IRangeResponse,
   ITxnRequest,
@@ -20,21 +18,30 @@ import type { ConnectionPool } from 'etcd3/lib/connection-pool.js';
 import { Backoff } from '../../base/backoff.ts';
 import type { EtcdConfig } from '../config.ts';
 import { ClosedError, DatastoreError } from '../datastore.ts';
+import { EtcdConnections, type EtcdTimeouts } from './connections.ts';
 import { EtcdCallError, callErrorOf, datastoreErrorOf } from './etcd-error.ts';
-
-export interface EtcdTimeouts {
-  /** Milliseconds until a request is given up, repetitions included. */
-  readonly request: number;
-  /** Milliseconds without a sign of life on a connection until it is probed, and until a probe is lost. */
-  readonly keepalive: number;
-  readonly keepaliveAnswer: number;
-}
-
-/** etcd refuses probes that come more often than every 5 s (`--grpc-keepalive-min-time`). */
-export const ETCD_TIMEOUTS: EtcdTimeouts = { request: 5_000, keepalive: 6_000, keepaliveAnswer: 3_000 };
 
 /** With several members, milliseconds until one that does not answer is left for the next. */
 const MEMBER_TIMEOUT = 2_000;
+
+/**
+ * Milliseconds of silence until a call to the only member is checked, doubled with each repetition of the call. A
+ * connection that lost packets for some seconds repeats them seconds after they would get through again.
+ */
+const SILENCE = 1_500;
+
+/** Milliseconds until a check is given up, and how much longer the next one may take. */
+const CHECK_TIMEOUT = 1_500;
+const CHECK_PATIENCE = 250;
+
+/** Milliseconds between a check that failed at once, as while etcd restarts, and the next. */
+const CHECK_PAUSE = 100;
+
+/** Costs etcd nothing but the round that a linearizable read takes, whatever the tree holds. */
+const CHECK: IRangeRequest = { key: Buffer.from([0]), keys_only: true };
+
+/** gRPC's UNAVAILABLE, for a call whose connection is found lost. */
+const UNAVAILABLE = 14;
 
 export type WatchStream = IDuplexStream<IWatchRequest, IWatchResponse>;
 
@@ -56,10 +63,16 @@ type UnaryMethod = (
   metadata: unknown,
   options: { readonly deadline: number },
   callback: (error: unknown, response: unknown) => void,
-) => void;
+) => { cancel(): void };
 
-/** Runs what it is given and nothing more; in the place of etcd3's circuit breaker. */
-const noPolicy = { execute: async (run: (context: unknown) => unknown) => run({}) };
+/** One unary call: what to ask, with what token, until when (milliseconds since the epoch). */
+interface Call {
+  readonly service: 'KV' | 'Auth';
+  readonly method: string;
+  readonly payload: unknown;
+  readonly deadline: number;
+  readonly token: string | undefined;
+}
 
 export class EtcdTransport {
   private readonly pools = new Map<string, ConnectionPool>();
@@ -68,7 +81,7 @@ export class EtcdTransport {
   private closed = false;
 
   private constructor(
-    private readonly modules: Modules,
+    private readonly connections: EtcdConnections,
     private readonly config: EtcdConfig,
     private readonly timeouts: EtcdTimeouts,
   ) {
@@ -77,7 +90,7 @@ export class EtcdTransport {
   }
 
   static async create(config: EtcdConfig, timeouts: EtcdTimeouts): Promise<EtcdTransport> {
-    return new EtcdTransport(await loadModules(), config, timeouts);
+    return new EtcdTransport(await EtcdConnections.create(config, timeouts), config, timeouts);
   }
 
   /**
@@ -97,10 +110,10 @@ export class EtcdTransport {
   async openWatch(): Promise<OpenWatch> {
     this.mustBeOpen();
     const endpoint = this.config.endpoints[this.member]!;
-    const pool = await this.makePool(endpoint);
+    const pool = await this.connections.open(endpoint);
     try {
       const token = await this.currentToken(endpoint);
-      const client = new this.modules.WatchClient({
+      const client = this.connections.watchClient({
         exec: (service, method, params, options) => pool.exec(service, method, params, options),
         withConnection: (service, run) =>
           pool.withConnection(service, (connection) => {
@@ -169,14 +182,8 @@ export class EtcdTransport {
       let failure: EtcdCallError;
       try {
         const token = await this.currentToken(endpoint);
-        const response = await this.callOnce<T>(
-          endpoint,
-          service,
-          method,
-          payload,
-          this.untilOf(deadline),
-          token,
-        );
+        const call = { service, method, payload, deadline: this.untilOf(deadline), token };
+        const response = await this.callOnce<T>(endpoint, call, SILENCE * 2 ** (tried - 1));
         return { response, repeated };
       } catch (error) {
         if (!(error instanceof EtcdCallError)) throw error;
@@ -203,28 +210,14 @@ export class EtcdTransport {
     return this.config.endpoints.length === 1 ? deadline : Math.min(deadline, Date.now() + MEMBER_TIMEOUT);
   }
 
-  private async callOnce<T>(
-    endpoint: string,
-    service: 'KV' | 'Auth',
-    method: string,
-    payload: unknown,
-    deadline: number,
-    token: string | undefined,
-  ): Promise<T> {
+  /** One try. With one member, a call that is silent for `silence` milliseconds is checked. */
+  private async callOnce<T>(endpoint: string, call: Call, silence: number): Promise<T> {
     const pool = this.pools.get(endpoint) ?? (await this.addPool(endpoint));
+    const over = new AbortController();
     try {
-      return await pool.withConnection(
-        service,
-        ({ client, metadata }) =>
-          new Promise<T>((resolve, reject) => {
-            if (token !== undefined) metadata.set('token', token);
-            const methods = client as unknown as Readonly<Record<string, UnaryMethod>>;
-            methods[method]!.call(client, payload, metadata, { deadline }, (error, response) => {
-              if (error === null || error === undefined) resolve(response as T);
-              else reject(callErrorOf(error, endpoint));
-            });
-          }),
-      );
+      const answer = this.send<T>(pool, endpoint, call, over.signal);
+      if (this.config.endpoints.length > 1) return await answer;
+      return await Promise.race([answer, this.overtake(endpoint, pool, silence, over.signal)]);
     } catch (error) {
       const failure = callErrorOf(error, endpoint);
       // A new connection starts without the old one's pauses, and with the TLS files as they are then.
@@ -233,6 +226,76 @@ export class EtcdTransport {
         pool.close();
       }
       throw failure;
+    } finally {
+      over.abort();
+    }
+  }
+
+  private send<T>(pool: ConnectionPool, endpoint: string, call: Call, over: AbortSignal): Promise<T> {
+    return pool.withConnection(
+      call.service,
+      ({ client, metadata }) =>
+        new Promise<T>((resolve, reject) => {
+          if (call.token !== undefined) metadata.set('token', call.token);
+          const methods = client as unknown as Readonly<Record<string, UnaryMethod>>;
+          const { payload, deadline } = call;
+          const sent = methods[call.method]!.call(
+            client,
+            payload,
+            metadata,
+            { deadline },
+            (error, response) => {
+              if (error === null || error === undefined) resolve(response as T);
+              else reject(callErrorOf(error, endpoint));
+            },
+          );
+          over.addEventListener('abort', () => sent.cancel(), { once: true });
+        }),
+    );
+  }
+
+  /**
+   * Fails with UNAVAILABLE when a new connection gets an answer while a call on `lost` is still silent; the new one is
+   * then in its place. Settles only so, or when the call is over.
+   */
+  private async overtake(
+    endpoint: string,
+    lost: ConnectionPool,
+    silence: number,
+    over: AbortSignal,
+  ): Promise<never> {
+    await sleep(silence, undefined, { signal: over });
+    const current = (): boolean => this.pools.get(endpoint) === lost;
+    for (let tries = 0; current(); tries++) {
+      const timeout = CHECK_TIMEOUT + tries * CHECK_PATIENCE;
+      const fresh = await this.connections.open(endpoint);
+      const answers = await this.answers(fresh, endpoint, timeout, over);
+      if (answers && current() && !over.aborted) {
+        this.pools.set(endpoint, fresh);
+        lost.close();
+        break;
+      }
+      fresh.close();
+      over.throwIfAborted();
+      if (!answers) await sleep(CHECK_PAUSE, undefined, { signal: over });
+    }
+    throw new EtcdCallError(UNAVAILABLE, 'the connection does not answer', endpoint);
+  }
+
+  /** Whether the member answers on this connection, be it with a refusal. */
+  private async answers(
+    pool: ConnectionPool,
+    endpoint: string,
+    timeout: number,
+    over: AbortSignal,
+  ): Promise<boolean> {
+    const deadline = Date.now() + timeout;
+    const call = { service: 'KV', method: 'range', payload: CHECK, deadline, token: undefined } as const;
+    try {
+      await this.send(pool, endpoint, call, over);
+      return true;
+    } catch (error) {
+      return !callErrorOf(error, endpoint).isTransient;
     }
   }
 
@@ -242,17 +305,9 @@ export class EtcdTransport {
     if (this.token !== undefined) return this.token;
     const token = (async () => {
       const deadline = this.untilOf(Date.now() + this.timeouts.request);
-      const request = { name, password };
-      return (
-        await this.callOnce<IAuthenticateResponse>(
-          endpoint,
-          'Auth',
-          'authenticate',
-          request,
-          deadline,
-          undefined,
-        )
-      ).token;
+      const payload = { name, password };
+      const call = { service: 'Auth', method: 'authenticate', payload, deadline, token: undefined } as const;
+      return (await this.callOnce<IAuthenticateResponse>(endpoint, call, SILENCE)).token;
     })();
     this.token = token;
     token.catch(() => {
@@ -262,7 +317,7 @@ export class EtcdTransport {
   }
 
   private async addPool(endpoint: string): Promise<ConnectionPool> {
-    const made = await this.makePool(endpoint);
+    const made = await this.connections.open(endpoint);
     const other = this.pools.get(endpoint);
     if (other !== undefined || this.closed) made.close();
     this.mustBeOpen();
@@ -271,66 +326,7 @@ export class EtcdTransport {
     return made;
   }
 
-  private async makePool(endpoint: string): Promise<ConnectionPool> {
-    const { keepalive, keepaliveAnswer } = this.timeouts;
-    const { ConnectionPool: Pool } = this.modules;
-    return new Pool({
-      hosts: [endpoint],
-      ...(endpoint.startsWith('https:') ? { credentials: await this.readCredentials() } : {}),
-      faultHandling: {
-        host: () => noPolicy as unknown as HostPolicy,
-        global: noPolicy as unknown as HostPolicy,
-      },
-      grpcOptions: {
-        'grpc.keepalive_time_ms': keepalive,
-        'grpc.keepalive_timeout_ms': keepaliveAnswer,
-        'grpc.keepalive_permit_without_calls': 0,
-        'grpc.initial_reconnect_backoff_ms': 100,
-        'grpc.min_reconnect_backoff_ms': 100,
-        'grpc.max_reconnect_backoff_ms': 1_000,
-        'grpc.max_receive_message_length': -1,
-        'grpc.use_local_subchannel_pool': 1,
-        'grpc.enable_http_proxy': 0,
-        'grpc.service_config_disable_resolution': 1,
-      },
-    });
-  }
-
-  private async readCredentials(): Promise<NonNullable<IOptions['credentials']>> {
-    const { caCertFile, certFile, keyFile } = this.config;
-    const [rootCertificate, certChain, privateKey] = await Promise.all(
-      [caCertFile, certFile, keyFile].map((path) => readPem(path)),
-    );
-    // Without a CA the system's are used; the type of etcd3 is narrower than what it hands on.
-    return { rootCertificate, certChain, privateKey } as NonNullable<IOptions['credentials']>;
-  }
-
   private mustBeOpen(): void {
     if (this.closed) throw new ClosedError();
-  }
-}
-
-type HostPolicy = ReturnType<NonNullable<NonNullable<IOptions['faultHandling']>['host']>>;
-
-type Modules = Awaited<ReturnType<typeof loadModules>>;
-
-/** Of etcd3 only what is needed: the rest of it takes as long again to load. */
-async function loadModules() {
-  const [{ ConnectionPool: Pool }, { WatchClient }] = await Promise.all([
-    import('etcd3/lib/connection-pool.js'),
-    import('etcd3/lib/rpc.js'),
-  ]);
-  return { ConnectionPool: Pool, WatchClient };
-}
-
-async function readPem(path: string | undefined): Promise<Buffer | undefined> {
-  if (path === undefined) return undefined;
-  try {
-    return await readFile(path);
-  } catch (cause) {
-    throw new DatastoreError('datastore.etcd-tls', `cannot read the TLS file ${path}`, true, {
-      cause,
-      fix: 'check ETCD_CA_CERT_FILE, ETCD_CERT_FILE and ETCD_KEY_FILE, and who may read the files',
-    });
   }
 }

@@ -10,6 +10,7 @@ import { Wakeup } from '../../base/wakeup.ts';
 import { ClosedError, CompactedError, DatastoreError } from '../datastore.ts';
 import { EtcdCallError, callErrorOf } from './etcd-error.ts';
 import type { KeyRange } from './key-range.ts';
+import { AnswerPatience, Pulse } from './pulse.ts';
 import type { OpenWatch } from './transport.ts';
 
 /** What the watch needs of a transport. */
@@ -30,6 +31,9 @@ export interface EtcdWatchOptions {
   /** Milliseconds between tries. */
   readonly backoff?: { readonly initial: number; readonly maximum: number };
 }
+
+/** The watch id of what answers a progress request: of no watch in particular (etcd's rpc.proto). */
+const NO_WATCH = '-1';
 
 /** Milliseconds until a watch that the server does not confirm is given up. */
 const CREATE_TIMEOUT = 10_000;
@@ -55,7 +59,7 @@ export async function* watchEtcd(
 ): AsyncGenerator<readonly IEvent[], void, undefined> {
   const { signal } = options;
   const backoff = new Backoff(options.backoff ?? { initial: 100, maximum: 1_000 });
-  const position: Position = { next: options.from + 1, cluster: undefined };
+  const position: Position = { next: options.from + 1, cluster: undefined, patience: new AnswerPatience() };
   for (let tries = 0; !signal.aborted; tries++) {
     try {
       await checkPosition(transport, options.range, position, PROBE_TIMEOUT + tries * PROBE_PATIENCE);
@@ -84,6 +88,8 @@ interface Position {
   /** The first revision whose events have not been handed on. */
   next: number;
   cluster: string | undefined;
+  /** How long etcd may take to answer whether it is there. */
+  readonly patience: AnswerPatience;
 }
 
 /**
@@ -112,7 +118,8 @@ async function* follow(
 ): AsyncGenerator<readonly IEvent[], void, undefined> {
   const { signal } = options;
   const open = await transport.openWatch();
-  const inbox = new Inbox(open);
+  let pulse: Pulse | undefined;
+  const inbox = new Inbox(open, (response) => pulse?.heard(response.watch_id === NO_WATCH));
   const onAbort = (): void => {
     inbox.fail(new EtcdCallError(UNKNOWN, 'aborted', open.endpoint));
     // The reader may never come back for more, and this generator then never gets to its end.
@@ -142,8 +149,17 @@ async function* follow(
         clearTimeout(unconfirmed);
         backoff.reset();
         options.onProblem?.(undefined);
+        pulse = new Pulse({
+          patience: position.patience,
+          ask: () => open.stream.write({ progress_request: {} }),
+          isReading: () => !inbox.isPaused,
+          onLost: () =>
+            inbox.fail(new EtcdCallError(UNAVAILABLE, 'the watch does not answer', open.endpoint)),
+        });
         continue;
       }
+      // etcd 3.4 answers with its newest revision before the watch has been sent all events up to it.
+      if (response.watch_id === NO_WATCH) continue;
       partial.push(...response.events);
       // The rest of the same revisions is still to come.
       if (response.fragment) continue;
@@ -160,6 +176,7 @@ async function* follow(
     }
   } finally {
     clearTimeout(unconfirmed);
+    pulse?.stop();
     signal.removeEventListener('abort', onAbort);
     open.end();
   }
@@ -179,10 +196,11 @@ class Inbox {
   private readonly wakeup = new Wakeup();
   private readonly flow: { pause(): unknown; resume(): unknown };
 
-  constructor(open: OpenWatch) {
+  constructor(open: OpenWatch, onArrival: (response: IWatchResponse) => void) {
     // etcd3's type leaves out that the stream is a stream.Duplex.
     this.flow = open.stream as unknown as { pause(): unknown; resume(): unknown };
     open.stream.on('data', (response) => {
+      onArrival(response);
       this.waiting.push(response);
       if (this.waiting.length >= BACKLOG && !this.paused) {
         this.paused = true;
@@ -194,6 +212,11 @@ class Inbox {
     open.stream.on('end', () =>
       this.fail(new EtcdCallError(UNAVAILABLE, 'etcd ended the watch', open.endpoint)),
     );
+  }
+
+  /** Whether the stream waits for its reader. */
+  get isPaused(): boolean {
+    return this.paused;
   }
 
   fail(error: Error): void {
