@@ -113,13 +113,14 @@ export class TestPeer {
     { enhancedRouteRefresh, severalPaths }: TestPeerOptions,
   ) {
     const families: readonly Family[] = severalPaths ? [4, 6] : [];
-    this.received = { ...wire, addPathReceive: families };
+    const { external } = context.peer;
+    this.received = { ...wire, external, addPathReceive: families };
     this.id = telling.rib.addSource(source);
     this.advertiser = new Advertiser(
       {
         source: this.id,
         families: [4, 6],
-        wire: { ...wire, addPathSend: families },
+        wire: { ...wire, external, addPathSend: families },
         enhancedRouteRefresh,
         congested: () => this.congested,
         write: (bytes) => {
