@@ -30,7 +30,8 @@ export interface DynamicNeighborsOptions {
   readonly remove: (name: string) => void;
 }
 
-type Template = PeerConfig & Required<Pick<PeerConfig, 'dynamicNeighbors'>>;
+/** What peers are made of. */
+export type Template = PeerConfig & Required<Pick<PeerConfig, 'dynamicNeighbors'>>;
 
 export class DynamicNeighbors {
   private templates: readonly Template[] = [];
@@ -107,19 +108,8 @@ export class DynamicNeighbors {
     this.timer = undefined;
   }
 
-  /** Link-local addresses mean nothing without their link, which no template names. */
   private templateOf(address: Address): Template | undefined {
-    if (isLinkLocal(address)) return undefined;
-    let longest = -1;
-    let chosen: Template | undefined;
-    for (const template of this.templates) {
-      for (const prefix of template.dynamicNeighbors.prefixes) {
-        if (prefixLength(prefix) <= longest || !prefixContains(prefix, address)) continue;
-        longest = prefixLength(prefix);
-        chosen = template;
-      }
-    }
-    return chosen;
+    return mostSpecific(this.templates, address);
   }
 
   private get members(): DynamicMember[] {
@@ -162,6 +152,29 @@ export function hasLeft(peer: {
   return peer.state !== 'Idle' || peer.shutdown !== undefined;
 }
 
+/**
+ * The template of the longest prefix that holds an address. Link-local addresses mean nothing without their link, which
+ * no template names.
+ */
+export function mostSpecific(templates: Iterable<Template>, address: Address): Template | undefined {
+  if (isLinkLocal(address)) return undefined;
+  let longest = -1;
+  let chosen: Template | undefined;
+  for (const template of templates) {
+    for (const prefix of template.dynamicNeighbors.prefixes) {
+      if (prefixLength(prefix) <= longest || !prefixContains(prefix, address)) continue;
+      longest = prefixLength(prefix);
+      chosen = template;
+    }
+  }
+  return chosen;
+}
+
+/** The name of the peer that has connected from an address. */
+export function dynamicName(address: Address): string {
+  return `Dynamic_${address.replaceAll(/[.:]/g, '_')}`;
+}
+
 /** Whether peers are made of this one, which is none itself. */
 export function isTemplate(peer: PeerConfig): peer is Template {
   return peer.dynamicNeighbors !== undefined;
@@ -175,7 +188,7 @@ function memberOf(
 ): PeerConfig {
   return {
     ...template,
-    name: `Dynamic_${address.replaceAll(/[.:]/g, '_')}`,
+    name: dynamicName(address),
     address,
     ...(sourceAddress === undefined ? {} : { sourceAddress }),
     passive: true,

@@ -98,6 +98,15 @@ export class Fib {
     return this.routes.countInstalled();
   }
 
+  /** By family, the gateways of the routes that the kernel has; undefined for what leads straight out of a link. */
+  gatewaysInUse(): Record<Family, Set<Address | undefined>> {
+    const gateways = { 4: new Set<Address | undefined>(), 6: new Set<Address | undefined>() };
+    for (const { destination, actual = [] } of this.routes.all()) {
+      for (const { gateway } of actual) gateways[familyOf(destination)].add(gateway);
+    }
+    return gateways;
+  }
+
   /** Writes routes with other metrics from now on. Protocol and table are for the life of the object. */
   changeMetrics(metric: KernelConfig['metric']): void {
     this.config = { ...this.config, metric };

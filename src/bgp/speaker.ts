@@ -12,6 +12,7 @@ import type { PrefixBits } from '../net/prefix-bits.ts';
 import type { Prefix } from '../net/prefix.ts';
 import type { RouteKernel } from '../netlink/kernel.ts';
 import { socketScope } from '../sys/socket.ts';
+import { awaitedPeers } from './awaited-peers.ts';
 import type { BfdService } from './bfd-service.ts';
 import { type DrainConfig, type PeerConfig, type SpeakerConfig, peerChangeEffect } from './config.ts';
 import { descriptorOf } from './connection.ts';
@@ -172,6 +173,10 @@ export class Speaker {
     // Selection is deferred before anything is read or said.
     for (const family of FAMILIES) this.routing.hold(family);
     const found = await this.fib.start();
+    const left = {
+      gateways: this.fib.gatewaysInUse(),
+      networksOf: (host: Address) => this.fib.networksOf(host),
+    };
     this.restarted = enabled && (restarting ?? found[4] + found[6] > 0);
     this.fib.reachBy(gateways(config));
     this.begun = true;
@@ -192,10 +197,7 @@ export class Speaker {
           options.log.info({ family, reason }, 'bgp restart complete: routes are selected and swept');
         },
       },
-      // A template stands for those that may yet come.
-      this.restarted && this.drain !== 'drained'
-        ? config.peers.filter(({ shutdown }) => shutdown === undefined)
-        : [],
+      this.restarted && this.drain !== 'drained' ? awaitedPeers(config.peers, left) : [],
     );
     this.monitoring.follow(config.monitoring);
     this.listen();

@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { Socket } from 'node:net';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import type { PeerConfig } from '../../src/bgp/config.ts';
+import { DEFAULT_GRACEFUL_RESTART, type PeerConfig } from '../../src/bgp/config.ts';
 import type { PeerStatus } from '../../src/bgp/status.ts';
 import { prefix } from '../../src/net/prefix.ts';
 import { tcpSocket } from '../../src/sys/socket.ts';
@@ -168,6 +168,29 @@ describeKernel('peers that connect from a prefix', () => {
     await bird.stop();
     await vi.waitFor(() => expect(peers()).toEqual([]), { timeout: 60_000, interval: 50 });
   }, 120_000);
+
+  it('are awaited after our restart if they had routes, and those that never came are not', async () => {
+    const hours = { ...DEFAULT_GRACEFUL_RESTART, peerWaitTime: 7200, deferralTime: 7200 };
+    const config = speakerConfig(
+      1,
+      [template(['10.99.0.0/25'], 100), template(['10.99.0.128/25'], 100, { name: 'empty' })],
+      { gracefulRestart: hours },
+    );
+    speaker = await startSpeaker(fabric.hosts[0]!, config);
+    const route = 'route fd65::2:0/122 blackhole;';
+    const text = birdConfig(2, 'graceful restart on;').replace(route, '');
+    routers.push(await Bird.start({ namespace: fabric.hosts[1]!, config: text }));
+    const learned = async (): Promise<void> =>
+      expect(await fabric.ip(1, '-4', 'route', 'show')).toContain('10.65.2.0/26');
+    await vi.waitFor(learned, EVENTUALLY);
+    await speaker.stop({ graceful: true });
+    await learned();
+    speaker = await startSpeaker(fabric.hosts[0]!, config);
+    expect(speaker.speaker.status().restarting).toBe(true);
+    await vi.waitFor(() => expect(speaker.speaker.status().restarting).toBe(false), EVENTUALLY);
+    expect(peer('Dynamic_10_99_0_2')).toMatchObject({ state: 'Established', received: 1, stale: 0 });
+    await learned();
+  });
 
   it('sign their segments by the key of the prefix (RFC 2385)', async () => {
     await start(template(['10.99.0.0/24'], 100, { password: 'the key of the rack' }));
