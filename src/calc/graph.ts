@@ -48,6 +48,7 @@ import { definePolicy, type PolicyResource } from './policy-definition.ts';
 import { PolicyResolver } from './policy-resolver.ts';
 import { ProblemLog } from './problem-log.ts';
 import { type ProfileSource, ProfileSources, type ProvidedProfile } from './profile-sources.ts';
+import { unsupportedSettings } from './routing/bgp-settings.ts';
 import { unsupportedFilterFields } from './routing/filter-plan.ts';
 import { RoutingCalculator } from './routing/plan.ts';
 import { sliceLabels } from './set-definition.ts';
@@ -184,6 +185,7 @@ export class CalcGraph {
     },
     BGPConfiguration: (key, resource) => {
       this.routing.setConfiguration(key.name, resource);
+      this.problems.report(keyText(key), 'unsupported', resource && unsupportedSettings(resource.spec));
       this.networks.setBgpConfiguration(key.name, resource?.spec);
     },
     IPPool: (key, resource) => {

@@ -173,4 +173,38 @@ spec: { node: n1, asNumber: 65020 }
       await lab.down();
     }
   });
+
+  it('are nodes that a selector brings in, though one shows another AS than its own', async () => {
+    const lab = await bench.up(TOPOLOGY);
+    try {
+      await apply(
+        lab,
+        `apiVersion: projectcalico.org/v3
+kind: BGPConfiguration
+metadata: { name: default }
+spec: { nodeToNodeMeshEnabled: false }
+---
+apiVersion: projectcalico.org/v3
+kind: BGPPeer
+metadata: { name: shown }
+spec: { node: n1, peerSelector: all(), localASNumber: 65099 }
+`,
+      );
+      let seen: unknown;
+      await eventually(
+        async () => {
+          const { bgp } = await lab.agentStatus('n2');
+          seen = bgp.peers;
+          return (
+            bgp.peers.length === 2 &&
+            bgp.peers.every(({ state, asNumber }) => state === 'Established' && asNumber === 65099)
+          );
+        },
+        () => JSON.stringify(seen),
+        30_000,
+      );
+    } finally {
+      await lab.down();
+    }
+  });
 });

@@ -28,6 +28,21 @@ export const defaultPort = 179;
 export const defaultRestartTime = 120;
 const defaultRoutePriority = 1024;
 
+/** What a BGPConfiguration asks for that is not acted on, with what happens instead; undefined if nothing is. */
+export function unsupportedSettings(spec: Spec): string | undefined {
+  const { programClusterRoutes: program, serviceLoadBalancerAggregation: aggregation } = spec;
+  const found = (['localWorkloadPeeringIPV4', 'localWorkloadPeeringIPV6'] as const)
+    .filter((field) => spec[field] !== undefined)
+    .map((field) => `${field} (workloads peer with an address of the node)`);
+  if (program === 'Disabled' || program === 'EnabledIPIPOnly') {
+    found.push(`programClusterRoutes ${program} (learned routes are always programmed)`);
+  }
+  if (aggregation === 'Disabled' && (spec.serviceLoadBalancerIPs ?? []).length > 0) {
+    found.push('serviceLoadBalancerAggregation Disabled (neither ranges nor single addresses are announced)');
+  }
+  return found.length === 0 ? undefined : `not acted on: ${found.join(', ')}`;
+}
+
 export class BgpSettings {
   private readonly objects = new Map<string, Spec>();
   private readonly sessionDefaults = new Map<string, SessionOptions>();

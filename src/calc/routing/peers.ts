@@ -99,12 +99,14 @@ function explicitEntries(inputs: PeeringInputs): Iterable<Entry> {
     if (spec.reversePeering === 'Manual') continue;
     const reversed = familiesToReverse(inputs, spec);
     if (reversed.length === 0) continue;
-    // A gateway is one on the way there, not on the way back.
-    const { reachableBy: _gateway, ...rest } = spec;
+    // A gateway is one on the way there, not on the way back; and the AS that the other side shows is what we see.
+    const { reachableBy: _gateway, localASNumber: shown, ...rest } = spec;
     const back: PeerSpec = { ...rest, options: reverseOptions(spec.options) };
     for (const router of inputs.routers.values()) {
       if (router.name === own.name || !peersFrom(spec, router)) continue;
-      for (const target of targetsAt(inputs, router, reversed)) add('node', target, back);
+      for (const target of targetsAt(inputs, router, reversed)) {
+        add('node', shown === undefined ? target : { ...target, asNumber: shown }, back);
+      }
     }
   }
   return entries.values();

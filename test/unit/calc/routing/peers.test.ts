@@ -328,6 +328,18 @@ describe('a route reflector', () => {
     ]);
   });
 
+  it('expects of its clients the AS that they are told to show it, and shows its own (localASNumber)', () => {
+    const shown = put('BGPPeer', 'to-reflectors', {
+      nodeSelector: '!has(reflector)',
+      peerSelector: 'has(reflector)',
+      localASNumber: 65099,
+    });
+    const client = peersOf('one', [one, reflector, noMesh, shown]).get('Node_172_16_0_2');
+    expect(client).toMatchObject({ asNumber: 64512, localAsNumber: 65099 });
+    const back = peersOf('two', [one, reflector, noMesh, shown]).get('Node_172_16_0_1');
+    expect(back).toMatchObject({ asNumber: 65099, localAsNumber: 64512, reflectorClient: false });
+  });
+
   it('does not peer back where reversePeering is Manual', () => {
     const manual = put('BGPPeer', 'to-reflectors', {
       nodeSelector: '!has(reflector)',

@@ -95,4 +95,25 @@ describe('BGPConfiguration', () => {
     expect(plan(one, all)).toMatchObject({ listenPort: 1790, listenAddresses: ['172.16.0.1', 'fd16::1'] });
     expect(plan(one, all, own)).toMatchObject({ listenPort: 1791, listenAddresses: [] });
   });
+
+  it('is accepted though parts of it are not acted on, and says so', () => {
+    const graph = new CalcGraph({ nodeName: 'one' });
+    const problem = (spec: Record<string, unknown>): string | undefined => {
+      const { key, resource } = put('BGPConfiguration', 'default', spec);
+      graph.update(key, resource);
+      return graph.flush().problems.get('BGPConfiguration/default');
+    };
+    expect(problem({ localWorkloadPeeringIPV4: '169.254.1.2', programClusterRoutes: 'Disabled' })).toBe(
+      'not acted on: localWorkloadPeeringIPV4 (workloads peer with an address of the node), programClusterRoutes Disabled (learned routes are always programmed)',
+    );
+    expect(problem({ programClusterRoutes: 'Enabled' })).toBeUndefined();
+    expect(
+      problem({
+        serviceLoadBalancerAggregation: 'Disabled',
+        serviceLoadBalancerIPs: [{ cidr: '192.0.2.0/24' }],
+      }),
+    ).toBe(
+      'not acted on: serviceLoadBalancerAggregation Disabled (neither ranges nor single addresses are announced)',
+    );
+  });
 });
