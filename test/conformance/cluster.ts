@@ -1,5 +1,5 @@
 /** ClusterNetworkPolicy (policy.networking.k8s.io/v1alpha2): Admin, then NetworkPolicy, then Baseline. */
-import { closed, cluster, judged, kubernetes, open, probe, suite } from './vocabulary.ts';
+import { calico, closed, cluster, judged, kubernetes, open, probe, suite } from './vocabulary.ts';
 
 const namespaces = (matchLabels: object = {}) => ({ namespaces: { matchLabels } });
 const named = (name: string) => namespaces({ 'kubernetes.io/metadata.name': name });
@@ -13,6 +13,15 @@ const admin = (name: string, priority: number, spec: object) =>
   cluster(name, { tier: 'Admin', priority, ...spec });
 const baseline = (name: string, priority: number, spec: object) =>
   cluster(name, { tier: 'Baseline', priority, ...spec });
+/** A node of no agent, at the address of a pod: what answers there shows whom `nodes` means. */
+const nodeAt = (place: string, rack: string) => ({
+  ...calico('Node', 'borrowed', { addresses: [{ address: place, type: 'InternalIP' }] }),
+  metadata: { name: 'borrowed', labels: { rack } },
+});
+const toNodes = (selector: object) => ({
+  subject: named('z'),
+  egress: [{ action: 'Deny', to: [{ nodes: selector }] }],
+});
 const rule = (action: string, peers: readonly object[], more: object = {}) => ({
   action,
   from: peers,
@@ -109,6 +118,25 @@ export const clusterSuite = suite('ClusterNetworkPolicy', [
     ],
     probes: [probe(80, open('- z/c > x/a', '- z/c > y/*'))],
   }),
+  judged(
+    'nodes are their own addresses and not the pods on them, and follow labels and addresses',
+    {
+      apply: [nodeAt('${ip:y/a}', 'one'), admin('p', 1, toNodes({ matchLabels: { rack: 'one' } }))],
+      probes: [probe(80, open('- z/c > y/a')), probe(80, open('- z/c > y/a'), 'UDP')],
+    },
+    { apply: [nodeAt('${ip:y/a}', 'two')], probes: [probe(80, open())] },
+    // The pods of n1, n2 and n3 are no peers, though their nodes are.
+    { apply: [admin('p', 1, toNodes({}))], probes: [probe(80, open('- z/c > y/a'))] },
+    { apply: [nodeAt('${ip:x/b}', 'two')], probes: [probe(80, open('- z/c > x/b'))] },
+    {
+      apply: [
+        admin('p', 1, toNodes({ matchExpressions: [{ key: 'rack', operator: 'DoesNotExist' }] })),
+        baseline('b', 1, toNodes({ matchExpressions: [{ key: 'rack', operator: 'In', values: ['two'] }] })),
+      ],
+      probes: [probe(80, open('- z/c > x/b'))],
+    },
+    { delete: [{ kind: 'Node', name: 'borrowed' }], probes: [probe(80, open())] },
+  ),
   judged(
     'subjects and peers follow the labels of namespaces and pods',
     {
