@@ -5,7 +5,8 @@ import { ConfigError } from '../base/errors.ts';
 import { explain } from '../explain/explanation.ts';
 import { lint } from '../explain/lint.ts';
 import { parseDestination, parseParty } from '../explain/question.ts';
-import { type ReachChange, reach, reachChanges } from '../explain/reach.ts';
+import { type ReachChange, reachChanges } from '../explain/reach-changes.ts';
+import { reach } from '../explain/reach.ts';
 import { icmpProtocols } from '../explain/packet.ts';
 import type { Family } from '../net/address.ts';
 import type { Inventory } from './inventory.ts';
@@ -20,17 +21,19 @@ export interface ReachFlags {
   readonly format: ReachFormat;
   readonly from: string | undefined;
   readonly to: string | undefined;
+  readonly outside: boolean;
 }
 
 /** The matrix of who reaches whom; `service` is `PORT[/PROTOCOL]`. */
 export function reachCommand(
   service: string,
   { resources, revision }: Inventory,
-  { family, format, from, to }: ReachFlags,
+  { family, format, from, to, outside }: ReachFlags,
 ): Outcome {
   const result = reach(resources, {
     ...askedService(service, family),
     family,
+    outside,
     ...(from === undefined ? {} : { from }),
     ...(to === undefined ? {} : { to }),
   });
@@ -62,7 +65,10 @@ export function policyDiffCommand(
   json: boolean,
 ): Outcome {
   const asked = service === undefined ? undefined : askedService(service, 4);
-  const changes = reachChanges(before.resources, after.resources, asked);
+  const changes = reachChanges(before.resources, after.resources, {
+    outside: true,
+    ...(asked === undefined ? {} : { service: asked }),
+  });
   const exitCode = changes.length === 0 ? 0 : 1;
   if (json) {
     const output = `${JSON.stringify({ format: 'margay-reach-diff/v1', changes }, undefined, 2)}\n`;
@@ -81,7 +87,7 @@ export function policyDiffCommand(
   const closed = changes.filter((change) => change.after === 'deny').length;
   const summary =
     changes.length === 0
-      ? 'no connection between workloads changes\n'
+      ? 'no connection of workloads changes\n'
       : `+ ${opened} allowed that were not, - ${closed} denied that were not\n`;
   return { output: lines.join('') + summary, errors: '', exitCode };
 }

@@ -55,6 +55,8 @@ export function explain(resources: readonly KnownResource[], question: Question)
   const workloads = new Set(partial.flat().flatMap(({ workload }) => workload ?? []));
   const cluster = new Cluster(resources, [...workloads]);
   const hosts = new Hosts(resources, cluster.state);
+  // Policy of hosts may tell the addresses of a CIDR apart, too.
+  if (partial.flat().some(({ kind }) => kind === 'cidr')) hosts.addAll();
   const [sources, destinations] = partial.map((ends) => ends.map((end) => spread(end, cluster))) as [
     ResolvedEnd[],
     ResolvedEnd[],

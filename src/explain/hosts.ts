@@ -53,6 +53,13 @@ export class Hosts {
     private readonly state: PolicyState,
   ) {}
 
+  /** Adds to the state what the host endpoints of every node need, for who looks at all policy at once. */
+  addAll(): void {
+    for (const one of this.resources) {
+      if (one.kind === 'HostEndpoint' && one.spec.node !== undefined) this.policyOf(one.spec.node);
+    }
+  }
+
   /** What a packet meets of a node's host endpoint at one of its places. */
   walks(node: string, place: keyof typeof stagesOf, packet: Packet): EndpointWalk[] {
     if (!this.resources.some((one) => one.kind === 'HostEndpoint' && one.spec.node === node)) return [];

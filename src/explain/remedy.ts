@@ -16,7 +16,7 @@ import { type Explanation, type Question, explain } from './explanation.ts';
 import type { FieldCheck, Side } from './match.ts';
 import type { NearMiss } from './nearest.ts';
 import type { Packet } from './packet.ts';
-import { type ReachChange, reachChanges } from './reach.ts';
+import { type ReachChange, reachChanges } from './reach-changes.ts';
 
 export interface Remedy {
   /** The rule that would match then. */
@@ -60,7 +60,10 @@ export function smallestChange(
       return {
         rule: miss.rule,
         change,
-        effects: reachChanges(resources, changed, { protocol, port }, about),
+        effects: reachChanges(resources, changed, {
+          service: { protocol, port },
+          ...(about === undefined ? {} : { about }),
+        }),
       };
     }
   }

@@ -40,6 +40,11 @@ function* prefixesOf(peer: CompiledPeer, state: PolicyState): Generator<Prefix> 
   yield* peer.notNets;
   for (const id of [...peer.sets, ...peer.notSets]) yield* state.members(id) as Iterable<Prefix>;
   for (const id of [...peer.namedPortSets, ...peer.notNamedPortSets]) {
-    for (const member of state.members(id)) yield parsePrefix(member.split(',')[0]!)!;
+    for (const member of state.members(id)) yield portSetPrefix(member);
   }
+}
+
+/** The address of a member of a `named-port` set, as a prefix. */
+export function portSetPrefix(member: string): Prefix {
+  return parsePrefix(member.slice(0, member.indexOf(',')))!;
 }

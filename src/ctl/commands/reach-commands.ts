@@ -20,6 +20,10 @@ function addReach(program: Command, context: CtlContext): void {
     .option('--family <family>', '4 or 6', '4')
     .option('--to <workload>', 'who can reach this one: NAMESPACE/POD')
     .option('--from <workload>', 'what this one can reach: NAMESPACE/POD')
+    .option(
+      '--outside',
+      'also the addresses of no workload and no node, in the parts that policy tells apart',
+    )
     .addHelpText(
       'after',
       `
@@ -28,6 +32,7 @@ Exit code: 0, or 2 for errors.
 Examples:
   margayctl reach 80
   margayctl reach 80 --to shop/web
+  margayctl reach 80 --to shop/web --outside
   margayctl reach 53/udp -f manifests/ -o csv
   margayctl reach 80 -o dot | dot -Tpng`,
     )
@@ -39,9 +44,10 @@ Examples:
           readonly family: string;
           readonly from?: string;
           readonly to?: string;
+          readonly outside?: boolean;
         },
       ) => {
-        const { output, family, from, to } = flags;
+        const { output, family, from, to, outside = false } = flags;
         const format = OUTPUTS.find((one) => one === output);
         if (format === undefined) {
           throw new ConfigError('ctl.usage', `unknown output format ${output}`, {
@@ -53,7 +59,7 @@ Examples:
         }
         const { reachCommand } = await import('../reach.ts');
         await answerFrom(context, flags, (inventory) =>
-          reachCommand(service, inventory, { family: family === '4' ? 4 : 6, format, from, to }),
+          reachCommand(service, inventory, { family: family === '4' ? 4 : 6, format, from, to, outside }),
         );
       },
     );
@@ -68,7 +74,7 @@ function addPolicy(program: Command, context: CtlContext): void {
   const policy = program.command('policy').description('Compare policy.');
   policy
     .command('diff')
-    .description('Print which connections between workloads one state of policy allows and another does not.')
+    .description('Print which connections of workloads one state of policy allows and another does not.')
     .argument('<before>', 'a file or directory of resources, or "datastore" for what is there now')
     .argument('<after>', 'the same')
     .option('--service <service>', 'only PORT[/PROTOCOL]; every port that rules tell apart otherwise')
@@ -78,7 +84,8 @@ function addPolicy(program: Command, context: CtlContext): void {
     .addHelpText(
       'after',
       `
-Compared are the workloads that both states have. TCP, UDP, SCTP and ICMP echo are asked about.
+Compared are the workloads that both states have, with each other and with the world outside: addresses of no workload
+and no node, in the parts that rules tell apart. TCP, UDP, SCTP and ICMP echo are asked about.
 
 Exit code: 0 if nothing changes, 1 if something does, 2 for errors.
 

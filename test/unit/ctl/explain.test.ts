@@ -195,7 +195,7 @@ status: {podIPs: [{ip: 10.65.0.9}]}
     });
     expect(await ctl.run(['policy', 'diff', before, before])).toMatchObject({
       code: 0,
-      output: 'no connection between workloads changes\n',
+      output: 'no connection of workloads changes\n',
     });
   });
 
