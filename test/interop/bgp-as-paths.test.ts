@@ -1,12 +1,10 @@
 /** What becomes of AS_PATH on the way from BIRD through us to FRR: private AS numbers, overriding, confederations. */
-import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import type { PeerConfig, SpeakerConfig } from '../../src/bgp/config.ts';
 import { prefix } from '../../src/net/prefix.ts';
 import { describeKernel } from '../kernel/fixture-namespace.ts';
-import { Bird, birdConfig } from './fixture-bird.ts';
-import { type Fabric, makeFabric } from './fixture-fabric.ts';
-import { Frr, frrConfig } from './fixture-frr.ts';
-import { type RunningSpeaker, peerConfig, speakerConfig, startSpeaker } from './fixture-speaker.ts';
+import { peerConfig, speakerConfig } from './fixture-speaker.ts';
+import { type TrioOptions, useTrio } from './fixture-trio.ts';
 
 const EVENTUALLY = { timeout: 15_000, interval: 50 };
 const OTHERS = { pools: [{ cidr: prefix('192.0.2.0/24'), exported: true }] };
@@ -14,70 +12,32 @@ const BIRD_ROUTE = '192.0.2.0/25';
 const FRR_ROUTE = '192.0.2.128/25';
 
 describeKernel('an AS path through us', () => {
-  let fabric: Fabric;
-  let bird: Bird | undefined;
-  let frr: Frr | undefined;
-  let ours: RunningSpeaker | undefined;
-
-  beforeEach(async () => {
-    fabric = await makeFabric(3);
-  });
-  afterEach(async () => {
-    await ours?.stop();
-    await Promise.all([bird?.stop(), frr?.stop()]);
-    fabric.destroy();
-    ours = undefined;
-    bird = undefined;
-    frr = undefined;
-  });
+  const trio = useTrio();
 
   interface Side {
     readonly asNumber: number;
     /** The AS we present to it. */
     readonly seenAs: number;
-    readonly bird?: Partial<Parameters<typeof birdConfig>[0]>;
-    readonly frr?: Partial<Parameters<typeof frrConfig>[0]>;
+    readonly bird?: TrioOptions['bird'];
+    readonly frr?: TrioOptions['frr'];
     readonly fields?: Partial<PeerConfig>;
   }
 
   async function start(left: Side, right: Side, fields: Partial<SpeakerConfig> = {}): Promise<void> {
     const peer = (host: number, side: Side): PeerConfig =>
       peerConfig(1, host, { asNumber: side.asNumber, localAsNumber: side.seenAs, ...side.fields });
-    [bird, frr, ours] = await Promise.all([
-      Bird.start({
-        namespace: fabric.hosts[1]!,
-        config: birdConfig({
-          host: 2,
-          neighbor: 1,
-          asNumber: left.asNumber,
-          neighborAs: left.seenAs,
-          routes: [BIRD_ROUTE],
-          ...left.bird,
-        }),
-      }),
-      Frr.start({
-        namespace: fabric.hosts[2]!,
-        config: frrConfig({
-          host: 3,
-          neighbor: 1,
-          asNumber: right.asNumber,
-          neighborAs: right.seenAs,
-          routes: [FRR_ROUTE],
-          ...right.frr,
-        }),
-      }),
-      startSpeaker(
-        fabric.hosts[0]!,
-        speakerConfig(1, [peer(2, left), peer(3, right)], { ...OTHERS, ...fields }),
-      ),
-    ]);
+    await trio.start({
+      bird: { asNumber: left.asNumber, neighborAs: left.seenAs, routes: [BIRD_ROUTE], ...left.bird },
+      frr: { asNumber: right.asNumber, neighborAs: right.seenAs, routes: [FRR_ROUTE], ...right.frr },
+      ours: speakerConfig(1, [peer(2, left), peer(3, right)], { ...OTHERS, ...fields }),
+    });
   }
 
   /** Waits until BIRD and FRR have each other's route by these paths. */
   async function paths(atBird: RegExp, atFrr: RegExp): Promise<void> {
     await vi.waitFor(async () => {
-      expect(await bird!.ask('show', 'route', 'all', FRR_ROUTE)).toMatch(atBird);
-      expect(await frr!.ask(`show bgp ipv4 unicast ${BIRD_ROUTE}`)).toMatch(atFrr);
+      expect(await trio.bird.ask('show', 'route', 'all', FRR_ROUTE)).toMatch(atBird);
+      expect(await trio.frr.ask(`show bgp ipv4 unicast ${BIRD_ROUTE}`)).toMatch(atFrr);
     }, EVENTUALLY);
   }
 

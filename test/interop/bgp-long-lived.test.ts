@@ -1,11 +1,9 @@
 /** Long-lived graceful restart (RFC 9494) in both roles, with BIRD and FRR. */
-import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import { prefix } from '../../src/net/prefix.ts';
 import { describeKernel } from '../kernel/fixture-namespace.ts';
-import { Bird, birdConfig } from './fixture-bird.ts';
-import { type Fabric, makeFabric } from './fixture-fabric.ts';
-import { Frr, frrConfig } from './fixture-frr.ts';
-import { type RunningSpeaker, peerConfig, speakerConfig, startSpeaker } from './fixture-speaker.ts';
+import { peerConfig, speakerConfig } from './fixture-speaker.ts';
+import { useTrio } from './fixture-trio.ts';
 
 const EVENTUALLY = { timeout: 15_000, interval: 50 };
 const ROUTE = '192.0.2.0/25';
@@ -17,73 +15,45 @@ const OTHERS = {
 };
 
 describeKernel('routes that outlive their session for long', () => {
-  let fabric: Fabric;
-  let bird: Bird | undefined;
-  let frr: Frr | undefined;
-  let ours: RunningSpeaker | undefined;
-
-  beforeEach(async () => {
-    fabric = await makeFabric(3);
-  });
-  afterEach(async () => {
-    await ours?.stop();
-    await Promise.all([bird?.stop(), frr?.stop()]);
-    fabric.destroy();
-    ours = undefined;
-    bird = undefined;
-    frr = undefined;
-  });
+  const trio = useTrio();
 
   /** The restart time is a second everywhere, the long-lived stale time as given. */
   async function start(staleTime: number): Promise<void> {
-    const both = { neighbor: 1, neighborAs: 64512 };
     const peers = [2, 3].map((host) =>
       peerConfig(1, host, { asNumber: 65000 + host, restartTime: 1, llgr: 1000 }),
     );
-    [bird, frr, ours] = await Promise.all([
-      Bird.start({
-        namespace: fabric.hosts[1]!,
-        config: birdConfig({
-          ...both,
-          host: 2,
-          asNumber: 65002,
-          routes: [ROUTE],
-          bgp: `graceful restart yes; graceful restart time 1; long lived graceful restart yes; long lived stale time ${staleTime};`,
-        }),
-      }),
-      Frr.start({
-        namespace: fabric.hosts[2]!,
-        config: frrConfig({
-          ...both,
-          host: 3,
-          asNumber: 65003,
-          bgp: [
-            'bgp graceful-restart',
-            'bgp graceful-restart restart-time 1',
-            `bgp long-lived-graceful-restart stale-time ${staleTime}`,
-          ],
-        }),
-      }),
-      startSpeaker(fabric.hosts[0]!, speakerConfig(1, peers, OTHERS)),
-    ]);
+    await trio.start({
+      bird: {
+        routes: [ROUTE],
+        bgp: `graceful restart yes; graceful restart time 1; long lived graceful restart yes; long lived stale time ${staleTime};`,
+      },
+      frr: {
+        bgp: [
+          'bgp graceful-restart',
+          'bgp graceful-restart restart-time 1',
+          `bgp long-lived-graceful-restart stale-time ${staleTime}`,
+        ],
+      },
+      ours: speakerConfig(1, peers, OTHERS),
+    });
   }
 
-  const atFrr = (route: string): Promise<string> => frr!.ask(`show bgp ipv4 unicast ${route}`);
-  const atBird = (route: string): Promise<string> => bird!.ask('show', 'route', 'all', route);
+  const atFrr = (route: string): Promise<string> => trio.frr.ask(`show bgp ipv4 unicast ${route}`);
+  const atBird = (route: string): Promise<string> => trio.bird.ask('show', 'route', 'all', route);
 
   it('stay as a last resort when BIRD is away, are told as such to FRR, and go in the end', async () => {
     await start(3);
     await vi.waitFor(async () => expect(await atFrr(ROUTE)).toMatch(/65002/), EVENTUALLY);
     expect(await atFrr(ROUTE)).not.toMatch(/llgr-stale/);
-    await bird!.kill();
+    await trio.bird.kill();
     await vi.waitFor(async () => {
       expect(await atFrr(ROUTE)).toMatch(/Community: llgr-stale/);
-      expect(ours!.speaker.status().peers[0]).toMatchObject({ received: 1, stale: 1 });
-      expect(await fabric.ip(1, 'route', 'show', ROUTE)).toMatch(/via 10\.99\.0\.2 .*proto 81/);
+      expect(trio.ours.speaker.status().peers[0]).toMatchObject({ received: 1, stale: 1 });
+      expect(await trio.fabric.ip(1, 'route', 'show', ROUTE)).toMatch(/via 10\.99\.0\.2 .*proto 81/);
     }, EVENTUALLY);
     await vi.waitFor(async () => {
       expect(await atFrr(ROUTE)).toMatch(/not in table/);
-      expect(await fabric.ip(1, 'route', 'show', ROUTE)).toBe('');
+      expect(await trio.fabric.ip(1, 'route', 'show', ROUTE)).toBe('');
     }, EVENTUALLY);
   });
 
@@ -94,8 +64,7 @@ describeKernel('routes that outlive their session for long', () => {
       expect(await atBird(block)).toMatch(/unicast/);
       expect(await atFrr(block)).toMatch(/64512/);
     }, EVENTUALLY);
-    await ours!.stop({ graceful: true });
-    ours = undefined;
+    await trio.stopOurs({ graceful: true });
     await vi.waitFor(async () => {
       expect(await atBird(block)).toMatch(/\(65535,6\)/);
       expect(await atFrr(block)).toMatch(/llgr-stale/);
@@ -103,7 +72,7 @@ describeKernel('routes that outlive their session for long', () => {
     const peers = [2, 3].map((host) =>
       peerConfig(1, host, { asNumber: 65000 + host, restartTime: 1, llgr: 1000 }),
     );
-    ours = await startSpeaker(fabric.hosts[0]!, speakerConfig(1, peers, OTHERS));
+    await trio.startOurs(speakerConfig(1, peers, OTHERS));
     await vi.waitFor(async () => {
       for (const text of [await atBird(block), await atFrr(block)]) {
         expect(text).toMatch(/64512/);

@@ -1,13 +1,11 @@
 /** Roles and Only to Customer (RFC 9234) with BIRD above or below us and FRR on the other side. */
-import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import type { PeerConfig } from '../../src/bgp/config.ts';
 import type { Role } from '../../src/bgp/wire/role.ts';
 import { prefix } from '../../src/net/prefix.ts';
 import { describeKernel } from '../kernel/fixture-namespace.ts';
-import { Bird, birdConfig } from './fixture-bird.ts';
-import { type Fabric, makeFabric } from './fixture-fabric.ts';
-import { Frr, frrConfig } from './fixture-frr.ts';
-import { type RunningSpeaker, peerConfig, speakerConfig, startSpeaker } from './fixture-speaker.ts';
+import { peerConfig, speakerConfig } from './fixture-speaker.ts';
+import { useTrio } from './fixture-trio.ts';
 
 const EVENTUALLY = { timeout: 15_000, interval: 50 };
 const OTHERS = { pools: [{ cidr: prefix('192.0.2.0/24'), exported: true }] };
@@ -18,60 +16,32 @@ function peer(host: number, name: Role | undefined, strict = false): PeerConfig 
 }
 
 describeKernel('a node with a role towards its neighbours', () => {
-  let fabric: Fabric;
-  let bird: Bird | undefined;
-  let frr: Frr | undefined;
-  let ours: RunningSpeaker | undefined;
-
-  beforeEach(async () => {
-    fabric = await makeFabric(3);
-  });
-  afterEach(async () => {
-    await ours?.stop();
-    await Promise.all([bird?.stop(), frr?.stop()]);
-    fabric.destroy();
-    ours = undefined;
-    bird = undefined;
-    frr = undefined;
-  });
+  const trio = useTrio();
 
   async function start(
     theirs: { readonly bird: string; readonly frr: readonly string[]; readonly channel?: string },
     roles: { readonly bird: PeerConfig; readonly frr: PeerConfig },
   ): Promise<void> {
     const { bird: bgp, channel = '' } = theirs;
-    const both = { neighbor: 1, neighborAs: 64512 };
-    [bird, frr, ours] = await Promise.all([
-      Bird.start({
-        namespace: fabric.hosts[1]!,
-        config: birdConfig({ ...both, host: 2, asNumber: 65002, bgp, channel, routes: ['192.0.2.0/25'] }),
-      }),
-      Frr.start({
-        namespace: fabric.hosts[2]!,
-        config: frrConfig({
-          ...both,
-          host: 3,
-          asNumber: 65003,
-          session: theirs.frr,
-          routes: ['192.0.2.128/25'],
-        }),
-      }),
-      startSpeaker(fabric.hosts[0]!, speakerConfig(1, [roles.bird, roles.frr], OTHERS)),
-    ]);
+    await trio.start({
+      bird: { bgp, channel, routes: ['192.0.2.0/25'] },
+      frr: { session: theirs.frr, routes: ['192.0.2.128/25'] },
+      ours: speakerConfig(1, [roles.bird, roles.frr], OTHERS),
+    });
   }
 
   /** What we hold of others. */
   function learned(): string[] {
-    const routes = ours!.speaker.routes().filter((route) => route.peer !== undefined);
+    const routes = trio.ours.speaker.routes().filter((route) => route.peer !== undefined);
     return routes.map((route) => `${route.prefix} ${route.peer}`).toSorted();
   }
 
   function infoOf(host: number): string {
-    return ours!.speaker.status().peers.find(({ name }) => name === `Mesh_10_99_0_${host}`)!.info;
+    return trio.ours.speaker.status().peers.find(({ name }) => name === `Mesh_10_99_0_${host}`)!.info;
   }
 
-  const toBird = (): Promise<string> => bird!.ask('show', 'route', 'all', 'protocol', 'margay');
-  const toFrr = (): Promise<string> => frr!.ask('show bgp ipv4 unicast 192.0.2.0/25');
+  const toBird = (): Promise<string> => trio.bird.ask('show', 'route', 'all', 'protocol', 'margay');
+  const toFrr = (): Promise<string> => trio.frr.ask('show bgp ipv4 unicast 192.0.2.0/25');
 
   it('passes routes of its provider to its customer, marked, and routes of its customer to its provider', async () => {
     await start(
@@ -90,9 +60,12 @@ describeKernel('a node with a role towards its neighbours', () => {
     await start({ bird: '', frr: ['local-role peer'] }, { bird: peer(2, 'peer'), frr: peer(3, 'peer') });
     await vi.waitFor(async () => {
       expect(learned()).toEqual(['192.0.2.0/25 Mesh_10_99_0_2', '192.0.2.128/25 Mesh_10_99_0_3']);
-      expect(ours!.speaker.status().peers.map(({ state }) => state)).toEqual(['Established', 'Established']);
+      expect(trio.ours.speaker.status().peers.map(({ state }) => state)).toEqual([
+        'Established',
+        'Established',
+      ]);
       // Its own it has told to both: nothing more is coming.
-      expect(await frr!.ask('show bgp ipv4 unicast 10.65.1.0/26')).toMatch(/otc 64512/i);
+      expect(await trio.frr.ask('show bgp ipv4 unicast 10.65.1.0/26')).toMatch(/otc 64512/i);
       expect(await toBird()).toMatch(/^10\.65\.1\.0\/26 /m);
     }, EVENTUALLY);
     expect(await toBird()).not.toMatch(/^192\.0\.2\.128\/25 /m);
@@ -106,7 +79,7 @@ describeKernel('a node with a role towards its neighbours', () => {
     );
     await vi.waitFor(async () => {
       expect(learned()).toEqual(['192.0.2.128/25 Mesh_10_99_0_3']);
-      expect(await bird!.ask('show', 'route', 'export', 'margay')).toMatch(/^192\.0\.2\.0\/25 /m);
+      expect(await trio.bird.ask('show', 'route', 'export', 'margay')).toMatch(/^192\.0\.2\.0\/25 /m);
       expect(await toBird()).toMatch(/^192\.0\.2\.128\/25 /m);
     }, EVENTUALLY);
   });
