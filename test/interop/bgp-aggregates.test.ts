@@ -1,47 +1,25 @@
 /** What we originate beyond our blocks, as BIRD and FRR see it: aggregates, and a default route. */
-import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import type { SpeakerConfig } from '../../src/bgp/config.ts';
 import { prefix } from '../../src/net/prefix.ts';
 import { describeKernel } from '../kernel/fixture-namespace.ts';
-import { Bird, birdConfig } from './fixture-bird.ts';
-import { type Fabric, makeFabric } from './fixture-fabric.ts';
-import { Frr, frrConfig } from './fixture-frr.ts';
-import { type RunningSpeaker, peerConfig, speakerConfig, startSpeaker } from './fixture-speaker.ts';
+import { peerConfig, speakerConfig } from './fixture-speaker.ts';
+import { useTrio } from './fixture-trio.ts';
 
 const EVENTUALLY = { timeout: 15_000, interval: 50 };
 
 describeKernel('what a node originates', () => {
-  let fabric: Fabric;
-  let bird: Bird;
-  let frr: Frr;
-  let ours: RunningSpeaker;
-
-  beforeEach(async () => {
-    fabric = await makeFabric(3);
-  });
-  afterEach(async () => {
-    await ours.stop();
-    await Promise.all([bird.stop(), frr.stop()]);
-    fabric.destroy();
-  });
+  const trio = useTrio();
 
   /** BIRD is host 2 and tells these routes, FRR is host 3; each in an AS of its own. */
   async function start(routes: readonly string[], config: SpeakerConfig): Promise<void> {
-    const both = { neighbor: 1, neighborAs: 64512 };
-    [bird, frr, ours] = await Promise.all([
-      Bird.start({
-        namespace: fabric.hosts[1]!,
-        config: birdConfig({ ...both, host: 2, asNumber: 65002, routes }),
-      }),
-      Frr.start({ namespace: fabric.hosts[2]!, config: frrConfig({ ...both, host: 3, asNumber: 65003 }) }),
-      startSpeaker(fabric.hosts[0]!, config),
-    ]);
+    await trio.start({ bird: { routes }, ours: config });
   }
 
   const peers = [2, 3].map((host) => peerConfig(1, host, { asNumber: 65000 + host }));
   const atFrr = (route: string): Promise<string> =>
-    frr.ask(`show bgp ${route.includes(':') ? 'ipv6' : 'ipv4'} unicast ${route}`);
-  const atBird = (route: string): Promise<string> => bird.ask('show', 'route', 'all', route);
+    trio.frr.ask(`show bgp ${route.includes(':') ? 'ipv6' : 'ipv4'} unicast ${route}`);
+  const atBird = (route: string): Promise<string> => trio.bird.ask('show', 'route', 'all', route);
 
   it('has aggregates while it has a route to a part of them, without the parts, and they lead nowhere by themselves', async () => {
     const pools = ['192.0.0.0/16', '2001:db8::/32'].map((cidr) => ({ cidr: prefix(cidr), exported: true }));
@@ -61,33 +39,35 @@ describeKernel('what a node originates', () => {
     }, EVENTUALLY);
     expect(await atFrr('192.0.2.0/24')).toMatch(/not in table/);
     expect(await atFrr('198.51.100.0/24')).toMatch(/not in table/);
-    expect(await fabric.ip(1, 'route', 'show', '192.0.0.0/16')).toMatch(/^blackhole .*proto 81/);
-    expect(await fabric.ip(1, '-6', 'route', 'show', '2001:db8::/32')).toMatch(/^blackhole .*proto 81/);
-    expect(await fabric.ip(1, 'route', 'show', '192.0.2.0/24')).toMatch(/via 10\.99\.0\.2/);
+    expect(await trio.fabric.ip(1, 'route', 'show', '192.0.0.0/16')).toMatch(/^blackhole .*proto 81/);
+    expect(await trio.fabric.ip(1, '-6', 'route', 'show', '2001:db8::/32')).toMatch(/^blackhole .*proto 81/);
+    expect(await trio.fabric.ip(1, 'route', 'show', '192.0.2.0/24')).toMatch(/via 10\.99\.0\.2/);
 
     // The part goes, and with it the aggregate.
-    await bird.ask('disable', 'static4');
+    await trio.bird.ask('disable', 'static4');
     await vi.waitFor(async () => {
       expect(await atFrr('192.0.0.0/16')).toMatch(/not in table/);
-      expect(await fabric.ip(1, 'route', 'show', '192.0.0.0/16')).toBe('');
+      expect(await trio.fabric.ip(1, 'route', 'show', '192.0.0.0/16')).toBe('');
       expect(await atFrr('2001:db8::/32')).toMatch(/aggregated by 64512/);
     }, EVENTUALLY);
-    await bird.ask('enable', 'static4');
+    await trio.bird.ask('enable', 'static4');
     await vi.waitFor(
       async () => expect(await atFrr('192.0.0.0/16')).toMatch(/aggregated by 64512/),
       EVENTUALLY,
     );
 
     // Without summary-only the parts are there beside it, and without aggregates alone.
-    ours.speaker.reconfigure(config(aggregates.map((aggregate) => ({ ...aggregate, summaryOnly: false }))));
+    trio.ours.speaker.reconfigure(
+      config(aggregates.map((aggregate) => ({ ...aggregate, summaryOnly: false }))),
+    );
     await vi.waitFor(async () => {
       expect(await atFrr('192.0.2.0/24')).toMatch(/64512 65002/);
       expect(await atFrr('192.0.0.0/16')).toMatch(/aggregated by 64512/);
     }, EVENTUALLY);
-    ours.speaker.reconfigure(config([]));
+    trio.ours.speaker.reconfigure(config([]));
     await vi.waitFor(async () => {
       expect(await atFrr('192.0.0.0/16')).toMatch(/not in table/);
-      expect(await fabric.ip(1, 'route', 'show', '192.0.0.0/16')).toBe('');
+      expect(await trio.fabric.ip(1, 'route', 'show', '192.0.0.0/16')).toBe('');
       expect(await atFrr('192.0.2.0/24')).toMatch(/64512 65002/);
     }, EVENTUALLY);
   });
@@ -101,15 +81,17 @@ describeKernel('what a node originates', () => {
       expect(await atFrr('0.0.0.0/0')).toMatch(/^ {2}64512$/m);
       expect(await atFrr('::/0')).toMatch(/^ {2}64512$/m);
       // What is learned is another matter.
-      expect(await fabric.ip(1, 'route', 'show', 'default')).toMatch(/via 10\.99\.0\.2 .*proto 81/);
+      expect(await trio.fabric.ip(1, 'route', 'show', 'default')).toMatch(/via 10\.99\.0\.2 .*proto 81/);
     }, EVENTUALLY);
-    expect(await bird.ask('show', 'route', 'protocol', 'margay', '0.0.0.0/0')).not.toMatch(/^0\.0\.0\.0\/0/m);
-    const established = ours.speaker.status().peers.map(({ since }) => since);
-    ours.speaker.reconfigure(speakerConfig(1, peers));
+    expect(await trio.bird.ask('show', 'route', 'protocol', 'margay', '0.0.0.0/0')).not.toMatch(
+      /^0\.0\.0\.0\/0/m,
+    );
+    const established = trio.ours.speaker.status().peers.map(({ since }) => since);
+    trio.ours.speaker.reconfigure(speakerConfig(1, peers));
     await vi.waitFor(async () => {
       expect(await atFrr('0.0.0.0/0')).toMatch(/not in table/);
       expect(await atFrr('::/0')).toMatch(/not in table/);
     }, EVENTUALLY);
-    expect(ours.speaker.status().peers.map(({ since }) => since)).toEqual(established);
+    expect(trio.ours.speaker.status().peers.map(({ since }) => since)).toEqual(established);
   });
 });

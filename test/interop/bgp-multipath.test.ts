@@ -1,31 +1,18 @@
 /** Which of the paths that BIRD and FRR tell are used, and how traffic is shared among them in the kernel. */
-import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import type { PeerConfig, SpeakerConfig } from '../../src/bgp/config.ts';
 import { DEFAULT_DECISION, type DecisionOptions } from '../../src/bgp/rib/decision.ts';
 import { describeKernel } from '../kernel/fixture-namespace.ts';
-import { Bird, birdConfig } from './fixture-bird.ts';
-import { type Fabric, makeFabric } from './fixture-fabric.ts';
-import { Frr, frrConfig } from './fixture-frr.ts';
-import { type RunningSpeaker, peerConfig, speakerConfig, startSpeaker } from './fixture-speaker.ts';
+import { birdConfig } from './fixture-bird.ts';
+import { peerConfig, speakerConfig } from './fixture-speaker.ts';
+import { useTrio } from './fixture-trio.ts';
 
 const EVENTUALLY = { timeout: 15_000, interval: 50 };
 const ROUTES = ['192.0.2.0/24', '2001:db8:1::/48'];
 
 describeKernel('two ways to the same prefixes', () => {
-  let fabric: Fabric;
-  let bird: Bird;
-  let frr: Frr;
-  let ours: RunningSpeaker;
+  const trio = useTrio();
   let config: SpeakerConfig;
-
-  beforeEach(async () => {
-    fabric = await makeFabric(3);
-  });
-  afterEach(async () => {
-    await ours.stop();
-    await Promise.all([bird.stop(), frr.stop()]);
-    fabric.destroy();
-  });
 
   /** BIRD is host 2 and FRR is host 3, each in an AS of its own. */
   async function start(
@@ -33,52 +20,38 @@ describeKernel('two ways to the same prefixes', () => {
     routeMap: readonly string[],
     fields: Partial<PeerConfig> = {},
   ): Promise<void> {
-    const both = { neighbor: 1, neighborAs: 64512, routes: ROUTES };
     config = speakerConfig(
       1,
       [2, 3].map((host) => peerConfig(1, host, { asNumber: 65000 + host, ...fields })),
     );
-    [bird, frr, ours] = await Promise.all([
-      Bird.start({
-        namespace: fabric.hosts[1]!,
-        config: birdConfig({
-          ...both,
-          host: 2,
-          asNumber: 65002,
-          channel: `export filter { ${channel} accept; };`,
-        }),
-      }),
-      Frr.start({
-        namespace: fabric.hosts[2]!,
-        config: frrConfig({
-          ...both,
-          host: 3,
-          asNumber: 65003,
-          family: ['route-map OUT out'],
-          more: ['route-map OUT permit 10', ...routeMap.map((line) => ` ${line}`)].join('\n'),
-        }),
-      }),
-      startSpeaker(fabric.hosts[0]!, config),
-    ]);
+    await trio.start({
+      bird: { routes: ROUTES, channel: `export filter { ${channel} accept; };` },
+      frr: {
+        routes: ROUTES,
+        family: ['route-map OUT out'],
+        more: ['route-map OUT permit 10', ...routeMap.map((line) => ` ${line}`)].join('\n'),
+      },
+      ours: config,
+    });
   }
 
   function reconfigure(decision: Partial<DecisionOptions>, fields: Partial<PeerConfig>[] = []): void {
     const peers = config.peers.map((peer, index) => ({ ...peer, ...fields[index] }));
     config = { ...config, peers, decision: { ...DEFAULT_DECISION, ...decision } };
-    ours.speaker.reconfigure(config);
+    trio.ours.speaker.reconfigure(config);
   }
 
   /** Waits until the kernel sends by these hosts, each with its weight, in both families. */
   async function ways(...expected: readonly string[]): Promise<void> {
     await vi.waitFor(async () => {
-      const tables = [await fabric.ip(1, '-4', '-j', 'route', 'show', ROUTES[0]!)];
-      tables.push(await fabric.ip(1, '-6', '-j', 'route', 'show', ROUTES[1]!));
+      const tables = [await trio.fabric.ip(1, '-4', '-j', 'route', 'show', ROUTES[0]!)];
+      tables.push(await trio.fabric.ip(1, '-6', '-j', 'route', 'show', ROUTES[1]!));
       for (const table of tables) expect(waysOf(table)).toEqual(expected);
     }, EVENTUALLY);
   }
 
   function established(): readonly string[] {
-    return ours.speaker.status().peers.map(({ since }) => since);
+    return trio.ours.speaker.status().peers.map(({ since }) => since);
   }
 
   it('share traffic alike, by the bandwidth of links, or not at all, without a session that ends', async () => {
@@ -114,7 +87,7 @@ describeKernel('two ways to the same prefixes', () => {
     const channel = 'igp_metric = 20; bgp_path.prepend(65002);';
     await start(channel, []);
     await ways('3 x1');
-    await bird.reconfigure(
+    await trio.bird.reconfigure(
       birdConfig({
         host: 2,
         neighbor: 1,
