@@ -9,9 +9,10 @@ import { defineConformanceCommand } from './conformance-command.ts';
 import { matrixOf, probePairs } from './connectivity.ts';
 import { Lab, type LabOptions } from './lab.ts';
 import { formatMatrix } from './matrix.ts';
-import { SILENCE, probe } from './probe.ts';
+import { type ProbeService, SILENCE, probe } from './probe.ts';
 import { printedProgress } from './progress.ts';
-import type { ProbeProtocol } from './responder.ts';
+import type { ServedProtocol } from './responder.ts';
+import { echoRequest } from './icmp.ts';
 import { serveLab } from './serve.ts';
 import { LAB_DIRECTORY } from './state.ts';
 import { formatLabStatus, labStatus } from './status.ts';
@@ -84,7 +85,7 @@ export function registerLabCommands(program: Command, setExitCode: SetExitCode):
     else throw new ConfigError('lab.action', `unknown action ${action}`, { fix: 'use kill, stop or start' });
   });
 
-  command('probe <lab> <source> <destination> <port>', 'Try one connection: PORT or PORT/udp.')
+  command('probe <lab> <source> <destination> <service>', 'Try one connection: PORT, PORT/udp or icmp.')
     .option('--family <family>', '4 or 6', parseFamily, 4 as Family)
     .option('--timeout <milliseconds>', 'silence that counts as dropped', Number, SILENCE)
     .action(
@@ -92,26 +93,29 @@ export function registerLabCommands(program: Command, setExitCode: SetExitCode):
         name: string,
         source: string,
         destination: string,
-        port: string,
+        service: string,
         flags: CommonFlags & { readonly family: Family; readonly timeout: number },
       ) => {
         const running = find(name, flags);
         const { namespace } = running.endpoint(source);
         const address = running.address(destination, flags.family);
-        const result = await probe({ namespace, address, ...parsePort(port) }, flags.timeout);
+        const result = await probe(
+          { namespace, address, ...parseService(service, flags.family) },
+          flags.timeout,
+        );
         const detail = 'name' in result ? ` ${result.name}` : 'error' in result ? ` ${result.error}` : '';
         process.stdout.write(`${result.verdict}${detail} (${result.milliseconds.toFixed(1)} ms)\n`);
         setExitCode(result.verdict === 'OPEN' ? 0 : 1);
       },
     );
 
-  command('matrix <lab> <port>', 'Who reaches whom on PORT or PORT/udp, among the workloads.')
+  command('matrix <lab> <service>', 'Who reaches whom by PORT, PORT/udp or icmp, among the workloads.')
     .option('--family <family>', '4 or 6', parseFamily, 4 as Family)
-    .action(async (name: string, port: string, flags: CommonFlags & { readonly family: Family }) => {
+    .action(async (name: string, service: string, flags: CommonFlags & { readonly family: Family }) => {
       const running = find(name, flags);
       const endpoints = running.plan.workloads.map((workload) => running.endpoint(workload.name));
       const results = await probePairs(endpoints, endpoints, {
-        ...parsePort(port),
+        service: parseService(service, flags.family),
         families: [flags.family],
       });
       process.stdout.write(
@@ -155,13 +159,18 @@ function parseFamily(text: string): Family {
   throw new InvalidArgumentError('use 4 or 6');
 }
 
-function parsePort(text: string): { port: number; protocol: ProbeProtocol } {
+function parseService(text: string, family: Family): ProbeService {
+  if (/^icmp(v6)?$/i.test(text)) {
+    return { protocol: family === 4 ? 'ICMP' : 'ICMPv6', icmp: echoRequest[family] };
+  }
   const match = /^([0-9]{1,5})(?:\/(tcp|udp|sctp))?$/i.exec(text);
   const port = Number(match?.[1]);
   if (match === null || port < 1 || port > 65535) {
-    throw new ConfigError('lab.port', `not a port: ${text}`, { fix: 'write 80, 80/tcp, 53/udp or 80/sctp' });
+    throw new ConfigError('lab.port', `not a port: ${text}`, {
+      fix: 'write 80, 80/tcp, 53/udp, 80/sctp or icmp',
+    });
   }
-  return { port, protocol: (match[2]?.toUpperCase() ?? 'TCP') as ProbeProtocol };
+  return { port, protocol: (match[2]?.toUpperCase() ?? 'TCP') as ServedProtocol };
 }
 
 /** Runs a program to its end; its exit status, or 128 and the number of the signal that ended it. */

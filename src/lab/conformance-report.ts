@@ -1,6 +1,7 @@
 /** What people and machines read of a conformance run. */
 import type { CaseResult, CheckResult, SuiteResult } from './conformance.ts';
 import { formatComparison } from './matrix.ts';
+import { serviceText } from './probe.ts';
 
 /** One line for a case, and for one that failed what was expected against what was seen. */
 export function formatCase(result: CaseResult): string {
@@ -28,7 +29,7 @@ function refusals({ checks }: CaseResult): string {
 
 function formatCheck(check: CheckResult): string {
   return [
-    `step ${check.step}, IPv${check.family}, ${check.protocol} ${check.port}:`,
+    `step ${check.step}, IPv${check.family}, ${serviceText(check.service)}:`,
     formatComparison(check.pods, check.matrix),
     ...check.wrong.map((pair) => `  ${pair}`),
   ].join('\n');
@@ -105,7 +106,7 @@ export function suiteJson(result: SuiteResult): unknown {
     totals: suiteTotals(result),
     cases: result.cases.map(({ checks, ...rest }) => ({
       ...rest,
-      checks: checks.map(({ matrix: _matrix, ...check }) => check),
+      checks: checks.map(({ matrix: _matrix, service, ...check }) => ({ ...service, ...check })),
     })),
   };
 }

@@ -9,7 +9,8 @@ import { type Fault, faultsOf, valueAt } from '../model/fault-report.ts';
 import * as field from '../model/fields.ts';
 import { once } from '../model/kinds/definition.ts';
 import { ValidationError, formatPath } from '../model/problem.ts';
-import type { ProbeProtocol } from './responder.ts';
+import { type IcmpProtocol, echoRequest, icmpFamilies, icmpReplies } from './icmp.ts';
+import type { ProbeService } from './probe.ts';
 import type { TopologyPort } from './topology.ts';
 
 export interface Suite {
@@ -70,8 +71,7 @@ export interface LabelChange {
 
 /** Every ordered pair of different `pods` is probed once; what `open` lists must answer, the rest must not. */
 export interface ProbeSet {
-  readonly port: number;
-  readonly protocol: ProbeProtocol;
+  readonly service: ProbeService;
   readonly pods: readonly string[];
   readonly open: ReadonlyMap<string, ReadonlySet<string>>;
 }
@@ -207,8 +207,12 @@ const ownFormat = once(() =>
             probes: z
               .array(
                 z.strictObject({
-                  port: field.portNumber(),
-                  protocol: protocol().default('TCP'),
+                  // What has no ports has a type and a code, which are those of an echo request if left out.
+                  port: field.portNumber().exactOptional(),
+                  protocol: z.enum(['TCP', 'UDP', 'SCTP', 'ICMP', 'ICMPv6']).default('TCP'),
+                  icmp: z
+                    .strictObject({ type: z.int().min(0).max(255), code: z.int().min(0).max(255).default(0) })
+                    .exactOptional(),
                   open: z.record(z.string(), z.array(z.string())),
                 }),
               )
@@ -250,14 +254,47 @@ function ownSuite(document: OwnFormat, file: string): Omit<Suite, 'notes'> {
           add: false,
         })),
         probes: step.probes.map((set) => ({
-          port: set.port,
-          protocol: set.protocol,
+          service: serviceOf(set),
           pods: names,
           open: new Map(Object.entries(set.open).map(([from, to]) => [from, new Set(to)])),
         })),
       })),
     })),
   };
+}
+
+type OwnProbes = OwnFormat['cases'][number]['steps'][number]['probes'][number];
+
+function isIcmp(protocol: OwnProbes['protocol']): protocol is IcmpProtocol {
+  return protocol === 'ICMP' || protocol === 'ICMPv6';
+}
+
+/** What {@link serviceFaults} finds nothing wrong with. */
+function serviceOf({ protocol, port, icmp }: OwnProbes): ProbeService {
+  if (isIcmp(protocol)) return { protocol, icmp: icmp ?? echoRequest[icmpFamilies[protocol]] };
+  return { protocol, port: port! };
+}
+
+function serviceFaults({ protocol, port, icmp }: OwnProbes, at: Fault['path']): Fault[] {
+  if (!isIcmp(protocol)) {
+    return [
+      ...(port === undefined ? [{ path: [...at, 'port'], message: `${protocol} needs a port` }] : []),
+      ...(icmp === undefined ? [] : [{ path: [...at, 'icmp'], message: `${protocol} has no types` }]),
+    ];
+  }
+  const answered = Object.keys(icmpReplies[icmpFamilies[protocol]]);
+  return [
+    ...(port === undefined ? [] : [{ path: [...at, 'port'], message: `${protocol} has no ports` }]),
+    ...(icmp === undefined || answered.includes(String(icmp.type))
+      ? []
+      : [
+          {
+            path: [...at, 'icmp', 'type'],
+            message: `a host does not answer ${protocol} of type ${icmp.type}`,
+            allowed: answered.join(', '),
+          },
+        ]),
+  ];
 }
 
 function ownFaults(document: OwnFormat, names: readonly string[]): Fault[] {
@@ -280,7 +317,9 @@ function ownFaults(document: OwnFormat, names: readonly string[]): Fault[] {
         if (change.kind === 'Namespace') known(path, change.name, namespaces, 'namespace');
         else known(path, `${change.namespace}/${change.name}`, names, 'pod');
       }
-      for (const [index, { open }] of step.probes.entries()) {
+      for (const [index, set] of step.probes.entries()) {
+        faults.push(...serviceFaults(set, [...at, 'probes', index]));
+        const { open } = set;
         for (const [from, to] of Object.entries(open)) {
           const path = [...at, 'probes', index, 'open', from];
           known(path, from, names, 'pod');
@@ -394,8 +433,7 @@ function probeSet(
   { port, proto, matrix }: NonNullable<KubernetesTest['steps'][number]['check']>,
 ): ProbeSet {
   return {
-    port,
-    protocol: PROTOCOLS[proto],
+    service: { port, protocol: PROTOCOLS[proto] },
     pods,
     open: new Map(
       Object.entries(matrix).map(([from, row]) => [

@@ -22,7 +22,7 @@ import {
 } from './conformance-suite.ts';
 import { type Disturbance, disturb } from './conformance-disturbance.ts';
 import { type PairResult, probePairs, seen } from './connectivity.ts';
-import { SILENCE } from './probe.ts';
+import { type ProbeService, SILENCE, hasFamily } from './probe.ts';
 import { Lab, type LabOptions } from './lab.ts';
 import { type Cell, type Matrix, agrees } from './matrix.ts';
 import { Responder } from './responder.ts';
@@ -64,8 +64,7 @@ export interface ProbingContext {
 export interface CheckResult {
   readonly step: number;
   readonly family: Family;
-  readonly port: number;
-  readonly protocol: ProbeSet['protocol'];
+  readonly service: ProbeService;
   readonly pods: readonly string[];
   readonly matrix: Matrix;
   readonly probes: number;
@@ -228,6 +227,10 @@ class SuiteRunner {
       if (!(error instanceof ValidationError) && !own) throw error;
       return { name, outcome: 'failed', reason: describeError(error), checks, enforcement };
     }
+    if (checks.length === 0 && test.steps.some(({ probes }) => probes.length > 0)) {
+      const reason = 'all that it probes is of a family that is not probed';
+      return { name, outcome: 'skipped', reason, checks, enforcement };
+    }
     const failed = checks.some(({ wrong }) => wrong.length > 0);
     const reason = failed ? await this.agentProblems() : undefined;
     return {
@@ -260,7 +263,7 @@ class SuiteRunner {
           const probes = (): Promise<readonly PairResult[]> => this.probe(set, families);
           const context = { lab: this.lab, test, step: index + 1, set, families };
           const results = await (this.options.around?.(context, probes) ?? probes());
-          for (const family of families) {
+          for (const family of families.filter((one) => hasFamily(set.service, one))) {
             checks.push(
               judge(
                 index + 1,
@@ -299,10 +302,10 @@ class SuiteRunner {
 
   private probe(set: ProbeSet, families: readonly Family[]): Promise<PairResult[]> {
     const endpoints = set.pods.map((name) => this.lab.endpoint(name));
-    const { port, protocol, open } = set;
+    const { service, open } = set;
     const timeout = (source: string, destination: string): number =>
       open.get(source)?.has(destination) === true ? ANSWER : SILENCE;
-    return probePairs(endpoints, endpoints, { port, protocol, families, timeout });
+    return probePairs(endpoints, endpoints, { service, families, timeout });
   }
 
   /** What agents complain about, which often says why a probe was not as expected. */
@@ -439,13 +442,13 @@ function judge(step: number, family: Family, set: ProbeSet, results: readonly Pa
       wrong.push(`${source} → ${destination}: ${describe(result)}, expected ${expected}`);
     }
   }
-  const { port, protocol, pods } = set;
-  return { step, family, port, protocol, pods, matrix, probes: results.length, refused, wrong };
+  const { service, pods } = set;
+  return { step, family, service, pods, matrix, probes: results.length, refused, wrong };
 }
 
 function describe({ result }: PairResult): string {
   const time = `${result.milliseconds.toFixed(1)} ms`;
-  if (result.verdict === 'OPEN') return `OPEN, ${result.name} answered after ${time}`;
+  if (result.verdict === 'OPEN') return `OPEN, ${result.name ?? 'the kernel'} answered after ${time}`;
   return result.verdict === 'ERROR'
     ? `ERROR ${result.error} after ${time}`
     : `${result.verdict} after ${time}`;

@@ -2,22 +2,20 @@
 import { type Family, familyOf } from '../net/address.ts';
 import type { LabEndpoint } from './lab.ts';
 import type { Cell, Matrix } from './matrix.ts';
-import { type ProbeResult, SILENCE, probe } from './probe.ts';
-import type { ProbeProtocol } from './responder.ts';
+import { type ProbeResult, type ProbeService, SILENCE, hasFamily, probe } from './probe.ts';
 
 /** What came of one probe, and whose it was. */
 export interface PairResult {
   readonly source: string;
   readonly destination: string;
   readonly family: Family;
-  readonly port: number;
-  readonly protocol: ProbeProtocol;
+  readonly service: ProbeService;
   readonly result: ProbeResult;
 }
 
 export interface PairOptions {
-  readonly port: number;
-  readonly protocol: ProbeProtocol;
+  readonly service: ProbeService;
+  /** Those that the service does not have are left out. */
   readonly families: readonly Family[];
   /** Milliseconds of silence that count as dropped, from the one to the other. */
   readonly timeout?: (source: string, destination: string) => number;
@@ -32,7 +30,8 @@ export async function probePairs(
   destinations: readonly LabEndpoint[],
   options: PairOptions,
 ): Promise<PairResult[]> {
-  const { port, protocol, families, timeout = () => SILENCE } = options;
+  const { service, timeout = () => SILENCE } = options;
+  const families = options.families.filter((family) => hasFamily(service, family));
   const probes = sources.flatMap((source) =>
     destinations
       .filter((destination) => destination.name !== source.name)
@@ -49,10 +48,9 @@ export async function probePairs(
       source: source.name,
       destination: destination.name,
       family,
-      port,
-      protocol,
+      service,
       result: await probe(
-        { namespace: source.namespace, address, port, protocol },
+        { namespace: source.namespace, address, ...service },
         timeout(source.name, destination.name),
       ),
     })),
@@ -66,7 +64,7 @@ const REJECTIONS: ReadonlySet<string> = new Set(['EHOSTUNREACH', 'EACCES']);
 export function seen({ destination, result }: PairResult): Cell['seen'] {
   switch (result.verdict) {
     case 'OPEN':
-      return result.name === destination ? 'open' : 'error';
+      return (result.name ?? destination) === destination ? 'open' : 'error';
     case 'REFUSED':
       return 'refused';
     case 'TIMEOUT':

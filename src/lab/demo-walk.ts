@@ -10,7 +10,7 @@ import { DEMO_MEMBERS, type DemoStep } from './demo-script.ts';
 import type { Lab, LabEndpoint } from './lab.ts';
 import { type Cell, type Matrix, agrees } from './matrix.ts';
 import type { LabPlan } from './plan.ts';
-import type { ProbeProtocol } from './responder.ts';
+import type { ProbeService } from './probe.ts';
 
 /** The demo's files are not what it expects. */
 class DemoError extends MargayError {
@@ -92,9 +92,9 @@ function both(before: Cell | undefined, result: PairResult, expected: 'open' | '
 function servicePort(
   plan: LabPlan,
   { name }: LabEndpoint,
-): { readonly port: number; readonly protocol: ProbeProtocol; readonly families: readonly (4 | 6)[] } {
+): { readonly service: ProbeService; readonly families: readonly (4 | 6)[] } {
   const member = [...plan.workloads, ...plan.machines].find((candidate) => candidate.name === name);
   const [first] = member?.ports ?? [];
   if (first === undefined) throw new DemoError(`${name} serves no port`);
-  return { port: first.port, protocol: first.protocol, families: [4, 6] };
+  return { service: { port: first.port, protocol: first.protocol }, families: [4, 6] };
 }

@@ -2,25 +2,40 @@
 import { createSocket } from 'node:dgram';
 import { Socket } from 'node:net';
 import { KernelError } from '../base/errors.ts';
-import { type Address, familyOf } from '../net/address.ts';
+import { type Address, type Family, familyOf } from '../net/address.ts';
 import { closeSocket, tcpSocket, udpSocket } from '../sys/socket.ts';
-import type { ProbeProtocol } from './responder.ts';
+import { type IcmpProtocol, type IcmpRequest, icmpFamilies } from './icmp.ts';
+import { askIcmp } from './icmp-socket.ts';
+import type { ServedProtocol } from './responder.ts';
 import { initSctp } from './sctp-socket.ts';
 
-export interface Probe {
+/** What is asked for: a port, or an answer of ICMP, which has one family. */
+export type ProbeService =
+  | { readonly protocol: ServedProtocol; readonly port: number; readonly icmp?: never }
+  | { readonly protocol: IcmpProtocol; readonly icmp: IcmpRequest; readonly port?: never };
+
+/** Whether the service can be asked for in a family. */
+export function hasFamily({ protocol }: ProbeService, family: Family): boolean {
+  return protocol === 'ICMP' || protocol === 'ICMPv6' ? icmpFamilies[protocol] === family : true;
+}
+
+/** `TCP 80`, `ICMP 8.0`. */
+export function serviceText({ protocol, port, icmp }: ProbeService): string {
+  return `${protocol} ${icmp === undefined ? port : `${icmp.type}.${icmp.code}`}`;
+}
+
+export type Probe = ProbeService & {
   /** Network namespace to send from, by name or path. */
   readonly namespace: string;
   readonly address: Address;
-  readonly port: number;
-  readonly protocol: ProbeProtocol;
-}
+};
 
 /**
- * `OPEN` with the name that answered; `REFUSED` by a reset or an unreachable port; `TIMEOUT` is silence; `ERROR` is
+ * `OPEN` with the name that answered, of a kernel that answers by itself none; `REFUSED` by a reset or an unreachable port; `TIMEOUT` is silence; `ERROR` is
  * any other failure, such as no route.
  */
 export type ProbeResult =
-  | { readonly verdict: 'OPEN'; readonly name: string; readonly milliseconds: number }
+  | { readonly verdict: 'OPEN'; readonly name?: string; readonly milliseconds: number }
   | { readonly verdict: 'REFUSED' | 'TIMEOUT'; readonly milliseconds: number }
   | { readonly verdict: 'ERROR'; readonly error: string; readonly milliseconds: number };
 
@@ -45,7 +60,10 @@ export function probe(target: Probe, timeout = SILENCE): Promise<ProbeResult> {
     const fail = (error: unknown): void => finish(failure(error));
     const answer = (name: string): void => finish({ verdict: 'OPEN', name });
     try {
-      close = SENDERS[target.protocol](target, answer, fail);
+      close =
+        target.icmp === undefined
+          ? SENDERS[target.protocol](target, answer, fail)
+          : probeIcmp(target, target.icmp, () => finish({ verdict: 'OPEN' }), fail);
       if (finished) close();
     } catch (error) {
       fail(error);
@@ -55,11 +73,14 @@ export function probe(target: Probe, timeout = SILENCE): Promise<ProbeResult> {
 
 /** A result without its time. */
 type Outcome =
-  | { readonly verdict: 'OPEN'; readonly name: string }
+  | { readonly verdict: 'OPEN'; readonly name?: string }
   | { readonly verdict: 'REFUSED' | 'TIMEOUT' }
   | { readonly verdict: 'ERROR'; readonly error: string };
 
-type Send = (target: Probe, answer: (name: string) => void, fail: (error: unknown) => void) => () => void;
+/** A probe of something that listens. */
+type PortProbe = Extract<Probe, { readonly port: number }>;
+
+type Send = (target: PortProbe, answer: (name: string) => void, fail: (error: unknown) => void) => () => void;
 
 const probeTcp: Send = ({ namespace, address, port }, answer, fail) => {
   const socket = new Socket({ fd: tcpSocket({ namespace, family: familyOf(address) }) });
@@ -106,11 +127,25 @@ const probeUdp: Send = ({ namespace, address, port }, answer, fail) => {
 const probeSctp: Send = ({ namespace, address, port }, answer, fail) =>
   initSctp(
     { namespace, address, port, sourcePort: nextPort() },
-    (name) => (name === undefined ? fail(refused()) : answer(name)),
+    (name) => (name === undefined ? fail(refused('the association was aborted')) : answer(name)),
     fail,
   );
 
-const SENDERS: Readonly<Record<ProbeProtocol, Send>> = { TCP: probeTcp, UDP: probeUdp, SCTP: probeSctp };
+/** So is each request remembered, by its identifier. */
+function probeIcmp(
+  { namespace, address }: Probe,
+  request: IcmpRequest,
+  answer: () => void,
+  fail: (error: unknown) => void,
+): () => void {
+  return askIcmp(
+    { namespace, address, request, identifier: nextPort() },
+    (kind) => (kind === 'reply' ? answer() : fail(refused('the request was refused'))),
+    fail,
+  );
+}
+
+const SENDERS: Readonly<Record<ServedProtocol, Send>> = { TCP: probeTcp, UDP: probeUdp, SCTP: probeSctp };
 
 const FIRST_PORT = 20_000;
 const LAST_PORT = 59_999;
@@ -135,8 +170,8 @@ function unusedUdpSocket(namespace: string, address: Address): number {
   }
 }
 
-function refused(): Error {
-  return Object.assign(new Error('the association was aborted'), { code: 'ECONNREFUSED' });
+function refused(what: string): Error {
+  return Object.assign(new Error(what), { code: 'ECONNREFUSED' });
 }
 
 function failure(error: unknown): Outcome {

@@ -11,10 +11,11 @@ import type { Address } from '../net/address.ts';
 import { closeSocket, tcpListenSocket, udpSocket } from '../sys/socket.ts';
 import { serveSctp } from './sctp-socket.ts';
 
-export type ProbeProtocol = 'TCP' | 'UDP' | 'SCTP';
+/** Protocols that have ports, so that somebody listens. */
+export type ServedProtocol = 'TCP' | 'UDP' | 'SCTP';
 
 export interface ServedPort {
-  readonly protocol: ProbeProtocol;
+  readonly protocol: ServedProtocol;
   readonly port: number;
 }
 

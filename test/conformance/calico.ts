@@ -1,5 +1,5 @@
 /** Calico's policy model: tiers, order, every match field that a probe between pods can show, sets, profiles. */
-import { calico, closed, global, judged, kubernetes, open, probe, suite } from './vocabulary.ts';
+import { ask, calico, closed, global, judged, kubernetes, open, probe, suite } from './vocabulary.ts';
 
 const allow = (rule: object = {}) => ({ action: 'Allow', ...rule });
 const deny = (rule: object = {}) => ({ action: 'Deny', ...rule });
@@ -283,6 +283,58 @@ export const calicoSuite = suite('Calico policy', [
     ],
     probes: [probe(80, open('- * > x/b', '- * > y/b'))],
   }),
+  judged(
+    'ICMP by type and code, each protocol for itself',
+    {
+      apply: [
+        networkPolicy(
+          'codes',
+          'x',
+          ingress(appA, [
+            allow({ protocol: 'ICMP', icmp: { type: 8, code: 0 } }),
+            allow({ protocol: 'ICMP', icmp: { type: 13 } }),
+            allow({ protocol: 'ICMPv6', icmp: { type: 128, code: 3 } }),
+          ]),
+        ),
+        networkPolicy('all', 'y', ingress(appA, [allow({ protocol: 'ICMP' }), deny()])),
+        networkPolicy(
+          'none',
+          'y',
+          ingress(appB, [deny({ protocol: 'ICMPv6', icmp: { type: 128 } }), allow()]),
+        ),
+      ],
+      probes: [
+        ask('ICMP', open()),
+        ask('ICMP', open('- * > x/a'), { type: 8, code: 3 }),
+        ask('ICMP', open(), { type: 13 }),
+        ask('ICMPv6', open('- * > x/a', '- * > y/*')),
+        ask('ICMPv6', open('- * > y/*'), { type: 128, code: 3 }),
+        probe(80, open('- * > x/a', '- * > y/a')),
+      ],
+    },
+    {
+      // What is not a type is every other one; what is not a type and code is also that type with another code.
+      apply: [
+        networkPolicy('codes', 'x', ingress(appA, [allow({ protocol: 'ICMP', notICMP: { type: 8 } })])),
+        networkPolicy(
+          'all',
+          'y',
+          ingress(appA, [
+            allow({ protocol: 'ICMP', notICMP: { type: 8, code: 3 } }),
+            allow({ protocol: 'ICMPv6', notICMP: { type: 128, code: 3 } }),
+          ]),
+        ),
+        networkPolicy('none', 'y', ingress(appB, [allow({ notProtocol: 'ICMP' })])),
+      ],
+      probes: [
+        ask('ICMP', open('- * > x/a', '- * > y/b')),
+        ask('ICMP', open('- * > x/a', '- * > y/*'), { type: 8, code: 3 }),
+        ask('ICMP', open('- * > y/b'), { type: 13 }),
+        ask('ICMPv6', open('- * > x/a')),
+        ask('ICMPv6', open('- * > x/a', '- * > y/a'), { type: 128, code: 3 }),
+      ],
+    },
+  ),
   judged('ICMP says nothing about TCP', {
     apply: [
       global(

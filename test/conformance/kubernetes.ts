@@ -1,5 +1,5 @@
 /** Kubernetes NetworkPolicy beyond its own tests: what its API reference says, sentence by sentence. */
-import { closed, judged, kubernetes, open, probe, suite } from './vocabulary.ts';
+import { ask, closed, judged, kubernetes, open, probe, suite } from './vocabulary.ts';
 
 const appA = { podSelector: { matchLabels: { app: 'a' } } };
 const appB = { podSelector: { matchLabels: { app: 'b' } } };
@@ -49,6 +49,21 @@ export const kubernetesSuite = suite('Kubernetes NetworkPolicy', [
   judged('a port without number is every port of its protocol', {
     apply: [kubernetes('p', 'y', { ...appA, ingress: [{ ports: [{ protocol: 'SCTP' }] }] })],
     probes: [probe(80, open('- * > y/a')), probe(81, open(), 'SCTP'), probe(81, open('- * > y/a'), 'UDP')],
+  }),
+  judged('ICMP has no ports: a rule with ports does not mean it, one without does', {
+    apply: [
+      kubernetes('ports', 'x', { ...appA, ingress: [{ ports: [{ port: 80 }] }] }),
+      kubernetes('peers', 'x', { ...appB, ingress: [{ from: [blue] }] }),
+      kubernetes('out', 'z', {
+        ...everyPod,
+        policyTypes: ['Egress'],
+        egress: [{ ports: [{ protocol: 'UDP' }] }],
+      }),
+    ],
+    probes: [
+      ask('ICMP', open('- * > x/*', '+ y/* > x/b', '- z/c > *')),
+      ask('ICMPv6', open('- * > x/*', '+ y/* > x/b', '- z/c > *')),
+    ],
   }),
   judged('lists of peers and ports that are empty or left out mean any, a list of rules means none', {
     apply: [

@@ -57,6 +57,13 @@ export const probe = (port: number, expected: Table, protocol = 'TCP') => ({
   open: expected,
 });
 
+/** An echo request, or another that a host answers. */
+export const ask = (
+  protocol: 'ICMP' | 'ICMPv6',
+  expected: Table,
+  icmp?: { readonly type: number; readonly code?: number },
+) => ({ protocol, open: expected, ...(icmp === undefined ? {} : { icmp }) });
+
 const resource =
   (apiVersion: string, kind: string) =>
   (name: string, spec: Fields, namespace?: string): Fields => ({

@@ -27,7 +27,10 @@ async function connects(lab: Lab): Promise<void> {
   let closed: unknown[] = [];
   // Sessions are up; what the routers do with the routes takes them a moment.
   await waitUntil(async () => {
-    const results = await probePairs(members, members, { port: 80, protocol: 'TCP', families: [4, 6] });
+    const results = await probePairs(members, members, {
+      service: { port: 80, protocol: 'TCP' },
+      families: [4, 6],
+    });
     closed = results.filter((result) => seen(result) !== 'open');
     return closed.length === 0;
   }, 15_000);

@@ -10,6 +10,7 @@ import { type ProbingContext, runSuite } from '../../src/lab/conformance.ts';
 import { formatCase } from '../../src/lab/conformance-report.ts';
 import { parseSuite } from '../../src/lab/conformance-suite.ts';
 import type { Lab } from '../../src/lab/lab.ts';
+import { serviceText } from '../../src/lab/probe.ts';
 import { machineOf } from '../../src/lab/plan.ts';
 import { protocolNumbers } from '../../src/model/fields.ts';
 import { isKnown } from '../../src/model/registry.ts';
@@ -63,6 +64,7 @@ async function compare(
   const results = await probes();
   const after = await counts(lab);
   const named = new Map<string, number>();
+  const { protocol, icmp } = set.service;
   for (const result of results) {
     if (!families.includes(result.family)) continue;
     const party = (name: string) => {
@@ -72,8 +74,8 @@ async function compare(
     const { verdict, paths } = explain(resources, {
       source: party(result.source),
       destination: party(result.destination),
-      service: { protocol: protocolNumbers[set.protocol], port: set.port },
-      sourcePort: 40_000,
+      service: { ...set.service, protocol: icmp === undefined ? protocolNumbers[protocol] : 'icmp' },
+      ...(icmp === undefined ? { sourcePort: 40_000 } : {}),
       family: result.family,
     });
     const expected = set.open.get(result.source)?.has(result.destination) === true ? 'allow' : 'deny';
@@ -81,7 +83,7 @@ async function compare(
     agreement.pairs++;
     if (verdict !== expected || probed !== expected) {
       agreement.wrong.push(
-        `${test}, step ${step}, IPv${result.family} ${set.protocol} ${set.port}, ${result.source} → ${result.destination}: explain ${verdict}, suite ${expected}, probe ${probed}`,
+        `${test}, step ${step}, IPv${result.family} ${serviceText(set.service)}, ${result.source} → ${result.destination}: explain ${verdict}, suite ${expected}, probe ${probed}`,
       );
     }
     if (verdict !== 'deny') continue;

@@ -102,6 +102,27 @@ describeKernel('a conformance run', () => {
     expect(listNamespaces().filter((name) => name.startsWith(`margay-${given.labName}-`))).toEqual([]);
   });
 
+  it('asks by ICMP only in the family that it has, and notices what is shut out', async () => {
+    const apply = [policy('p', ONLY_B)];
+    const only = { 'x/a': ['x/b', 'y/c'], 'x/b': ['x/a', 'y/c'], 'y/c': ['x/b'] };
+    const all = { ...only, 'y/c': ['x/a', 'x/b'] };
+    const pings = {
+      ...SUITE,
+      cases: [
+        { name: 'right', steps: [{ apply, probes: [{ protocol: 'ICMP', open: only }] }] },
+        { name: 'wrong', steps: [{ apply, probes: [{ protocol: 'ICMP', open: all }] }] },
+        { name: 'of the other family', steps: [{ apply, probes: [{ protocol: 'ICMPv6', open: only }] }] },
+      ],
+    };
+    const { cases } = await runSuite(parseSuite(pings, 's'), { ...options(), families: [4] });
+    expect(cases.map(({ name, outcome }) => [name, outcome])).toEqual([
+      ['right', 'passed'],
+      ['wrong', 'failed'],
+      ['of the other family', 'skipped'],
+    ]);
+    expect(formatCase(cases[1]!)).toMatch(/IPv4, ICMP 8\.0:[^]*y\/c → x\/a: TIMEOUT/);
+  });
+
   it('takes addresses outside of every pool and block, and judges a pod only in the families that it has', async () => {
     const placed = {
       ...SUITE,

@@ -3,6 +3,7 @@ import type { Address } from '../../src/net/address.ts';
 import { probe } from '../../src/lab/probe.ts';
 import { Responder } from '../../src/lab/responder.ts';
 import { startTrafficStream } from '../../src/lab/traffic-stream.ts';
+import { runChecked } from '../../src/sys/process.ts';
 import { closeSocket, tcpListenSocket, udpSocket } from '../../src/sys/socket.ts';
 import { describeKernel, useNamespaces } from './fixture-namespace.ts';
 
@@ -53,6 +54,48 @@ describeKernel('the prober', () => {
         verdict: 'REFUSED',
       });
     }
+  });
+
+  it('says OPEN where a kernel answers ICMP, whatever the code, and apart for each request', async () => {
+    const requests = [
+      { address: HOME4, protocol: 'ICMP', icmp: { type: 8, code: 0 } },
+      { address: HOME4, protocol: 'ICMP', icmp: { type: 8, code: 5 } },
+      { address: HOME4, protocol: 'ICMP', icmp: { type: 13, code: 0 } },
+      { address: HOME6, protocol: 'ICMPv6', icmp: { type: 128, code: 0 } },
+      { address: HOME6, protocol: 'ICMPv6', icmp: { type: 128, code: 5 } },
+    ] as const;
+    const results = await Promise.all(
+      [first, second].flatMap((namespace) => requests.map((one) => probe({ namespace, ...one }))),
+    );
+    expect(results.map(({ verdict }) => verdict)).toEqual(results.map(() => 'OPEN'));
+  });
+
+  it('says TIMEOUT where ICMP is dropped, and REFUSED where it is rejected', async () => {
+    const filter = (verdict: string): Promise<string> =>
+      runChecked('nft', ['-f', '-'], {
+        namespace: first,
+        input: `table inet filter
+delete table inet filter
+table inet filter {
+  chain input {
+    type filter hook input priority 0
+    icmp type echo-request ${verdict}
+    icmpv6 type echo-request ${verdict}
+  }
+}
+`,
+      });
+    const ask = () =>
+      Promise.all([
+        probe({ namespace: first, address: HOME4, protocol: 'ICMP', icmp: { type: 8, code: 0 } }, 60),
+        probe({ namespace: first, address: HOME6, protocol: 'ICMPv6', icmp: { type: 128, code: 0 } }, 60),
+      ]);
+    await filter('drop');
+    expect((await ask()).map(({ verdict }) => verdict)).toEqual(['TIMEOUT', 'TIMEOUT']);
+    await filter('reject');
+    expect((await ask()).map(({ verdict }) => verdict)).toEqual(['REFUSED', 'REFUSED']);
+    await filter('accept');
+    expect((await ask()).map(({ verdict }) => verdict)).toEqual(['OPEN', 'OPEN']);
   });
 
   it('says TIMEOUT after the given silence', async () => {

@@ -27,7 +27,7 @@ workloads:
 /** Every pair that does not answer, in words. */
 async function unreachable(lab: Lab, port = 80, protocol: 'TCP' | 'UDP' = 'TCP'): Promise<string[]> {
   const endpoints = lab.plan.workloads.map(({ name }) => lab.endpoint(name));
-  const results = await probePairs(endpoints, endpoints, { port, protocol, families: [4, 6] });
+  const results = await probePairs(endpoints, endpoints, { service: { port, protocol }, families: [4, 6] });
   const pairs = endpoints.length * (endpoints.length - 1);
   expect(results).toHaveLength(pairs * 2);
   return results

@@ -27,6 +27,11 @@ const OWN = {
   ],
 };
 
+const probing = (probe: object) => ({
+  ...OWN,
+  cases: [{ name: 'c', steps: [{ probes: [{ open: {}, ...probe }] }] }],
+});
+
 function messageOf(value: unknown): string {
   try {
     parseSuite(value, 'suite.json');
@@ -53,7 +58,23 @@ describe('a suite of our own format', () => {
 
   it('skips what its author wants skipped, with the reason, and nothing else', () => {
     expect(suite.cases.map(({ skip }) => skip)).toEqual([undefined, undefined, 'needs a service']);
-    expect(suite.cases[1]!.steps[0]!.probes[0]!.protocol).toBe('SCTP');
+    expect(suite.cases[1]!.steps[0]!.probes[0]!.service.protocol).toBe('SCTP');
+  });
+
+  it('asks by ICMP and ICMPv6 for an echo, or for what else hosts answer', () => {
+    const probes = [
+      { protocol: 'ICMP', open: {} },
+      { protocol: 'ICMPv6', open: {} },
+      { protocol: 'ICMP', icmp: { type: 13 }, open: {} },
+      { protocol: 'ICMPv6', icmp: { type: 128, code: 3 }, open: {} },
+    ];
+    const [test] = parseSuite({ ...OWN, cases: [{ name: 'c', steps: [{ probes }] }] }, 's').cases;
+    expect(test!.steps[0]!.probes.map(({ service }) => service)).toEqual([
+      { protocol: 'ICMP', icmp: { type: 8, code: 0 } },
+      { protocol: 'ICMPv6', icmp: { type: 128, code: 0 } },
+      { protocol: 'ICMP', icmp: { type: 13, code: 0 } },
+      { protocol: 'ICMPv6', icmp: { type: 128, code: 3 } },
+    ]);
   });
 
   it('leaves out what only its author understands, and says so', () => {
@@ -88,6 +109,19 @@ describe('a suite of our own format', () => {
       /no pod y\/q/,
     ],
     ['something that is no object', [], /unknown format/],
+    [
+      'a port of what has none',
+      probing({ protocol: 'ICMP', port: 80 }),
+      /probes\[0\]\.port: ICMP has no ports/,
+    ],
+    ['no port where there is one', probing({}), /probes\[0\]\.port: TCP needs a port/],
+    ['a type of what has none', probing({ port: 80, icmp: { type: 8 } }), /\.icmp: TCP has no types/],
+    [
+      'a type that no host answers',
+      probing({ protocol: 'ICMP', icmp: { type: 128 } }),
+      /\.icmp\.type: a host does not answer ICMP of type 128; allowed: 8, 13/,
+    ],
+    ['a protocol that cannot be probed', probing({ protocol: 'GRE' }), /\.protocol: .*GRE.*ICMPv6/],
   ])('refuses %s', (_what, value, expected) => {
     expect(messageOf(value)).toMatch(expected);
   });
@@ -156,7 +190,7 @@ describe('the truth tables of Kubernetes', () => {
   });
 
   it('probe SCTP like the other protocols', () => {
-    expect(suite.cases[1]!.steps[0]!.probes[0]!.protocol).toBe('SCTP');
+    expect(suite.cases[1]!.steps[0]!.probes[0]!.service.protocol).toBe('SCTP');
     expect(suite.pods[0]!.ports).toContainEqual({ name: 'serve-81-sctp', port: 81, protocol: 'SCTP' });
   });
 
