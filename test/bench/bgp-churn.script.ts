@@ -1,7 +1,7 @@
 /**
  * Churn: one peer tells its prefixes again and again with other attributes, 100,000 prefixes a second for some seconds,
  * and 50 peers are told. What counts is the processor time that it takes, and how long after the last change everyone
- * knows it. Flags: --runs --peers --prefixes --variants.
+ * knows it. Flags: --runs --peers --prefixes --limit --variants.
  */
 import { compare, compareFlags, type Variant } from './bgp/compare.ts';
 import { updates } from './bgp/updates.ts';
@@ -23,7 +23,7 @@ const plan = {
   ],
 };
 const variants: readonly Variant[] = [
-  { name: 'cpu', plan, figure: ({ cpu }) => cpu, withoutGobgp: true },
-  { name: 'lag', plan, figure: ({ seconds, fed }) => Math.max(0.001, seconds - fed), withoutGobgp: true },
+  { name: 'cpu', plan, figure: ({ cpu }) => cpu },
+  { name: 'lag', plan, figure: ({ seconds, fed }) => Math.max(0.001, seconds - fed) },
 ];
 await compare('bgp-churn', flags, variants);

@@ -1,6 +1,6 @@
 /**
  * A route reflector: 500 clients with 10 prefixes each, all told to all; and 100,000 prefixes of one client told to 100
- * others. Flags: --runs --peers --prefixes (of the second) --variants.
+ * others. Flags: --runs --peers --prefixes --limit (of the second) --variants.
  */
 import { compare, compareFlags } from './bgp/compare.ts';
 import { SPEAKER_AS } from './bgp/speakers.ts';
@@ -13,7 +13,6 @@ const receivers = 100;
 await compare('bgp-reflector', flags, [
   {
     name: `${clients}-clients`,
-    withoutGobgp: true,
     plan: {
       prefixes: clients * own,
       loads: [

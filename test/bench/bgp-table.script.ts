@@ -1,6 +1,6 @@
 /**
  * A full table from one eBGP peer, all of it received by a second: 20 attribute sets; sets of 5 prefixes, as on the
- * Internet; a set for each prefix, the worst case; and a second receiver that stops reading. Flags: --runs --peers --prefixes --variants.
+ * Internet; a set for each prefix, the worst case; and a second receiver that stops reading. Flags: --runs --peers --prefixes --limit --variants.
  */
 import { compare, compareFlags, type Variant } from './bgp/compare.ts';
 import type { Mix } from './bgp/updates.ts';

@@ -1,12 +1,12 @@
 /** Runs plans against our speaker and the others, in turn, and prints medians, ratios, memory and CPU. */
 import { parseArgs } from 'node:util';
 import { median, report } from '../report.ts';
-import { type Measured, type Plan, measure } from './rig.ts';
+import { type Measured, OverLimit, type Plan, measure } from './rig.ts';
 import { type SpeakerName, removeBundle } from './speakers.ts';
 
 const KNOWN: readonly SpeakerName[] = ['bird', 'frr', 'gobgp'];
-/** GoBGP takes minutes for what the others do in seconds. */
-const GOBGP_RUNS = 1;
+/** Who takes longer than this in its first run, seconds, is measured once. */
+const ONCE = 60;
 
 export interface CompareFlags {
   readonly runs: number;
@@ -14,9 +14,11 @@ export interface CompareFlags {
   /** Divides the sizes of all plans. */
   readonly prefixes: number;
   readonly variants: readonly string[] | undefined;
+  /** Seconds until a peer is given up in a variant. */
+  readonly limit: number;
 }
 
-/** `--runs N --peers bird,frr,gobgp --prefixes N --variants a,b`; ends the process on anything else. */
+/** `--runs N --peers bird,frr,gobgp --prefixes N --variants a,b --limit S`; ends the process on anything else. */
 export function compareFlags(prefixes: number): CompareFlags {
   try {
     const { values } = parseArgs({
@@ -25,14 +27,22 @@ export function compareFlags(prefixes: number): CompareFlags {
         peers: { type: 'string', default: KNOWN.join(',') },
         prefixes: { type: 'string', default: String(prefixes) },
         variants: { type: 'string' },
+        limit: { type: 'string', default: '300' },
       },
     });
     const peers = values.peers.split(',').filter((name) => name !== '');
     const wrong = peers.find((name) => !KNOWN.includes(name as SpeakerName));
     if (wrong !== undefined) throw new Error(`--peers knows ${KNOWN.join(', ')}, not ${wrong}`);
-    const [runs, size] = [Number(values.runs), Number(values.prefixes)];
-    if (!(runs >= 1) || !(size >= 100)) throw new Error('--runs is 1 or more, --prefixes is 100 or more');
-    return { runs, prefixes: size, peers: peers as SpeakerName[], variants: values.variants?.split(',') };
+    const [runs, size, limit] = [Number(values.runs), Number(values.prefixes), Number(values.limit)];
+    if (!(runs >= 1) || !(size >= 100) || !(limit >= 1))
+      throw new Error('--runs and --limit are 1 or more, --prefixes is 100 or more');
+    return {
+      runs,
+      prefixes: size,
+      peers: peers as SpeakerName[],
+      variants: values.variants?.split(','),
+      limit,
+    };
   } catch (error) {
     console.error((error as Error).message);
     process.exit(2);
@@ -45,7 +55,7 @@ export interface Variant {
   /** What is compared: seconds to the last prefix, or another figure. */
   readonly figure?: (measured: Measured) => number;
   readonly unit?: string;
-  /** GoBGP is left out: at this size it does not end within the hour. */
+  /** GoBGP is left out: it cannot do this by itself. */
   readonly withoutGobgp?: true;
   readonly nullRun?: true;
 }
@@ -71,19 +81,28 @@ async function compareVariant(bench: string, flags: CompareFlags, variant: Varia
   const peers = flags.peers.filter((peer) => peer !== 'gobgp' || variant.withoutGobgp !== true);
   const speakers: readonly SpeakerName[] = ['ours', ...peers];
   const runs = new Map<SpeakerName, Measured[]>(speakers.map((speaker) => [speaker, []]));
+  const over = new Set<SpeakerName>();
   for (let turn = 0; turn < flags.runs; turn++) {
     for (const speaker of speakers) {
-      if (speaker === 'gobgp' && turn >= GOBGP_RUNS) continue;
-      const measured = await measure(speaker, plan);
-      runs.get(speaker)!.push(measured);
-      console.error(`${bench} ${name} ${speaker}: ${describe(measured)}`);
+      const mine = runs.get(speaker)!;
+      if (over.has(speaker) || (mine[0]?.seconds ?? 0) > ONCE) continue;
+      try {
+        const measured = await measure(speaker, { ...plan, limit: flags.limit });
+        mine.push(measured);
+        console.error(`${bench} ${name} ${speaker}: ${describe(measured)}`);
+      } catch (error) {
+        if (!(error instanceof OverLimit) || speaker === 'ours') throw error;
+        over.add(speaker);
+        console.error(`${bench} ${name} ${speaker}: ${error.message}`);
+      }
     }
   }
+  const measuredOnes = speakers.filter((speaker) => runs.get(speaker)!.length > 0);
   const middle = (speaker: SpeakerName, of: (measured: Measured) => number): number =>
     median(runs.get(speaker)!.map(of));
   const notes: string[] = [];
   const all = (of: (measured: Measured) => number, digits: number): string =>
-    speakers.map((speaker) => `${speaker} ${middle(speaker, of).toFixed(digits)}`).join(', ');
+    measuredOnes.map((speaker) => `${speaker} ${middle(speaker, of).toFixed(digits)}`).join(', ');
   if (variant.nullRun === true) {
     const alone = await measure('null', plan);
     notes.push(`null run ${alone.seconds.toFixed(3)} s`);
@@ -94,8 +113,12 @@ async function compareVariant(bench: string, flags: CompareFlags, variant: Varia
   notes.push(
     `others used ${Math.max(...[...runs.values()].flat().map(({ foreign }) => foreign)).toFixed(2)} CPU at most`,
   );
-  if (peers.includes('gobgp')) notes.push(`gobgp: ${GOBGP_RUNS} run`);
-  const memories = speakers.map(
+  for (const speaker of over) notes.push(`${speaker}: over ${flags.limit} s, given up`);
+  for (const speaker of measuredOnes) {
+    const { length } = runs.get(speaker)!;
+    if (length < flags.runs) notes.push(`${speaker}: ${length} run`);
+  }
+  const memories = measuredOnes.map(
     (speaker) => [speaker, Math.round(middle(speaker, ({ memory }) => memory))] as const,
   );
   report({
@@ -103,7 +126,9 @@ async function compareVariant(bench: string, flags: CompareFlags, variant: Varia
     variant: name,
     unit,
     ours: middle('ours', figure),
-    peers: Object.fromEntries(peers.map((peer) => [peer, middle(peer, figure)])),
+    peers: Object.fromEntries(
+      measuredOnes.filter((peer) => peer !== 'ours').map((peer) => [peer, middle(peer, figure)]),
+    ),
     memory: Object.fromEntries(memories),
     runs: flags.runs,
     notes: notes.join('; '),

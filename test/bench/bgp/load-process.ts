@@ -5,7 +5,7 @@
  */
 import { type Server, type Socket, connect, createServer } from 'node:net';
 import { Counter } from './counter.ts';
-import { CEASE, type Feed, HOLD_TIME, KEEPALIVE, type Speaks, open, updates } from './updates.ts';
+import { CEASE, END_OF_RIB, type Feed, HOLD_TIME, KEEPALIVE, type Speaks, open, updates } from './updates.ts';
 
 export interface LoadSession extends Speaks {
   /** The daemon's address; absent: waits to be connected to on its own address (for the null run). */
@@ -26,6 +26,8 @@ export type LoadCommand =
   | { readonly do: 'feed'; readonly perSecond?: number }
   /** The sessions that feed end; those that receive wait for everything to be withdrawn. */
   | { readonly do: 'withdraw' }
+  /** The daemon is about to be killed: connect again, tell everything again, and wait for everything. */
+  | { readonly do: 'restart' }
   | { readonly do: 'close' };
 
 export type LoadReport =
@@ -36,15 +38,47 @@ export type LoadReport =
   | { readonly type: 'fed'; readonly at: number }
   | { readonly type: 'converged'; readonly at: number; readonly announced: number; readonly silence: number }
   | { readonly type: 'withdrawn'; readonly at: number }
+  | { readonly type: 'restarting' }
+  | { readonly type: 'recovered'; readonly at: number }
   | { readonly type: 'failed'; readonly reason: string };
 
 const now = (): number => Number(process.hrtime.bigint()) / 1e6;
 const tell = (report: LoadReport): void => void process.send?.(report);
 
+/** Milliseconds until a connection that a daemon refused, or reset, is tried again. */
+const RETRY = 20;
+/** Milliseconds until a daemon has to have taken a session. */
+const OPENING = 60_000;
+
+/**
+ * Sessions of a process that connect at once. More than a daemon's listen() has room for (BIRD: 8) would be taken by the
+ * kernel for established and then be left to TCP's slow repetitions.
+ */
+const AT_ONCE = 4;
+
+const toConnect: Session[] = [];
+const connecting = new Set<Session>();
+
+function connectNext(): void {
+  while (connecting.size < AT_ONCE && toConnect.length > 0) {
+    const session = toConnect.shift()!;
+    connecting.add(session);
+    session.connect();
+  }
+}
+
+function connected(session: Session): void {
+  if (connecting.delete(session)) connectNext();
+}
+
 class Session {
-  readonly counter: Counter;
+  counter: Counter;
   ended = false;
   endOfRib = false;
+  private established = false;
+  /** What ended the connection, unless the daemon just closed it. */
+  private fault: string | undefined;
+  private readonly begun = now();
   private socket: Socket | undefined;
   private server: Server | undefined;
   private readonly buffers: readonly Buffer[];
@@ -54,30 +88,51 @@ class Session {
     private readonly changed: () => void,
   ) {
     this.buffers = spec.feed === undefined ? [] : updates(spec, spec.feed);
-    this.counter = new Counter(spec.prefixes, (spec.feed?.rounds ?? finalRounds) - 1, {
+    this.counter = this.count();
+  }
+
+  private count(): Counter {
+    const { spec } = this;
+    return new Counter(spec.prefixes, (spec.feed?.rounds ?? finalRounds) - 1, {
       opened: () => this.socket!.write(KEEPALIVE),
-      keepalive: () => undefined,
+      keepalive: () => this.keepalive(),
       endOfRib: () => {
         this.endOfRib = true;
-        if (this.spec.stuck === true) this.socket!.pause();
-        changed();
+        if (spec.stuck === true) this.socket!.pause();
+        this.changed();
       },
       notified: (code, subcode) => {
-        if (phase === 'opening' || phase === 'feeding') {
-          tell({ type: 'failed', reason: `${spec.address}: NOTIFICATION ${code}/${subcode}` });
-        }
+        this.fault = `NOTIFICATION ${code}/${subcode}`;
       },
     });
+  }
+
+  /**
+   * The first one after OPEN establishes the session. A daemon that offers graceful restart may wait for everyone's
+   * end-of-RIB even at its first start; after a restart everything is told again before it.
+   */
+  private keepalive(): void {
+    if (this.established) return;
+    this.established = true;
+    connected(this);
+    if (this.spec.helpsRestart !== true) return;
+    if (phase === 'restarting') for (const buffer of this.buffers) this.socket!.write(buffer);
+    this.socket!.write(END_OF_RIB);
   }
 
   start(): void {
     const { remote, address } = this.spec;
     if (remote !== undefined) {
-      this.attach(connect({ host: remote, port: 179, localAddress: address }));
+      toConnect.push(this);
+      connectNext();
       return;
     }
     this.server = createServer((socket) => this.attach(socket));
     this.server.listen(179, address);
+  }
+
+  connect(): void {
+    this.attach(connect({ host: this.spec.remote!, port: 179, localAddress: this.spec.address }));
   }
 
   private attach(socket: Socket): void {
@@ -94,17 +149,30 @@ class Session {
       this.counter.push(chunk);
       this.changed();
     });
+    this.fault = undefined;
     socket.on('error', (error) => {
-      if (phase === 'opening' || phase === 'feeding') {
-        tell({ type: 'failed', reason: `${this.spec.address}: ${error.message}` });
-      }
+      this.fault = error.message;
     });
-    socket.on('close', () => {
-      this.ended = true;
-      this.changed();
-    });
+    socket.on('close', () => this.lost());
     const timer = setInterval(() => socket.write(KEEPALIVE), ((this.spec.holdTime ?? HOLD_TIME) / 3) * 1000);
     socket.on('close', () => clearInterval(timer));
+  }
+
+  /** Daemons that are starting, or have many to accept, refuse and reset connections. */
+  private lost(): void {
+    connected(this);
+    const isOpening = phase === 'opening' && !this.established && now() - this.begun < OPENING;
+    if (isOpening || phase === 'restarting') {
+      this.endOfRib = false;
+      this.established = false;
+      this.counter = this.count();
+      setTimeout(() => this.start(), RETRY);
+    } else if (phase === 'opening' || (phase === 'feeding' && this.fault !== undefined)) {
+      tell({ type: 'failed', reason: `${this.spec.address}: ${this.fault ?? 'closed by the daemon'}` });
+    } else {
+      this.ended = true;
+      this.changed();
+    }
   }
 
   async feed(octetsPerSecond?: number): Promise<void> {
@@ -138,7 +206,7 @@ class Session {
 let sessions: Session[] = [];
 let finalRounds = 1;
 let nullRun = false;
-let phase: 'opening' | 'feeding' | 'withdrawing' | 'idle' = 'idle';
+let phase: 'opening' | 'feeding' | 'withdrawing' | 'restarting' | 'idle' = 'idle';
 let receives: Session[] = [];
 
 function changed(): void {
@@ -154,6 +222,12 @@ function changed(): void {
   } else if (phase === 'withdrawing' && receives.every(({ counter, ended }) => ended || counter.live === 0)) {
     phase = 'idle';
     tell({ type: 'withdrawn', at: now() });
+  } else if (
+    phase === 'restarting' &&
+    sessions.every(({ endOfRib, counter, spec }) => endOfRib && counter.live >= spec.expect)
+  ) {
+    phase = 'idle';
+    tell({ type: 'recovered', at: now() });
   }
 }
 
@@ -187,6 +261,12 @@ process.on('message', (command: LoadCommand & { rounds?: number; nullRun?: boole
       phase = 'withdrawing';
       for (const session of sessions) if (session.spec.feed !== undefined) session.close();
       changed();
+      break;
+    case 'restart':
+      // Until the daemon is gone, what is there counts for nothing.
+      for (const session of sessions) session.endOfRib = false;
+      phase = 'restarting';
+      tell({ type: 'restarting' });
       break;
     case 'close':
       for (const session of sessions) session.close();

@@ -36,12 +36,16 @@ export interface Plan {
   /** Prefixes a second of each feeding process; as fast as they are read if left out. */
   readonly octetsPerSecond?: number;
   readonly withdraw?: boolean;
+  /** Once everyone has everything, the speaker is killed and started again: until everyone has it anew. */
+  readonly restart?: boolean;
+  /** Seconds until a speaker is given up, start and end included; 900 if left out. */
+  readonly limit?: number;
   /** Asked every few milliseconds instead of waiting for receivers: whether the work is done. */
   readonly done?: (speakerNamespace: string) => boolean;
 }
 
 export interface Measured {
-  /** Seconds from the first octet to the last prefix. */
+  /** Seconds from the first octet to the last prefix; if restarted, from the new start to the last end-of-RIB. */
   readonly seconds: number;
   /** Seconds from the first octet to the last that the feeders wrote. */
   readonly fed: number;
@@ -59,7 +63,15 @@ export interface Measured {
   readonly foreign: number;
 }
 
-const TIMEOUT = 900_000;
+const LIMIT = 900;
+
+/** A speaker that did not get there within the limit of its plan. */
+export class OverLimit extends Error {
+  constructor(readonly seconds: number) {
+    super(`over ${seconds} s`);
+  }
+}
+
 let serial = 0;
 
 /** Runs a plan once against a speaker, or without one (`null`: the feeder connects to the receiver). */
@@ -108,17 +120,19 @@ async function run(
         ...(session.feed === undefined ? {} : { feed: session.feed }),
         ...(session.holdTime === undefined ? {} : { holdTime: session.holdTime }),
         ...(session.stuck === undefined ? {} : { stuck: session.stuck }),
+        ...(plan.restart === undefined ? {} : { helpsRestart: plan.restart }),
       };
     }),
   );
   if (name === 'null') loads[0] = loads[0]!.map((session) => ({ ...session, remote: loads[1]![0]!.address }));
-  const processes = loads.map(() => new LoadProcess(field));
+  const processes = loads.map(() => new LoadProcess(field, plan.limit ?? LIMIT));
   undo.push(() => Promise.all(processes.map((process) => process.end())));
   let speaker: RunningSpeaker | undefined;
   if (name !== 'null') {
     speaker = await SPEAKERS[name]({
       namespace: device,
       kernel: plan.kernel ?? false,
+      restarts: plan.restart ?? false,
       peers: loads.flat().map((session) => ({
         address: session.address,
         asNumber: session.asNumber,
@@ -139,7 +153,7 @@ async function run(
   await Promise.all(ready);
   await quiet(speaker?.pids ?? []);
 
-  const before = usage(speaker?.pids ?? []);
+  let before = usage(speaker?.pids ?? []);
   const receivers = processes.filter((_, index) => loads[index]!.some(({ expect }) => expect > 0));
   const feeders = processes.filter((_, index) => loads[index]!.some(({ feed }) => feed !== undefined));
   const converged = receivers.map((process) => process.next('converged'));
@@ -152,7 +166,7 @@ async function run(
   // Receivers must be counting before the first octet.
   for (const process of processes) if (!feeders.includes(process)) process.send(command);
   for (const process of feeders) process.send(command);
-  const first = Math.min(...(await Promise.all(started)).map(({ at }) => at));
+  let first = Math.min(...(await Promise.all(started)).map(({ at }) => at));
   let last: number;
   let announced = 0;
   let silence = 0;
@@ -165,8 +179,8 @@ async function run(
     while (!plan.done(device)) await sleep(2);
     last = Number(process.hrtime.bigint()) / 1e6;
   }
-  const after = usage(speaker?.pids ?? []);
-  const fedAt = Math.max(...(await Promise.all(fed)).map(({ at }) => at));
+  let after = usage(speaker?.pids ?? []);
+  const fedFor = Math.max(...(await Promise.all(fed)).map(({ at }) => at)) - first;
   let withdrawn: number | undefined;
   if (plan.withdraw === true && name !== 'null') {
     const ends = receivers.map((process) => process.next('withdrawn'));
@@ -174,12 +188,22 @@ async function run(
     for (const process of processes) process.send({ do: 'withdraw' });
     withdrawn = (Math.max(...(await Promise.all(ends)).map(({ at }) => at)) - begin) / 1000;
   }
+  if (plan.restart === true && speaker !== undefined) {
+    const ready = processes.map((process) => process.next('restarting'));
+    const recovered = processes.map((process) => process.next('recovered'));
+    for (const process of processes) process.send({ do: 'restart' });
+    await Promise.all(ready);
+    first = await speaker.restart();
+    before = { ...usage([]), speaker: 0 };
+    last = Math.max(...(await Promise.all(recovered)).map(({ at }) => at));
+    after = usage(speaker.pids);
+  }
   const memory = (speaker?.pids ?? []).reduce((sum, pid) => sum + peakMemory(pid), 0);
   const busy = after.all - before.all;
   const mine = processes.reduce((sum, { pid }) => sum + cpuOf(pid), 0);
   return {
     seconds: (last - first) / 1000,
-    fed: (fedAt - first) / 1000,
+    fed: fedFor / 1000,
     withdrawn,
     cpu: after.speaker - before.speaker,
     memory,
@@ -196,7 +220,11 @@ class LoadProcess {
   private failure: (error: Error) => void = () => undefined;
   private readonly failed: Promise<never>;
 
-  constructor(namespace: string) {
+  /** `limit`: seconds that any report may take. */
+  constructor(
+    namespace: string,
+    private readonly limit: number,
+  ) {
     const script = new URL('load-process.ts', import.meta.url).pathname;
     this.child = inNamespace(namespace, () =>
       fork(script, [], { execArgv: ['--import', 'tsx'] }),
@@ -218,8 +246,8 @@ class LoadProcess {
 
   next<Type extends LoadReport['type']>(type: Type): Promise<Extract<LoadReport, { type: Type }>> {
     const report = new Promise<LoadReport>((resolve) => this.waiting.set(type, resolve));
-    const late = sleep(TIMEOUT, undefined, { ref: false }).then(() => {
-      throw new Error(`no '${type}' in ${TIMEOUT / 1000} s`);
+    const late = sleep(this.limit * 1000, undefined, { ref: false }).then(() => {
+      throw new OverLimit(this.limit);
     });
     return Promise.race([report, this.failed, late]) as Promise<Extract<LoadReport, { type: Type }>>;
   }

@@ -1,5 +1,6 @@
 /** The speakers that a BGP bench measures, each started with the same peers: ours, BIRD, FRR, GoBGP. */
 import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { copyFile, mkdtemp, rm, writeFile, chmod } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
@@ -27,11 +28,15 @@ export interface SpeakerTask {
   readonly peers: readonly SpeakerPeer[];
   /** Learned routes go into the kernel. */
   readonly kernel: boolean;
+  /** Offers graceful restart to its peers (RFC 4724). */
+  readonly restarts: boolean;
 }
 
 export interface RunningSpeaker {
   /** Whose time and memory count. */
   readonly pids: readonly number[];
+  /** kill -9, and starts anew as after a crash; resolves with the time of the start, in ms of the monotonic clock. */
+  restart(): Promise<number>;
   stop(): Promise<void>;
 }
 
@@ -49,28 +54,34 @@ interface Program {
   readonly args: readonly string[];
 }
 
-/** Programs that read files of a folder made for them. */
+/** Programs that read files of a folder made for them; `restarted`: after a crash. */
 async function launch(
   namespace: string,
   files: Readonly<Record<string, string>>,
-  programs: (folder: string) => readonly Program[],
+  programs: (folder: string, restarted: boolean) => readonly Program[],
   owner?: { readonly user: string },
 ): Promise<RunningSpeaker> {
   const folder = await mkdtemp(join(tmpdir(), 'margay-bench-bgp-'));
   await chmod(folder, 0o755);
   for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
   if (owner !== undefined) await runChecked('chown', ['-R', `${owner.user}:${owner.user}`, folder]);
-  const children: ChildProcess[] = [];
-  for (const { command, args } of programs(folder)) {
-    children.push(
-      spawnIn(command, args, {
-        namespace,
-        stdio: ['ignore', 'ignore', 'inherit'],
-      }),
+  const start = (restarted: boolean): ChildProcess[] =>
+    programs(folder, restarted).map(({ command, args }) =>
+      spawnIn(command, args, { namespace, stdio: ['ignore', 'ignore', 'inherit'] }),
     );
-  }
+  let children = start(false);
   return {
-    pids: children.map(({ pid }) => pid!),
+    get pids() {
+      return children.map(({ pid }) => pid!);
+    },
+    async restart() {
+      const ended = children.map((child) => once(child, 'exit'));
+      for (const child of children) child.kill('SIGKILL');
+      await Promise.all(ended);
+      const at = Number(process.hrtime.bigint()) / 1e6;
+      children = start(true);
+      return at;
+    },
     async stop() {
       for (const child of children.toReversed()) await terminate(child);
       await rm(folder, { recursive: true, force: true });
@@ -114,9 +125,12 @@ async function ours({ namespace, peers, kernel }: SpeakerTask): Promise<RunningS
     decision: DEFAULT_DECISION,
   };
   const script = await bundle();
-  return launch(namespace, { 'config.json': JSON.stringify(config) }, (folder) => [
-    { command: process.execPath, args: [...OUR_FLAGS, script, join(folder, 'config.json')] },
-  ]);
+  const restarting = { ...config, gracefulRestart: { ...config.gracefulRestart, restarting: true } };
+  const files = { 'config.json': JSON.stringify(config), 'restarting.json': JSON.stringify(restarting) };
+  return launch(namespace, files, (folder, restarted) => {
+    const file = join(folder, restarted ? 'restarting.json' : 'config.json');
+    return [{ command: process.execPath, args: [...OUR_FLAGS, script, file] }];
+  });
 }
 
 /** For profiles of our speaker: flags of its node process. */
@@ -161,7 +175,7 @@ export async function removeBundle(): Promise<void> {
   if (bundleFolder !== undefined) await rm(bundleFolder, { recursive: true, force: true });
 }
 
-function bird({ namespace, peers, kernel }: SpeakerTask): Promise<RunningSpeaker> {
+function bird({ namespace, peers, kernel, restarts }: SpeakerTask): Promise<RunningSpeaker> {
   const sessions = peers.map(
     (peer, index) => `
 protocol bgp p${index} from one {
@@ -175,15 +189,16 @@ protocol bgp p${index} from one {
 router id ${SPEAKER_ADDRESS};
 protocol device { scan time 600; }
 ${kernel ? 'protocol direct { ipv4; }\nprotocol kernel { ipv4 { import none; export where source = RTS_BGP; }; scan time 600; }' : ''}
-template bgp one { local ${SPEAKER_ADDRESS} as ${SPEAKER_AS}; passive on; }
+template bgp one { local ${SPEAKER_ADDRESS} as ${SPEAKER_AS}; passive on; graceful restart ${restarts ? 'on' : 'aware'}; }
 ${sessions.join('')}
 `;
-  return launch(namespace, { 'bird.conf': config }, (folder) => [
-    { command: 'bird', args: ['-f', '-c', join(folder, 'bird.conf'), '-s', join(folder, 'bird.ctl')] },
-  ]);
+  return launch(namespace, { 'bird.conf': config }, (folder, restarted) => {
+    const args = ['-f', '-c', join(folder, 'bird.conf'), '-s', join(folder, 'bird.ctl')];
+    return [{ command: 'bird', args: restarted ? [...args, '-R'] : args }];
+  });
 }
 
-function frr({ namespace, peers, kernel }: SpeakerTask): Promise<RunningSpeaker> {
+function frr({ namespace, peers, kernel, restarts }: SpeakerTask): Promise<RunningSpeaker> {
   const group = (peer: SpeakerPeer): string => (peer.receives ? 'monitors' : 'feeders');
   const lines = [
     'frr defaults datacenter',
@@ -191,6 +206,7 @@ function frr({ namespace, peers, kernel }: SpeakerTask): Promise<RunningSpeaker>
     `router bgp ${SPEAKER_AS}`,
     ` bgp router-id ${SPEAKER_ADDRESS}`,
     ' no bgp ebgp-requires-policy',
+    ...(restarts ? [' bgp graceful-restart', ' bgp graceful-restart preserve-fw-state'] : []),
     ...['feeders', 'monitors'].flatMap((name) => [
       ` neighbor ${name} peer-group`,
       ` neighbor ${name} disable-connected-check`,
@@ -233,7 +249,7 @@ function frr({ namespace, peers, kernel }: SpeakerTask): Promise<RunningSpeaker>
   );
 }
 
-function gobgp({ namespace, peers }: SpeakerTask): Promise<RunningSpeaker> {
+function gobgp({ namespace, peers, restarts }: SpeakerTask): Promise<RunningSpeaker> {
   const all = peers.every(({ receives }) => receives);
   const monitors = peers.filter(({ receives }) => receives).map((peer) => `"${peer.address}/32"`);
   const policy = `
@@ -271,7 +287,7 @@ function gobgp({ namespace, peers }: SpeakerTask): Promise<RunningSpeaker> {
       enabled = true
   [neighbors.graceful-restart.config]
     enabled = true
-    restart-time = 1
+    restart-time = ${restarts ? 120 : 1}
 ${peer.asNumber === SPEAKER_AS ? `  [neighbors.route-reflector.config]\n    route-reflector-client = true\n    route-reflector-cluster-id = "${SPEAKER_ADDRESS}"\n` : ''}`,
   );
   const config = `
@@ -281,7 +297,7 @@ ${peer.asNumber === SPEAKER_AS ? `  [neighbors.route-reflector.config]\n    rout
   port = 179
   local-address-list = ["${SPEAKER_ADDRESS}"]
 ${all ? '' : policy}${neighbors.join('')}`;
-  return launch(namespace, { 'gobgpd.toml': config }, (folder) => [
+  return launch(namespace, { 'gobgpd.toml': config }, (folder, restarted) => [
     {
       command: 'gobgpd',
       args: [
@@ -291,6 +307,7 @@ ${all ? '' : policy}${neighbors.join('')}`;
         'toml',
         '--log-level=error',
         '--api-hosts=127.0.0.1:50051',
+        ...(restarted ? ['-r'] : []),
       ],
     },
   ]);

@@ -23,6 +23,8 @@ export interface Speaks {
   readonly address: string;
   /** The session is iBGP: LOCAL_PREF, and no AS of ours in the path. */
   readonly internal: boolean;
+  /** Keeps what the daemon told while it restarts (RFC 4724). */
+  readonly helpsRestart?: boolean;
 }
 
 const FIRST_NETWORK = 0x010000;
@@ -48,15 +50,22 @@ const word = (value: number): number[] => [
 const octets = (address: string): number[] => address.split('.').map(Number);
 
 export const KEEPALIVE = message(4);
+/** End-of-RIB of IPv4 unicast (RFC 4724 §2). */
+export const END_OF_RIB = message(2, [0, 0, 0, 0]);
 /** Cease, Administrative Shutdown: without the N bit (RFC 8538) it ends graceful restart, too. */
 export const CEASE = message(3, [6, 2]);
 
-export function open({ asNumber, address }: Speaks, holdTime = HOLD_TIME): Buffer {
+/** Graceful restart of no family: end-of-RIB is understood (RFC 4724 §4). */
+const UNDERSTANDS_END_OF_RIB = [64, 2, 0, 0];
+/** Graceful restart of IPv4 unicast within 120 s, forwarding kept (RFC 4724 §3). */
+const HELPS_RESTART = [64, 6, 0, 120, 0, 1, 1, 0x80];
+
+export function open({ asNumber, address, helpsRestart }: Speaks, holdTime = HOLD_TIME): Buffer {
   const capabilities = [
     [1, 4, 0, 1, 0, 1], // IPv4 unicast
     [2, 0], // route refresh
     [65, 4, ...word(asNumber)],
-    [64, 2, 0, 0], // graceful restart of no family: end-of-RIB is understood (RFC 4724 §4)
+    helpsRestart === true ? HELPS_RESTART : UNDERSTANDS_END_OF_RIB,
   ].flat();
   return message(
     1,
