@@ -97,6 +97,7 @@ export class Agent {
       open: () => new Conntrack({}),
       isHost: (address) => dataplane.hasAddress(address),
       hostEndpointAt: (address) => dataplane.hostEndpointAt(address),
+      hostEndpointsTowards: () => dataplane.hostEndpointsTowards(),
       log,
     });
     this.telemetry = new Telemetry({

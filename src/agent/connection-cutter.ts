@@ -8,7 +8,7 @@ import { describeError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import type { CalcDelta, LocalEndpoint } from '../calc/output.ts';
 import { evaluateEndpoint } from '../explain/evaluate.ts';
-import { type Failsafes, evaluateHost } from '../explain/evaluate-host.ts';
+import { type Failsafes, evaluateForwarded, evaluateHost } from '../explain/evaluate-host.ts';
 import { FlushScope, hostKey } from '../explain/flush-scope.ts';
 import type { Packet } from '../explain/packet.ts';
 import type { PolicyState } from '../explain/policy-state.ts';
@@ -22,7 +22,21 @@ export interface ConnectionCutterOptions {
   readonly isHost: (address: Address) => boolean;
   /** The name of the host endpoint that stands for an address of the host. */
   readonly hostEndpointAt: (address: Address) => string | undefined;
+  /** The names of the host endpoints that packets to an address leave by, as routes are now. */
+  readonly hostEndpointsTowards: () => Promise<(address: Address) => readonly string[]>;
   readonly log: Logger;
+}
+
+/** An end of a connection, or an interface of the host that it passes. */
+interface Policed {
+  readonly key: string;
+  readonly denies: () => boolean;
+}
+
+/** What is known of this host while connections are judged. */
+interface Surroundings {
+  readonly endpoints: ReadonlyMap<Address, LocalEndpoint>;
+  readonly hostEndpointsTowards: (address: Address) => readonly string[];
 }
 
 /** Milliseconds of judging before others get their turn. */
@@ -77,13 +91,13 @@ export class ConnectionCutter {
     this.pending = new Set();
     try {
       this.conntrack ??= this.options.open();
-      const endpoints = this.endpointsByAddress();
+      const surroundings = await this.surroundings();
       const denied: Connection[] = [];
       const revived: Connection[] = [];
       let turnEnds = Date.now() + TURN;
       for (const connection of await this.conntrack.connections()) {
         const isMarked = (connection.mark & CUT_MARK) !== 0;
-        const isDenied = this.isDenied(connection, endpoints, keys);
+        const isDenied = this.isDenied(connection, surroundings, keys);
         if (isDenied === true && !isMarked) denied.push(connection);
         else if (isDenied === false && isMarked) revived.push(connection);
         if (Date.now() < turnEnds) continue;
@@ -105,10 +119,10 @@ export class ConnectionCutter {
     }
   }
 
-  /** Whether policy denies the connection now; undefined if none of the endpoints is an end of it. */
+  /** Whether policy denies the connection now; undefined if it has nothing to do with the endpoints. */
   private isDenied(
     { original, reply }: Connection,
-    endpoints: ReadonlyMap<Address, LocalEndpoint>,
+    surroundings: Surroundings,
     keys: ReadonlySet<string>,
   ): boolean | undefined {
     // Policy sees destinations as they are after translation, sources as they are before.
@@ -121,9 +135,10 @@ export class ConnectionCutter {
       ...(original.icmp === undefined ? {} : { icmp: original.icmp }),
     };
     const { isHost } = this.options;
+    const { endpoints } = surroundings;
     const from = endpoints.get(packet.source);
     const to = isHost(packet.source) ? undefined : endpoints.get(packet.destination);
-    const ends: { readonly key: string; readonly denies: () => boolean }[] = [];
+    const ends: Policed[] = [];
     for (const [endpoint, direction] of [
       [from, 'egress'],
       [to, 'ingress'],
@@ -133,16 +148,13 @@ export class ConnectionCutter {
         evaluateEndpoint(endpoint, direction, packet, this.state).verdict === 'deny';
       ends.push({ key: endpoint.key, denies });
     }
-    ends.push(...this.hostEnds(packet, endpoints));
+    ends.push(...this.hostEnds(packet, endpoints), ...this.passed(packet, surroundings));
     if (!ends.some(({ key }) => keys.has(key))) return undefined;
     return ends.some(({ denies }) => denies());
   }
 
   /** The host's end, where a host endpoint stands for it: not towards its own workloads, nor towards itself. */
-  private *hostEnds(
-    packet: Packet,
-    endpoints: ReadonlyMap<Address, LocalEndpoint>,
-  ): Generator<{ readonly key: string; readonly denies: () => boolean }> {
+  private *hostEnds(packet: Packet, endpoints: ReadonlyMap<Address, LocalEndpoint>): Generator<Policed> {
     const { isHost, hostEndpointAt } = this.options;
     for (const [own, other, direction] of [
       [packet.source, packet.destination, 'egress'],
@@ -157,11 +169,37 @@ export class ConnectionCutter {
     }
   }
 
-  private endpointsByAddress(): Map<Address, LocalEndpoint> {
-    return new Map(
+  /** Host endpoints that a forwarded connection comes in by and leaves by, as far as its ends are beyond them. */
+  private *passed(packet: Packet, { endpoints, hostEndpointsTowards }: Surroundings): Generator<Policed> {
+    const { isHost } = this.options;
+    const { source, destination } = packet;
+    if (isHost(source) || isHost(destination)) return;
+    for (const [end, direction] of [
+      [source, 'ingress'],
+      [destination, 'egress'],
+    ] as const) {
+      if (endpoints.has(end)) continue;
+      const ways = hostEndpointsTowards(end).flatMap((name) => this.state.hostEndpoints.get(name) ?? []);
+      // Of several ways nobody knows which one it takes: it is cut if it may take none.
+      const denies = (): boolean =>
+        ways.every(
+          (way) => evaluateForwarded(way, direction, packet, this.state, this.failsafes).verdict === 'deny',
+        );
+      for (const { key } of ways) yield { key: hostKey(key), denies };
+    }
+  }
+
+  private async surroundings(): Promise<Surroundings> {
+    const endpoints = new Map(
       [...this.state.endpoints.values()].flatMap((endpoint) =>
         endpoint.addresses.map((address) => [address, endpoint] as const),
       ),
     );
+    // A host may have very many routes, and most have no policy for what they forward.
+    const polices = [...this.state.hostEndpoints.values()].some(
+      ({ tiers }) => tiers.forward.length + tiers.preDNAT.length > 0,
+    );
+    const hostEndpointsTowards = polices ? await this.options.hostEndpointsTowards() : () => [];
+    return { endpoints, hostEndpointsTowards };
   }
 }

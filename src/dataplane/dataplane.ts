@@ -14,7 +14,7 @@ import type { DataplaneStatus } from '../model/agent-status.ts';
 import type { Address } from '../net/address.ts';
 import { type Prefix, prefixContains } from '../net/prefix.ts';
 import { Conntrack } from '../netlink/conntrack.ts';
-import type { KernelEvent, Monitor, RouteKernel } from '../netlink/kernel.ts';
+import { type KernelEvent, type Monitor, type RouteKernel, TABLE_MAIN } from '../netlink/kernel.ts';
 import { openLinuxKernel } from '../netlink/linux.ts';
 import { foreignForwardChains } from '../nftables/foreign-chains.ts';
 import { HeldTable } from '../nftables/held-table.ts';
@@ -23,6 +23,7 @@ import { openNftables } from '../nftables/linux.ts';
 import { forwardObstacles } from './forward-check.ts';
 import { HostInterfaces } from './host-interfaces.ts';
 import { LinkTable } from './links.ts';
+import { outwardInterfaces } from './outward-interfaces.ts';
 import { PolicyTable } from './policy-table.ts';
 import { renderOptions } from './render-options.ts';
 import { StaleConnections } from './stale-connections.ts';
@@ -150,11 +151,38 @@ export class Dataplane {
 
   /** The name of the host endpoint that stands for the interface which has the address. */
   hostEndpointAt(address: Address): string | undefined {
-    const own = this.hostInterfaces().filter(({ addresses }) => addresses.includes(address));
-    const active = this.hosts.resolve();
-    const standing = (name: string): string | undefined =>
-      active.find(({ interfaces }) => interfaces.includes(name))?.endpoint.key;
-    return own.length === 0 ? undefined : (standing(own[0]!.name) ?? standing('*'));
+    const own = this.hostInterfaces().find(({ addresses }) => addresses.includes(address));
+    return own === undefined ? undefined : this.hostEndpointsByInterface()(own.name);
+  }
+
+  /**
+   * Reads the routes, for the names of the host endpoints that stand for the interfaces which packets to an address
+   * leave by. Rejects with a KernelError.
+   */
+  async hostEndpointsTowards(): Promise<(address: Address) => readonly string[]> {
+    const interfacesTo = outwardInterfaces(await this.kernel.routes({ table: TABLE_MAIN }));
+    const standing = this.hostEndpointsByInterface();
+    const policed = new Set(this.hostInterfaces().map(({ name }) => name));
+    const known = new Map<Address, readonly string[]>();
+    return (address) => {
+      const found =
+        known.get(address) ??
+        interfacesTo(address)
+          .flatMap((index) => this.links.index(index)?.name ?? [])
+          .filter((name) => policed.has(name))
+          .flatMap((name) => standing(name) ?? []);
+      known.set(address, found);
+      return found;
+    };
+  }
+
+  private hostEndpointsByInterface(): (name: string) => string | undefined {
+    const names = new Map(
+      this.hosts
+        .resolve()
+        .flatMap(({ endpoint, interfaces }) => interfaces.map((name) => [name, endpoint.key] as const)),
+    );
+    return (name) => names.get(name) ?? names.get('*');
   }
 
   /** Interfaces that may be host endpoints, with their addresses. */

@@ -1,6 +1,6 @@
 /**
- * What policy of a host endpoint does with the first packet of a connection that begins or ends at the host, in the
- * order of `nftables/render/host-endpoints.ts`: failsafe ports, untracked, preDNAT, then normal policy and profiles.
+ * What policy of a host endpoint does with the first packet of a connection that begins or ends at the host or passes
+ * it, in the order of `nftables/render/host-endpoints.ts`: failsafe ports, untracked, preDNAT, then normal policy and profiles.
  */
 import type { FailsafePort } from '../calc/felix-config.ts';
 import type { Direction, HostStage, LocalHostEndpoint } from '../calc/output.ts';
@@ -30,30 +30,56 @@ export function evaluateHost(
   state: PolicyState,
   failsafes: Failsafes,
 ): HostVerdict {
-  const ports = direction === 'ingress' ? failsafes.inbound : failsafes.outbound;
-  if (ports.some((port) => isFailsafe(port, direction, packet))) {
-    return { verdict: 'allow', decidedBy: ['failsafe'] };
-  }
-  const key = `HostEndpoint/${endpoint.key}`;
-  const walk = (stage: HostStage): HostVerdict =>
-    evaluateEndpoint(
-      {
-        key,
-        workload: key,
-        tiers: endpoint.tiers[stage],
-        profiles: stage === 'normal' ? endpoint.profiles : [],
-      },
-      direction,
-      packet,
-      state,
-    );
+  if (isSpared(direction, packet, failsafes)) return { verdict: 'allow', decidedBy: ['failsafe'] };
   for (const stage of stages[direction]) {
-    const { verdict, decidedBy } = walk(stage);
-    // What no rule of an early stage decides goes on to the next.
-    if (decidedBy.includes(endOfProfilesId(key, direction))) continue;
-    return { verdict, decidedBy };
+    const verdict = walk(endpoint, stage, direction, packet, state);
+    if (verdict !== undefined) return verdict;
   }
-  return walk('normal');
+  return walk(endpoint, 'normal', direction, packet, state)!;
+}
+
+/**
+ * Judges a packet that passes the host: where it comes in by the endpoint (`ingress`), or where it leaves by it. What
+ * an early stage allows the next one may deny; what none decides passes.
+ */
+export function evaluateForwarded(
+  endpoint: LocalHostEndpoint,
+  direction: Direction,
+  packet: Packet,
+  state: PolicyState,
+  failsafes: Failsafes,
+): HostVerdict {
+  const early = direction === 'egress' || isSpared(direction, packet, failsafes) ? [] : stages.ingress;
+  const verdicts = [...early, 'forward' as const].flatMap(
+    (stage) => walk(endpoint, stage, direction, packet, state) ?? [],
+  );
+  const deciding = verdicts.find(({ verdict }) => verdict !== 'allow') ?? verdicts.at(-1);
+  return deciding ?? { verdict: 'allow', decidedBy: [] };
+}
+
+/** What a stage decides; undefined if no rule of a stage does that leaves it to others. */
+function walk(
+  { key: name, tiers, profiles }: LocalHostEndpoint,
+  stage: HostStage,
+  direction: Direction,
+  packet: Packet,
+  state: PolicyState,
+): HostVerdict | undefined {
+  const key = `HostEndpoint/${name}`;
+  const policed = {
+    key,
+    workload: key,
+    tiers: tiers[stage],
+    profiles: stage === 'normal' ? profiles : [],
+  };
+  const { verdict, decidedBy } = evaluateEndpoint(policed, direction, packet, state);
+  if (stage !== 'normal' && decidedBy.includes(endOfProfilesId(key, direction))) return undefined;
+  return { verdict, decidedBy };
+}
+
+function isSpared(direction: Direction, packet: Packet, failsafes: Failsafes): boolean {
+  const ports = direction === 'ingress' ? failsafes.inbound : failsafes.outbound;
+  return ports.some((port) => isFailsafe(port, direction, packet));
 }
 
 function isFailsafe({ protocol, port, net }: FailsafePort, direction: Direction, packet: Packet): boolean {

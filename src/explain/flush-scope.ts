@@ -52,11 +52,11 @@ export class FlushScope {
     return found;
   }
 
-  /** Every endpoint, with what polices connections that it is an end of. */
+  /** Every endpoint, with what polices connections that it is an end of, or that pass it. */
   private *all(): Generator<[key: string, policed: Policed]> {
     yield* this.state.endpoints;
     for (const [name, { tiers, profiles }] of this.state.hostEndpoints) {
-      yield [hostKey(name), { tiers: [...tiers.untracked, ...tiers.preDNAT, ...tiers.normal], profiles }];
+      yield [hostKey(name), { tiers: Object.values(tiers).flat(), profiles }];
     }
   }
 

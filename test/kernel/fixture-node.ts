@@ -55,6 +55,7 @@ export class TestNode {
     open: () => new Conntrack({ namespace: this.namespace }),
     isHost: (address) => this.dataplane.hasAddress(address),
     hostEndpointAt: (address) => this.dataplane.hostEndpointAt(address),
+    hostEndpointsTowards: () => this.dataplane.hostEndpointsTowards(),
     log: silentLogger(),
   });
 

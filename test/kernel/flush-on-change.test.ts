@@ -168,6 +168,79 @@ spec: {failsafeInboundHostPorts: [{port: 22}]}
     });
   });
 
+  it.each([
+    ['applyOnForward', 'applyOnForward: true, types: [Ingress]', 'wire'],
+    ['preDNAT', 'applyOnForward: true, preDNAT: true, types: [Ingress]', '"*"'],
+  ])('resets what the host forwards where %s policy denies it', async (_, options, interfaceName) => {
+    const host = `
+apiVersion: projectcalico.org/v3
+kind: HostEndpoint
+metadata: {name: wire, labels: {host: guarded}}
+spec: {node: ${NODE_NAME}, interfaceName: ${interfaceName}, profiles: [open]}
+`;
+    const guard = (port: number): string => `
+apiVersion: projectcalico.org/v3
+kind: GlobalNetworkPolicy
+metadata: {name: guard, annotations: {${FLUSH}}}
+spec:
+  selector: host == "guarded"
+  ${options.replaceAll(', ', '\n  ')}
+  ingress: [{action: Deny, protocol: TCP, destination: {ports: [${port}]}}, {action: Allow}]
+`;
+    await TestNode.with([host, guard(1)].join('---'), async (node) => {
+      const a = await node.addPod('a', A);
+      for (const port of [PORT, PORT + 1]) await echoServer(a.namespace, 4, port);
+      for (const port of [PORT, PORT + 1]) await echoServer(a.namespace, 6, port);
+      await echoServer(node.outside, 4);
+      const calls = (port: number) =>
+        Promise.all(families.map((one) => call(node.outside, A[one], one, port)));
+      const denied = await calls(PORT);
+      const allowed = [...(await calls(PORT + 1)), await call(a.namespace, OUTSIDE[4], 4)];
+      for (const one of [...denied, ...allowed]) one.say('before');
+      await until(() => [...denied, ...allowed].every((one) => one.heard() === 'before'));
+      await node.apply(guard(PORT));
+      for (const one of [...denied, ...allowed]) one.say(', after');
+      await until(() => denied.every((one) => one.isReset()));
+      await until(() => allowed.every((one) => one.heard() === 'before, after'));
+      expect(denied.map((one) => one.heard())).toEqual(['before', 'before']);
+    });
+  });
+
+  it('resets what leaves by a host endpoint whose applyOnForward policy denies it', async () => {
+    const host = `
+apiVersion: projectcalico.org/v3
+kind: HostEndpoint
+metadata: {name: wire, labels: {host: guarded}}
+spec: {node: ${NODE_NAME}, interfaceName: wire, profiles: [open]}
+`;
+    const guard = (port: number): string => `
+apiVersion: projectcalico.org/v3
+kind: GlobalNetworkPolicy
+metadata: {name: guard, annotations: {${FLUSH}}}
+spec:
+  selector: host == "guarded"
+  applyOnForward: true
+  types: [Egress]
+  egress: [{action: Deny, protocol: TCP, destination: {ports: [${port}]}}, {action: Allow}]
+`;
+    await TestNode.with([host, guard(1)].join('---'), async (node) => {
+      const a = await node.addPod('a', A);
+      await echoServer(node.outside, 6);
+      await echoServer(node.outside, 6, PORT + 1);
+      await echoServer(a.namespace, 6);
+      const denied = await call(a.namespace, OUTSIDE[6], 6);
+      const other = await call(a.namespace, OUTSIDE[6], 6, PORT + 1);
+      // The policy is of egress: what comes in to the same port is none of it.
+      const inward = await call(node.outside, A[6], 6);
+      for (const one of [denied, other, inward]) one.say('before');
+      await until(() => [denied, other, inward].every((one) => one.heard() === 'before'));
+      await node.apply(guard(PORT));
+      for (const one of [denied, other, inward]) one.say(', after');
+      await until(() => denied.isReset());
+      await until(() => [other, inward].every((one) => one.heard() === 'before, after'));
+    });
+  });
+
   it('follows what the selectors of the policy select', async () => {
     await TestNode.with(policy(FLUSH, CLIENTS), async (node) => {
       const a = await node.addPod('a', A);
