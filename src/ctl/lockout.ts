@@ -4,9 +4,8 @@ import { type DatastoreConfig, datastoreSockets } from '../datastore/config.ts';
 import type { Datastore } from '../datastore/datastore.ts';
 import { type Surroundings, lockouts } from '../explain/lockout.ts';
 import { parseAddress } from '../net/address.ts';
-import type { ParsedResource } from '../model/yaml.ts';
 import { inventoryOf } from './inventory.ts';
-import { type Action, type ModifyOptions, modify } from './modify.ts';
+import { type Outcome, errorLines } from './outcome.ts';
 import { Rehearsal } from './rehearsal.ts';
 
 /** Kinds whose change may close a port of a host. */
@@ -21,23 +20,46 @@ const policing: ReadonlySet<string> = new Set([
   'Tier',
 ]);
 
-/** One sentence for each connection that the change would cut and that is let through now. */
-export async function lockoutWarnings(
+/** A change that is about to be made. */
+export interface GuardedChange {
+  /** Of the resources that it changes. */
+  readonly kinds: readonly string[];
+  /** Makes the change in the datastore that it is given. */
+  readonly make: (datastore: Datastore) => Promise<Outcome>;
+  /** Makes it in full, even if the command only tries it. */
+  readonly rehearse: (datastore: Datastore) => Promise<unknown>;
+  /** It is not made if it cuts anything. */
+  readonly strict: boolean;
+}
+
+/** Makes a change, and says before its own errors which connections it cuts. */
+export async function changeGuarded(
   datastore: Datastore,
-  action: Action,
-  documents: readonly ParsedResource[],
-  options: ModifyOptions,
+  change: GuardedChange,
+  surroundings: Surroundings,
+): Promise<Outcome> {
+  const warnings = await lockoutWarnings(datastore, change, surroundings);
+  if (warnings.length > 0 && change.strict) {
+    const errors = errorLines([...warnings, 'Nothing was changed (--strict).']);
+    return { output: '', errors, exitCode: 1 };
+  }
+  const outcome = await change.make(datastore);
+  return { ...outcome, errors: errorLines(warnings) + outcome.errors };
+}
+
+/** One sentence for each connection that the change would cut and that is let through now. */
+async function lockoutWarnings(
+  datastore: Datastore,
+  { kinds, rehearse }: GuardedChange,
   surroundings: Surroundings,
 ): Promise<string[]> {
-  const kinds = documents.flatMap(({ resource }) => resource?.kind ?? []);
   if (!kinds.some((kind) => policing.has(kind))) return [];
   if (!kinds.includes('HostEndpoint')) {
     const { resources } = await datastore.list({ kind: 'HostEndpoint' });
     if (resources.length === 0) return [];
   }
   const rehearsal = new Rehearsal(datastore);
-  const { dryRun: _, atomic: __, ...rest } = options;
-  await modify(rehearsal, action, documents, rest);
+  await rehearse(rehearsal);
   const [before, after] = [await inventoryOf(datastore), await inventoryOf(rehearsal)];
   return lockouts(before.resources, after.resources, surroundings).map(
     ({ connection, node, endpoint, decidedBy }) =>

@@ -53,8 +53,9 @@ export function defineConformanceCommand(command: Command, setExitCode: (code: n
       `
 A file is of format margay-conformance/v1, or the truth tables of Kubernetes' own network policy tests. \${ip:NAMESPACE/POD}
 and \${ip:HOST} (n1, n2, …) in any text are that address, in each family in turn; \${net4:…} is the prefix of 4 bits around
-it. Probes of protocol ICMP are sent in IPv4 and those of ICMPv6 in IPv6, as echo requests if "icmp" names no other type that
-hosts answer (ICMP: 8, 13; ICMPv6: 128) and code. Each probe is sent once: what must answer may take 900 ms, what must not is silent for 300 ms.
+it. Probes of protocol ICMP are sent in IPv4 and those of ICMPv6 in IPv6, as echo requests unless "icmp" names another
+type (of ICMP 13) or code that hosts answer. Each probe is sent once: what must answer may take 900 ms, what must not is
+silent for 300 ms.
 
 Exit status: 0 if every probe agrees, 1 if one does not, 2 if the suite could not be judged.`,
     )

@@ -82,16 +82,18 @@ async function run(
     return;
   }
   await context.withDatastore(async (datastore, config) => {
-    const { lockoutWarnings, surroundingsOf } = await import('../lockout.ts');
-    const surroundings = surroundingsOf(context.environment.variables, config);
-    const warnings = await lockoutWarnings(datastore, action, documents, flags, surroundings);
-    const { errorLines } = await import('../outcome.ts');
-    if (warnings.length > 0 && flags.strict === true) {
-      const errors = errorLines([...warnings, 'Nothing was changed (--strict).']);
-      return { output: '', errors, exitCode: 1 };
-    }
-    const outcome = await modify(datastore, action, documents, flags);
-    return { ...outcome, errors: errorLines(warnings) + outcome.errors };
+    const { changeGuarded, surroundingsOf } = await import('../lockout.ts');
+    const { dryRun: _, atomic: __, ...inFull } = flags;
+    return changeGuarded(
+      datastore,
+      {
+        kinds: documents.flatMap(({ resource }) => resource?.kind ?? []),
+        make: (target) => modify(target, action, documents, flags),
+        rehearse: (target) => modify(target, action, documents, inFull),
+        strict: flags.strict === true,
+      },
+      surroundingsOf(context.environment.variables, config),
+    );
   });
 }
 

@@ -2,7 +2,9 @@
 import { type Command, Option } from 'commander';
 import { ConfigError } from '../../base/errors.ts';
 import { type CtlContext, DEFAULT_NAMESPACE } from '../context.ts';
+import type { Datastore } from '../../datastore/datastore.ts';
 import type { DryRun } from '../modify.ts';
+import type { Outcome } from '../outcome.ts';
 import type { PatchType } from '../patch.ts';
 import type { Json } from '../patch/json.ts';
 import { dryRunOption, ignoredContext } from './resource-flags.ts';
@@ -13,6 +15,7 @@ interface PatchFlags {
   readonly type: PatchType;
   readonly namespace: string;
   readonly dryRun?: DryRun;
+  readonly strict?: boolean;
 }
 
 export function addPatchCommands(program: Command, context: CtlContext): void {
@@ -35,6 +38,7 @@ function addPatch(program: Command, context: CtlContext): void {
     )
     .option('-n, --namespace <namespace>', 'namespace of the resource', DEFAULT_NAMESPACE)
     .addOption(dryRunOption())
+    .option('--strict', 'change nothing that would cut your own SSH connection, the datastore or BGP')
     .addOption(ignoredContext())
     .addHelpText(
       'after',
@@ -47,6 +51,9 @@ Types:
 
 The result is checked as if it came from a file, and written only if nobody changed the resource meanwhile (then the
 patch is applied to the new state). A patch that sets metadata.resourceVersion changes that version or nothing.
+
+Where host endpoints would begin to refuse your own SSH connection, connections of nodes to etcd, or BGP between nodes,
+a warning says so; with --strict nothing is changed then.
 
 Exit code: 0 when the resource was changed, else 1.
 
@@ -65,18 +72,35 @@ Examples:
         });
       }
       const parsed = await readPatch(flags);
-      const { type, namespace, dryRun } = flags;
-      await context.withDatastore((datastore) =>
-        patch(datastore, {
-          kind,
-          name: names[0]!,
-          namespace,
-          type,
-          patch: parsed,
-          ...(dryRun === undefined ? {} : { dryRun }),
-        }),
-      );
+      const { type, namespace } = flags;
+      const options = { kind, name: names[0]!, namespace, type, patch: parsed };
+      await change(context, kind, flags, (datastore, trial) => patch(datastore, { ...options, ...trial }));
     });
+}
+
+/** Changes a resource of a kind as the user calls it, with a warning of what that cuts. */
+async function change(
+  context: CtlContext,
+  kind: string,
+  { dryRun, strict = false }: { readonly dryRun?: DryRun; readonly strict?: boolean },
+  make: (datastore: Datastore, trial: { readonly dryRun?: DryRun }) => Promise<Outcome>,
+): Promise<void> {
+  const [{ changeGuarded, surroundingsOf }, { kindNamed }] = await Promise.all([
+    import('../lockout.ts'),
+    import('../target.ts'),
+  ]);
+  await context.withDatastore((datastore, config) =>
+    changeGuarded(
+      datastore,
+      {
+        kinds: [kindNamed(kind).kind],
+        make: (target) => make(target, dryRun === undefined ? {} : { dryRun }),
+        rehearse: (target) => make(target, {}),
+        strict,
+      },
+      surroundingsOf(context.environment.variables, config),
+    ),
+  );
 }
 
 async function readPatch({ patch, patchFile }: PatchFlags): Promise<Json> {
@@ -97,6 +121,7 @@ interface LabelFlags {
   readonly remove?: boolean;
   readonly namespace: string;
   readonly dryRun?: DryRun;
+  readonly strict?: boolean;
 }
 
 function addLabel(program: Command, context: CtlContext): void {
@@ -109,12 +134,16 @@ function addLabel(program: Command, context: CtlContext): void {
     .option('--remove', 'remove the labels whose keys are given')
     .option('-n, --namespace <namespace>', 'namespace of the resource', DEFAULT_NAMESPACE)
     .addOption(dryRunOption())
+    .option('--strict', 'change nothing that would cut your own SSH connection, the datastore or BGP')
     .addOption(ignoredContext())
     .addHelpText(
       'after',
       `
 Several labels are set and removed in one write: all of them or, on an error, none. Setting a label to the value that it
 has is no error.
+
+Where host endpoints would begin to refuse your own SSH connection, connections of nodes to etcd, or BGP between nodes,
+a warning says so; with --strict nothing is changed then.
 
 Exit code: 0 when the labels are as asked, else 1.
 
@@ -138,16 +167,8 @@ Examples:
         });
       }
       const parsed = changes.map((change) => parseLabelChange(change, flags.remove === true));
-      const { namespace, dryRun, overwrite } = flags;
-      await context.withDatastore((datastore) =>
-        label(datastore, {
-          kind,
-          name: names[0]!,
-          namespace,
-          changes: parsed,
-          overwrite: overwrite === true,
-          ...(dryRun === undefined ? {} : { dryRun }),
-        }),
-      );
+      const { namespace, overwrite = false } = flags;
+      const options = { kind, name: names[0]!, namespace, changes: parsed, overwrite };
+      await change(context, kind, flags, (datastore, trial) => label(datastore, { ...options, ...trial }));
     });
 }
