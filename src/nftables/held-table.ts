@@ -56,9 +56,11 @@ export class HeldTable {
       this.touched = false;
       try {
         this.reconciler.loadActual(await this.kernel.dumpTable());
-        const plan = this.reconciler.plan();
+        let plan = this.reconciler.plan();
         if (plan.operations.length === 0) continue;
-        this.reconciler.committed(plan, await this.kernel.transaction(plan.operations));
+        for (; plan.operations.length > 0; plan = this.reconciler.plan()) {
+          this.reconciler.committed(plan, await this.kernel.transaction(plan.operations));
+        }
         this.options.log.info('nf_tables table repaired as it was; the datastore is still away');
       } catch (error) {
         if (!(error instanceof StaleError)) throw error;

@@ -17,11 +17,13 @@ interface PlanOutcome {
   readonly removedChains: readonly string[];
   readonly sets: readonly NamedSet[];
   readonly removedSets: readonly string[];
-  readonly elements: readonly {
-    readonly set: string;
-    readonly added: readonly Element[];
-    readonly removed: readonly string[];
-  }[];
+  readonly elements: readonly PlannedElements[];
+}
+
+interface PlannedElements {
+  readonly set: string;
+  readonly added: readonly Element[];
+  readonly removed: readonly string[];
 }
 
 interface PlannedChain {
@@ -47,14 +49,23 @@ export class PlanBuilder {
   private readonly newSets: NamedSet[] = [];
   private readonly interfaceSets: Operation[] = [];
   private readonly setCreations: Operation[] = [];
+  /** Chains that are new and no hook's: nothing reaches them until a rule or a map that is there leads to them. */
+  private readonly newNames = new Set<string>();
   private readonly newChains: Operation[] = [];
+  private readonly newRules: Operation[] = [];
+  private readonly newBaseChains: Operation[] = [];
+  private readonly newElements: Operation[] = [];
   private readonly elementChanges: Operation[] = [];
   private readonly ruleChanges: Operation[] = [];
   private readonly flushes: Operation[] = [];
-  private readonly chains: PlannedChain[] = [];
+  private readonly plannedNew: PlannedChain[] = [];
+  private readonly plannedChanges: PlannedChain[] = [];
   private readonly removedChains: string[] = [];
   private readonly removedSets: string[] = [];
-  private readonly elements: { set: string; added: readonly Element[]; removed: string[] }[] = [];
+  private readonly elementsOfNew: PlannedElements[] = [];
+  private readonly elementsChanged: PlannedElements[] = [];
+  /** A new set of intervals has elements. */
+  private hasNewIntervals = false;
 
   constructor(private readonly fresh: boolean) {}
 
@@ -67,8 +78,9 @@ export class PlanBuilder {
     const creations = set.type[0] === 'ifname' ? this.interfaceSets : this.setCreations;
     creations.push({ kind: 'add-set', set });
     if (elements.length === 0) return;
-    this.elements.push({ set: set.name, added: elements, removed: [] });
-    (set.verdicts ? this.elementChanges : creations).push({ kind: 'add-elements', set, elements });
+    this.hasNewIntervals ||= set.interval;
+    this.elementsOfNew.push({ set: set.name, added: elements, removed: [] });
+    (set.verdicts ? this.newElements : creations).push({ kind: 'add-elements', set, elements });
   }
 
   removeSet(name: string): void {
@@ -81,7 +93,12 @@ export class PlanBuilder {
       ...(comment === undefined ? {} : { comment }),
       ...(base === undefined ? {} : { base }),
     };
-    this.newChains.push({ kind: 'add-chain', chain });
+    if (base === undefined) {
+      this.newNames.add(name);
+      this.newChains.push({ kind: 'add-chain', chain });
+    } else {
+      this.newBaseChains.push({ kind: 'add-chain', chain });
+    }
   }
 
   /** Chains that go may jump to one another: all are emptied first. */
@@ -94,7 +111,7 @@ export class PlanBuilder {
     if (removed.length > 0) this.elementChanges.push({ kind: 'delete-elements', set, elements: removed });
     if (added.length > 0) this.elementChanges.push({ kind: 'add-elements', set, elements: added });
     if (added.length + removed.length > 0) {
-      this.elements.push({ set: set.name, added, removed: removed.map(({ key }) => key) });
+      this.elementsChanged.push({ set: set.name, added, removed: removed.map(({ key }) => key) });
     }
   }
 
@@ -105,9 +122,11 @@ export class PlanBuilder {
       before.map((rule) => rule.fingerprint),
       wanted,
     );
+    const isNew = this.newNames.has(chain);
+    const edits = isNew ? this.newRules : this.ruleChanges;
     const staying = new Set(kept.map((pair) => pair.before));
     for (const [index, { handle }] of before.entries()) {
-      if (!staying.has(index)) this.ruleChanges.push({ kind: 'delete-rule', chain, handle });
+      if (!staying.has(index)) edits.push({ kind: 'delete-rule', chain, handle });
     }
     const rules: PlannedRule[] = [];
     let next = 0;
@@ -117,39 +136,50 @@ export class PlanBuilder {
       else {
         const follower = kept[next] === undefined ? undefined : before[kept[next]!.before]!.handle;
         const place = follower === undefined ? {} : { before: follower };
-        this.ruleChanges.push({ kind: 'add-rule', chain, rule, ...place });
+        edits.push({ kind: 'add-rule', chain, rule, ...place });
       }
       rules.push({ fingerprint: wanted[index]!, handle: stays?.handle });
     }
-    this.chains.push({ name: chain, base, rules });
+    (isNew ? this.plannedNew : this.plannedChanges).push({ name: chain, base, rules });
   }
 
-  /** With `keep-removed`, what is to go stays for a later plan, if there is anything else to do. */
+  /**
+   * With `keep-removed`, what is to go stays for a later plan, if there is anything else to do.
+   *
+   * If what is there is to lead to new chains, or may look into new sets of intervals, only what is new is made, and
+   * the rest is left to the next plan. For a packet that is under way while a transaction is committed may find a new
+   * chain empty (it keeps to the generation of rules with which it began, nft_do_chain in nf_tables_core.c), and for
+   * some time any packet finds a new set of intervals empty (its elements come in sight when everything else is done,
+   * nft_set_commit_update in nf_tables_api.c).
+   */
   build(extent: 'whole' | 'keep-removed' = 'whole'): Plan {
-    const changes: Operation[] = [
+    const preparations: Operation[] = [
       ...this.start,
       ...this.interfaceSets,
       ...this.setCreations,
       ...this.newChains,
-      ...this.elementChanges,
-      ...this.ruleChanges,
+      ...this.newElements,
+      ...this.newRules,
     ];
+    const changes: Operation[] = [...this.newBaseChains, ...this.elementChanges, ...this.ruleChanges];
     const removals: Operation[] = [
       ...this.flushes,
       // A verdict map holds on to chains, so sets go first.
       ...this.removedSets.map((set): Operation => ({ kind: 'delete-set', set })),
       ...this.removedChains.map((chain): Operation => ({ kind: 'delete-chain', chain })),
     ];
-    const keep = extent === 'keep-removed' && changes.length > 0;
+    const isLate = this.newChains.length > 0 || this.hasNewIntervals;
+    const prepare = !this.fresh && isLate && changes.length > 0;
+    const keep = prepare || (extent === 'keep-removed' && preparations.length + changes.length > 0);
     return {
-      operations: keep ? changes : [...changes, ...removals],
+      operations: [...preparations, ...(prepare ? [] : changes), ...(keep ? [] : removals)],
       outcome: {
         fresh: this.fresh,
-        chains: this.chains,
+        chains: prepare ? this.plannedNew : [...this.plannedNew, ...this.plannedChanges],
         removedChains: keep ? [] : this.removedChains,
         sets: this.newSets,
         removedSets: keep ? [] : this.removedSets,
-        elements: this.elements,
+        elements: prepare ? this.elementsOfNew : [...this.elementsOfNew, ...this.elementsChanged],
       },
     };
   }

@@ -2,8 +2,9 @@
  * Desired against actual state of our table. Pure: it is told both sides and plans the difference; what changed is
  * all that a plan looks at. Rules that stay keep their handles and counters.
  *
- * A plan makes new sets and chains before what names them and deletes after, all in one transaction. It never puts a
- * new meaning under an old name: whoever renders gives a new set a new name (design D6).
+ * A plan makes new sets and chains before what names them and deletes after. It never puts a new meaning under an old
+ * name: whoever renders gives a new set a new name (design D6). What is in force changes in one transaction; new chains
+ * that it leads to may come in one before it, and maps that nothing leads to any more may go in one after it.
  */
 import { InternalError } from '../base/errors.ts';
 import { compileRule } from './codec/rule.ts';

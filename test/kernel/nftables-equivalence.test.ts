@@ -17,7 +17,7 @@ import {
   rule,
   wholeDelta,
 } from '../unit/nftables/fixtures.ts';
-import { listTable, nftFile, openTable, testNamespace } from './nftables-support.ts';
+import { listTable, nftFile, openTable, settle, testNamespace } from './nftables-support.ts';
 
 /** Loads what was rendered our way and nft's way and returns both listings. */
 async function bothWays(reconciler: Reconciler): Promise<[ours: unknown, theirs: unknown, value: Ruleset]> {
@@ -25,8 +25,7 @@ async function bothWays(reconciler: Reconciler): Promise<[ours: unknown, theirs:
   const theirs = testNamespace();
   const { kernel } = openTable(ours);
   await kernel.claim();
-  reconciler.loadActual(await kernel.dumpTable());
-  await kernel.transaction(reconciler.plan().operations);
+  await settle(kernel, reconciler);
   const value = reconciler.ruleset('margay');
   await nftFile(theirs, ['-j'], JSON.stringify(toJson(value)));
   return [await listTable(ours), await listTable(theirs), value];
@@ -144,8 +143,7 @@ describe('our netlink path against nft -j -f of the same value', () => {
     const { kernel } = openTable(testNamespace());
     await kernel.claim();
     const first = desired();
-    first.loadActual(await kernel.dumpTable());
-    await kernel.transaction(first.plan().operations);
+    await settle(kernel, first);
     const again = desired();
     again.loadActual(await kernel.dumpTable());
     expect(again.plan().operations).toEqual([]);
@@ -184,8 +182,7 @@ describe('our netlink path against nft -j -f of the same value', () => {
     await kernel.claim();
     const first = new Reconciler();
     new PolicyRenderer(DEFAULT_RENDER_OPTIONS, first).apply(wholeDelta());
-    first.loadActual(await kernel.dumpTable());
-    await kernel.transaction(first.plan().operations);
+    await settle(kernel, first);
     const restarted = new Reconciler();
     new PolicyRenderer(DEFAULT_RENDER_OPTIONS, restarted).apply(wholeDelta());
     restarted.loadActual(await kernel.dumpTable());

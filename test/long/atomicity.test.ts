@@ -10,6 +10,7 @@ describeKernel('5,000 changes of policy and endpoints under constant probing', (
     const report = await runAtomicity({ ...options, changes: 5000, flows: 40 });
     console.log(JSON.stringify(report));
     expect(report.wrong).toEqual([]);
+    expect(report.lostInFlight).toBeLessThan(3 + report.inFlight / 100_000);
     expect(report.lostBetweenWorlds).toBeLessThan(10 + report.inFlight / 10_000);
     expect(report.flips).toBeGreaterThan(5000);
     expect(report.judged).toBeGreaterThan(50_000);

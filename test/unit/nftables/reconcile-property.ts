@@ -1,13 +1,13 @@
-/** Whatever the table is and whatever is desired: one plan makes it so. */
+/** Whatever the table is and whatever is desired: three plans make it so. */
 import fc from 'fast-check';
 import { expect } from 'vitest';
 import type { NftablesKernel } from '../../../src/nftables/kernel.ts';
 import { Reconciler } from '../../../src/nftables/reconciler.ts';
 import { arbitraryRuleset, comparable, desire } from './arbitrary-ruleset.ts';
 
-/** Maps go in a transaction of their own. */
+/** What is new comes in a transaction before, and maps go in one after. */
 async function apply(kernel: NftablesKernel, reconciler: Reconciler): Promise<void> {
-  for (let round = 0; round < 2; round++) {
+  for (let round = 0; round < 3; round++) {
     const plan = reconciler.plan();
     reconciler.committed(plan, await kernel.transaction(plan.operations));
   }

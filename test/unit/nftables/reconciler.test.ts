@@ -128,6 +128,29 @@ describe('reconciliation', () => {
     expect(reconciler.plan().operations).toEqual([]);
   });
 
+  it('makes chains, and the maps that lead to them, in a transaction before that of the rules that look into these', async () => {
+    const kernel = await openClaimed();
+    const reconciler = new Reconciler();
+    reconciler.loadActual(await kernel.dumpTable());
+    reconciler.setChain({ name: 'tier', rules: rules('a') });
+    await apply(kernel, reconciler);
+    const map: NamedSet = {
+      name: 'ports',
+      type: ['inet_proto', 'inet_service'],
+      interval: true,
+      verdicts: true,
+    };
+    reconciler.setSet(map);
+    reconciler.setChain({ name: 'policy', rules: rules('p') });
+    reconciler.addElements('ports', [{ key: 'tcp,80-90', verdict: { jump: { target: 'policy' } } }]);
+    reconciler.setChain({ name: 'tier', rules: rules('b') });
+    const first = await apply(kernel, reconciler);
+    expect(first.map(({ kind }) => kind)).toEqual(['add-set', 'add-chain', 'add-elements', 'add-rule']);
+    const second = await apply(kernel, reconciler);
+    expect(second.map(({ kind }) => kind)).toEqual(['delete-rule', 'add-rule']);
+    expect(reconciler.plan().operations).toEqual([]);
+  });
+
   it('makes a table that is gone', async () => {
     const kernel = await openClaimed();
     const reconciler = new Reconciler();

@@ -137,11 +137,11 @@ describe('the renderer', () => {
     const { renderer, reconciler } = start();
     renderer.apply(wholeDelta());
     reconciler.loadActual({ chains: [], sets: [] });
-    const first = reconciler.plan();
-    reconciler.committed(
-      first,
-      first.operations.filter(({ kind }) => kind === 'add-rule').map((_, index) => index + 1),
-    );
+    let handle = 0;
+    for (let plan = reconciler.plan(); plan.operations.length > 0; plan = reconciler.plan()) {
+      const handles = plan.operations.filter(({ kind }) => kind === 'add-rule').map(() => ++handle);
+      reconciler.committed(plan, handles);
+    }
     const [like] = [...wholeDelta().endpoints.values()];
     renderer.apply(
       delta({
