@@ -58,7 +58,9 @@ export const bgpPeer = defineKind({
         localWorkloadSelector: field
           .selector()
           .exactOptional()
-          .describe('Workloads of the node to peer with, by label.'),
+          .describe(
+            'Workloads of the node to peer with, by label. They speak to an address of the node, which FelixConfiguration must let them: defaultEndpointToHostAction Accept or Return.',
+          ),
         keepOriginalNextHop: z
           .boolean()
           .exactOptional()
