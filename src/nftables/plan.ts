@@ -93,7 +93,7 @@ export class PlanBuilder {
       ...(comment === undefined ? {} : { comment }),
       ...(base === undefined ? {} : { base }),
     };
-    if (base === undefined) {
+    if (base === undefined || this.fresh) {
       this.newNames.add(name);
       this.newChains.push({ kind: 'add-chain', chain });
     } else {
