@@ -1,9 +1,9 @@
 /**
  * Churn: one peer tells its prefixes again and again with other attributes, 100,000 prefixes a second for some seconds,
  * and 50 peers are told. What counts is the processor time that it takes, and how long after the last change everyone
- * knows it. Flags: --runs --peers --prefixes --limit --variants.
+ * knows it. Flags: --runs --peers --prefixes --limit.
  */
-import { compare, compareFlags, type Variant } from './bgp/compare.ts';
+import { compare, compareFlags } from './bgp/compare.ts';
 import { updates } from './bgp/updates.ts';
 
 const flags = compareFlags(20_000);
@@ -22,8 +22,14 @@ const plan = {
     { sessions: Array.from({ length: 50 }, (_, index) => ({ asNumber: 65_100 + index, expect: prefixes })) },
   ],
 };
-const variants: readonly Variant[] = [
-  { name: 'cpu', plan, figure: ({ cpu }) => cpu },
-  { name: 'lag', plan, figure: ({ seconds, fed }) => Math.max(0.001, seconds - fed) },
-];
-await compare('bgp-churn', flags, variants);
+await compare('bgp-churn', flags, [
+  {
+    name: 'churn',
+    nullRun: true,
+    plan,
+    figures: [
+      { name: 'cpu', of: ({ cpu }) => cpu },
+      { name: 'lag', of: ({ seconds, fed }) => Math.max(0.001, seconds - fed) },
+    ],
+  },
+]);

@@ -1,6 +1,6 @@
 /**
  * Many peers that tell, one more that is told everything: 100 with 10,000 prefixes of their own each, and 10 with the
- * same 100,000. Flags: --runs --peers --prefixes --limit (of all together) --variants.
+ * same 100,000. Flags: --runs --peers --prefixes (of all together) --limit --variants.
  */
 import { compare, compareFlags } from './bgp/compare.ts';
 

@@ -1,6 +1,6 @@
 /**
  * A route reflector: 500 clients with 10 prefixes each, all told to all; and 100,000 prefixes of one client told to 100
- * others. Flags: --runs --peers --prefixes --limit (of the second) --variants.
+ * others. Flags: --runs --peers --prefixes (of the second) --limit --variants.
  */
 import { compare, compareFlags } from './bgp/compare.ts';
 import { SPEAKER_AS } from './bgp/speakers.ts';

@@ -1,7 +1,7 @@
 /**
  * A restart: once everyone has everything, the speaker is killed (kill -9) and started again, as after a crash. Its
  * peers help (RFC 4724), connect every 20 ms and tell everything anew; time runs from the new start until each peer has
- * everything again and its end-of-RIB. Flags: --runs --peers --prefixes --variants --limit.
+ * everything again and its end-of-RIB. Processor time and memory are those of the new process. Flags: --runs --peers --prefixes --variants --limit.
  */
 import { compare, compareFlags } from './bgp/compare.ts';
 

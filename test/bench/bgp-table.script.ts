@@ -26,7 +26,6 @@ function variant(name: string, mix: Mix): Variant {
 /** Two receivers, of which one stops reading: what counts is the other. */
 const stuckReader: Variant = {
   name: 'stuck-reader',
-  withoutGobgp: true,
   plan: {
     prefixes,
     loads: [

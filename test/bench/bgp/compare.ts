@@ -52,12 +52,17 @@ export function compareFlags(prefixes: number): CompareFlags {
 export interface Variant {
   readonly name: string;
   readonly plan: Plan;
-  /** What is compared: seconds to the last prefix, or another figure. */
-  readonly figure?: (measured: Measured) => number;
-  readonly unit?: string;
+  /** What is compared, each under a name of its own: seconds to the last prefix, under the variant's, if left out. */
+  readonly figures?: readonly Figure[];
   /** GoBGP is left out: it cannot do this by itself. */
   readonly withoutGobgp?: true;
   readonly nullRun?: true;
+}
+
+export interface Figure {
+  readonly name: string;
+  /** In seconds. */
+  readonly of: (measured: Measured) => number;
 }
 
 /** Measures each variant and prints it. */
@@ -77,7 +82,7 @@ export async function compare(
 }
 
 async function compareVariant(bench: string, flags: CompareFlags, variant: Variant): Promise<void> {
-  const { name, plan, figure = ({ seconds }) => seconds, unit = 's' } = variant;
+  const { name, plan, figures = [{ name, of: ({ seconds }) => seconds }] } = variant;
   const peers = flags.peers.filter((peer) => peer !== 'gobgp' || variant.withoutGobgp !== true);
   const speakers: readonly SpeakerName[] = ['ours', ...peers];
   const runs = new Map<SpeakerName, Measured[]>(speakers.map((speaker) => [speaker, []]));
@@ -104,8 +109,8 @@ async function compareVariant(bench: string, flags: CompareFlags, variant: Varia
   const all = (of: (measured: Measured) => number, digits: number): string =>
     measuredOnes.map((speaker) => `${speaker} ${middle(speaker, of).toFixed(digits)}`).join(', ');
   if (variant.nullRun === true) {
-    const alone = await measure('null', plan);
-    notes.push(`null run ${alone.seconds.toFixed(3)} s`);
+    const alone = await measure('null', withOneReceiver(plan));
+    notes.push(`null run ${alone.seconds.toFixed(3)} s (fed ${alone.fed.toFixed(3)})`);
   }
   notes.push(`CPU s: ${all(({ cpu }) => cpu, 2)}`);
   if (plan.withdraw === true) notes.push(`withdrawn s: ${all(({ withdrawn = 0 }) => withdrawn, 2)}`);
@@ -121,18 +126,25 @@ async function compareVariant(bench: string, flags: CompareFlags, variant: Varia
   const memories = measuredOnes.map(
     (speaker) => [speaker, Math.round(middle(speaker, ({ memory }) => memory))] as const,
   );
-  report({
-    bench,
-    variant: name,
-    unit,
-    ours: middle('ours', figure),
-    peers: Object.fromEntries(
-      measuredOnes.filter((peer) => peer !== 'ours').map((peer) => [peer, middle(peer, figure)]),
-    ),
-    memory: Object.fromEntries(memories),
-    runs: flags.runs,
-    notes: notes.join('; '),
-  });
+  const others = measuredOnes.filter((peer) => peer !== 'ours');
+  for (const figure of figures) {
+    report({
+      bench,
+      variant: figure.name,
+      unit: 's',
+      ours: middle('ours', figure.of),
+      peers: Object.fromEntries(others.map((peer) => [peer, middle(peer, figure.of)])),
+      memory: Object.fromEntries(memories),
+      runs: flags.runs,
+      notes: notes.join('; '),
+    });
+  }
+}
+
+/** Without a speaker the feeder can connect to one receiver. */
+function withOneReceiver(plan: Plan): Plan {
+  const [feeder, receivers] = plan.loads;
+  return { ...plan, loads: [feeder!, { sessions: receivers!.sessions.slice(0, 1) }] };
 }
 
 function describe(measured: Measured): string {

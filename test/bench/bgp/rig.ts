@@ -105,6 +105,8 @@ async function run(
   field: string,
   undo: (() => unknown)[],
 ): Promise<Measured> {
+  const limit = plan.limit ?? LIMIT;
+  const deadline = performance.now() + limit * 1000;
   let number = 0;
   const loads = plan.loads.map(({ sessions }) =>
     sessions.map((session): LoadSession => {
@@ -125,7 +127,7 @@ async function run(
     }),
   );
   if (name === 'null') loads[0] = loads[0]!.map((session) => ({ ...session, remote: loads[1]![0]!.address }));
-  const processes = loads.map(() => new LoadProcess(field, plan.limit ?? LIMIT));
+  const processes = loads.map(() => new LoadProcess(field, limit, deadline));
   undo.push(() => Promise.all(processes.map((process) => process.end())));
   let speaker: RunningSpeaker | undefined;
   if (name !== 'null') {
@@ -220,10 +222,11 @@ class LoadProcess {
   private failure: (error: Error) => void = () => undefined;
   private readonly failed: Promise<never>;
 
-  /** `limit`: seconds that any report may take. */
+  /** Reports that come after `deadline` (performance.now()) are too late: over `limit` seconds. */
   constructor(
     namespace: string,
     private readonly limit: number,
+    private readonly deadline: number,
   ) {
     const script = new URL('load-process.ts', import.meta.url).pathname;
     this.child = inNamespace(namespace, () =>
@@ -246,7 +249,7 @@ class LoadProcess {
 
   next<Type extends LoadReport['type']>(type: Type): Promise<Extract<LoadReport, { type: Type }>> {
     const report = new Promise<LoadReport>((resolve) => this.waiting.set(type, resolve));
-    const late = sleep(this.limit * 1000, undefined, { ref: false }).then(() => {
+    const late = sleep(Math.max(0, this.deadline - performance.now()), undefined, { ref: false }).then(() => {
       throw new OverLimit(this.limit);
     });
     return Promise.race([report, this.failed, late]) as Promise<Extract<LoadReport, { type: Type }>>;
