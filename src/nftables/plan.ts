@@ -67,7 +67,11 @@ export class PlanBuilder {
   /** A new set of intervals has elements. */
   private hasNewIntervals = false;
 
-  constructor(private readonly fresh: boolean) {}
+  /** `fresh`: the table is made new. `idle`: it has no chain yet, so that nothing is in force that could be disturbed. */
+  constructor(
+    private readonly fresh: boolean,
+    private readonly idle: boolean,
+  ) {}
 
   /**
    * The kernel finds a set by walking a list from the one that was made first, so those that every endpoint is in come
@@ -93,7 +97,7 @@ export class PlanBuilder {
       ...(comment === undefined ? {} : { comment }),
       ...(base === undefined ? {} : { base }),
     };
-    if (base === undefined || this.fresh) {
+    if (base === undefined || this.idle) {
       this.newNames.add(name);
       this.newChains.push({ kind: 'add-chain', chain });
     } else {
@@ -169,7 +173,7 @@ export class PlanBuilder {
       ...this.removedChains.map((chain): Operation => ({ kind: 'delete-chain', chain })),
     ];
     const isLate = this.newChains.length > 0 || this.hasNewIntervals;
-    const prepare = !this.fresh && isLate && changes.length > 0;
+    const prepare = !this.idle && isLate && changes.length > 0;
     const keep = prepare || (extent === 'keep-removed' && preparations.length + changes.length > 0);
     return {
       operations: [...preparations, ...(prepare ? [] : changes), ...(keep ? [] : removals)],
