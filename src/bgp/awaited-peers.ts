@@ -3,8 +3,8 @@
  * by themselves nothing is remembered but their routes, which are still in the kernel: on a link that we share with
  * them the gateway of such a route is the peer. Where that cannot be told, the template is awaited in their stead.
  */
-import { type Address, type Family, familyOf, isLinkLocal } from '../net/address.ts';
-import { type Prefix, prefixAddress, prefixContains, prefixLength } from '../net/prefix.ts';
+import { type Address, type Family, isLinkLocal } from '../net/address.ts';
+import { type Prefix, prefixAddress, prefixContains } from '../net/prefix.ts';
 import type { PeerConfig } from './config.ts';
 import { type Template, dynamicName, isTemplate, mostSpecific } from './dynamic-neighbors.ts';
 
@@ -59,14 +59,7 @@ function isKnownByGateway(
   return (
     asNumber !== localAsNumber &&
     dynamicNeighbors.prefixes.every((prefix) =>
-      found
-        .networksOf(prefixAddress(prefix))
-        .some(
-          (network) =>
-            familyOf(prefixAddress(network)) === familyOf(prefixAddress(prefix)) &&
-            prefixLength(network) <= prefixLength(prefix) &&
-            prefixContains(network, prefixAddress(prefix)),
-        ),
+      found.networksOf(prefixAddress(prefix)).some((network) => prefixContains(network, prefix)),
     )
   );
 }

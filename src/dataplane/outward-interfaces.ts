@@ -1,6 +1,6 @@
 /** Which interfaces packets to an address leave by, out of a list of routes: longest prefix, then lowest metric. Pure. */
-import { type Address, type Family, addressBytes, familyOf } from '../net/address.ts';
-import { maskBytes, prefixFromBytes, prefixLength } from '../net/prefix.ts';
+import { type Address, type Family, familyOf } from '../net/address.ts';
+import { prefixLength, prefixesHolding } from '../net/prefix.ts';
 import type { Route } from '../netlink/kernel.ts';
 
 /** Several where a route has several next hops; none where there is no route, or one that leads nowhere. */
@@ -18,9 +18,8 @@ export function outwardInterfaces(routes: readonly Route[]): (address: Address) 
     6: [...lengths[6]].toSorted((a, b) => b - a),
   };
   return (address) => {
-    const bytes = addressBytes(address);
-    for (const length of ordered[familyOf(address)]) {
-      const route = byPrefix.get(prefixFromBytes(maskBytes(bytes, length), length));
+    for (const prefix of prefixesHolding(address, ordered[familyOf(address)])) {
+      const route = byPrefix.get(prefix);
       if (route !== undefined) return route.nextHops.flatMap((hop) => hop.interface ?? []);
     }
     return [];

@@ -7,8 +7,8 @@ import type {
   SetDelta,
   SetId,
 } from '../calc/output.ts';
-import { type Address, addressBytes, addressBits, familyOf } from '../net/address.ts';
-import { hostPrefix, maskBytes, prefixFromBytes, prefixLength, type Prefix } from '../net/prefix.ts';
+import { type Address, addressBits, familyOf } from '../net/address.ts';
+import { hostPrefix, prefixLength, prefixesHolding, type Prefix } from '../net/prefix.ts';
 
 interface HeldSet {
   readonly description: string;
@@ -51,9 +51,8 @@ export class PolicyState {
     const family = familyOf(address);
     const lengths = set.lengths[family];
     if (lengths.has(addressBits(family)) && set.members.has(hostPrefix(address))) return true;
-    const bytes = addressBytes(address);
-    for (const length of lengths.keys()) {
-      if (set.members.has(prefixFromBytes(maskBytes(bytes, length), length))) return true;
+    for (const prefix of prefixesHolding(address, lengths.keys())) {
+      if (set.members.has(prefix)) return true;
     }
     return false;
   }

@@ -1,8 +1,7 @@
 /** Asking a host by ICMP or ICMPv6, from a network namespace. */
 import { type Address, familyOf } from '../net/address.ts';
-import { type DatagramReader, readDatagrams } from '../netlink/datagram-reader.ts';
-import { closeSocket, rawSocket, sendDatagram } from '../sys/socket.ts';
 import { type IcmpRequest, decodeIcmpAnswer, encodeIcmpRequest, icmpNumbers, icmpReplies } from './icmp.ts';
+import { askRaw } from './raw-question.ts';
 
 export interface IcmpTarget {
   readonly namespace: string;
@@ -22,33 +21,17 @@ export function askIcmp(
   failed: (error: Error) => void,
 ): () => void {
   const family = familyOf(address);
-  const fd = rawSocket({ namespace, family, protocol: icmpNumbers[family] });
-  let reader: DatagramReader | undefined;
-  let open = true;
-  const close = (): void => {
-    if (!open) return;
-    open = false;
-    reader?.stop();
-    closeSocket(fd);
-  };
-  try {
-    reader = readDatagrams(
-      fd,
-      (bytes) => {
-        // A raw socket sees the answers to everyone in its namespace.
-        const answer = decodeIcmpAnswer(family, bytes);
-        if (answer?.identifier !== identifier) return;
-        const type = answer.kind === 'reply' ? icmpReplies[family][request.type] : request.type;
-        // Errors come from whoever refuses, and have no source here.
-        if (answer.type !== type || (answer.source ?? address) !== address) return;
-        answered(answer.kind);
-      },
-      (_, cause) => failed(cause),
-    );
-    sendDatagram(fd, address, encodeIcmpRequest(family, request, identifier));
-    return close;
-  } catch (error) {
-    close();
-    throw error;
-  }
+  const message = encodeIcmpRequest(family, request, identifier);
+  return askRaw(
+    { namespace, address, protocol: icmpNumbers[family], message },
+    (bytes) => {
+      const answer = decodeIcmpAnswer(family, bytes);
+      if (answer?.identifier !== identifier) return;
+      const type = answer.kind === 'reply' ? icmpReplies[family][request.type] : request.type;
+      // Errors come from whoever refuses, and have no source here.
+      if (answer.type !== type || (answer.source ?? address) !== address) return;
+      answered(answer.kind);
+    },
+    failed,
+  );
 }

@@ -1,9 +1,10 @@
 /** Answering and asking with SCTP's set-up, in a network namespace. */
 import { type Address, familyOf } from '../net/address.ts';
 import { KernelError } from '../base/errors.ts';
-import { type DatagramReader, readDatagrams } from '../netlink/datagram-reader.ts';
+import { readDatagrams } from '../netlink/datagram-reader.ts';
 import { closeSocket, packetSocket, rawSocket, sendDatagram } from '../sys/socket.ts';
 import { IPPROTO_SCTP, type SctpPacket, decodeSctp, encodeSctp, sctpOfIpPacket } from './sctp.ts';
+import { askRaw } from './raw-question.ts';
 
 /** `ETH_P_IPV6` (linux/if_ether.h). */
 const ETH_P_IPV6 = 0x86dd;
@@ -26,17 +27,22 @@ export function serveSctp(namespace: string, name: string, ports: ReadonlySet<nu
       // A raw IPv6 socket leaves out the header, and so the sender.
       const input = family === 4 ? raw : packetSocket({ namespace, etherType: ETH_P_IPV6 });
       if (input !== raw) closers.push(() => closeSocket(input));
-      const reader = read(input, (bytes) => {
-        const packet = sctpOfIpPacket(family, bytes);
-        const request = packet && decodeSctp(packet.payload);
-        if (request?.chunk.type !== 'init') return;
-        try {
-          sendDatagram(raw, packet!.source, encodeSctp(answer(request, request.chunk.tag, name, ports)));
-        } catch (error) {
-          // An answer that finds no way back is lost, as on any network.
-          if (!(error instanceof KernelError)) throw error;
-        }
-      });
+      const reader = readDatagrams(
+        input,
+        (bytes) => {
+          const packet = sctpOfIpPacket(family, bytes);
+          const request = packet && decodeSctp(packet.payload);
+          if (request?.chunk.type !== 'init') return;
+          try {
+            sendDatagram(raw, packet!.source, encodeSctp(answer(request, request.chunk.tag, name, ports)));
+          } catch (error) {
+            // An answer that finds no way back is lost, as on any network.
+            if (!(error instanceof KernelError)) throw error;
+          }
+        },
+        // Nobody waits for what cannot be read.
+        () => undefined,
+      );
       closers.unshift(() => reader.stop());
     }
     return close;
@@ -77,50 +83,22 @@ export function initSctp(
 ): () => void {
   const family = familyOf(address);
   const tag = ((Math.random() * 0xffffffff) >>> 0) + 1;
-  const fd = rawSocket({ namespace, family, protocol: IPPROTO_SCTP });
-  let reader: DatagramReader | undefined;
-  let open = true;
-  const close = (): void => {
-    if (!open) return;
-    open = false;
-    reader?.stop();
-    closeSocket(fd);
-  };
-  try {
-    reader = read(
-      fd,
-      (bytes) => {
-        const payload = family === 4 ? sctpOfIpPacket(4, bytes)?.payload : bytes;
-        const packet = payload && decodeSctp(payload);
-        // A raw socket sees the answers to everyone in its namespace.
-        if (packet?.destinationPort !== sourcePort || packet.sourcePort !== port) return;
-        if (packet.verificationTag !== tag) return;
-        if (packet.chunk.type === 'initAck') answered(packet.chunk.cookie);
-        if (packet.chunk.type === 'abort') answered(undefined);
-      },
-      failed,
-    );
-    sendDatagram(
-      fd,
-      address,
-      encodeSctp({
-        sourcePort,
-        destinationPort: port,
-        verificationTag: 0,
-        chunk: { type: 'init', tag },
-      }),
-    );
-    return close;
-  } catch (error) {
-    close();
-    throw error;
-  }
-}
-
-function read(
-  fd: number,
-  datagram: (bytes: Uint8Array) => void,
-  failed: (error: Error) => void = () => undefined,
-): DatagramReader {
-  return readDatagrams(fd, datagram, (_, cause) => failed(cause));
+  const message = encodeSctp({
+    sourcePort,
+    destinationPort: port,
+    verificationTag: 0,
+    chunk: { type: 'init', tag },
+  });
+  return askRaw(
+    { namespace, address, protocol: IPPROTO_SCTP, message },
+    (bytes) => {
+      const payload = family === 4 ? sctpOfIpPacket(4, bytes)?.payload : bytes;
+      const packet = payload && decodeSctp(payload);
+      if (packet?.destinationPort !== sourcePort || packet.sourcePort !== port) return;
+      if (packet.verificationTag !== tag) return;
+      if (packet.chunk.type === 'initAck') answered(packet.chunk.cookie);
+      if (packet.chunk.type === 'abort') answered(undefined);
+    },
+    failed,
+  );
 }

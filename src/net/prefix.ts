@@ -108,6 +108,12 @@ export function prefixContains(outer: Prefix, inner: Address | Prefix): boolean 
   return range.first >= first && range.last <= last;
 }
 
+/** The prefixes of these lengths that an address is in, in the order of the lengths: the steps of a longest match. */
+export function* prefixesHolding(address: Address, lengths: Iterable<number>): Generator<Prefix> {
+  const bytes = addressBytes(address);
+  for (const length of lengths) yield prefixFromBytes(maskBytes(bytes, length), length);
+}
+
 /** Whether two prefixes share an address. */
 export function prefixesOverlap(a: Prefix, b: Prefix): boolean {
   return prefixContains(a, b) || prefixContains(b, a);

@@ -8,6 +8,7 @@ import type { Logger } from '../base/log.ts';
 import { adoptRule } from './codec/rule.ts';
 import { type NftablesEvents, type NftablesKernel, StaleError } from './kernel.ts';
 import { Reconciler } from './reconciler.ts';
+import { settle } from './settle.ts';
 
 export interface HeldTableOptions {
   readonly open: (events: NftablesEvents) => NftablesKernel;
@@ -56,11 +57,9 @@ export class HeldTable {
       this.touched = false;
       try {
         this.reconciler.loadActual(await this.kernel.dumpTable());
-        let plan = this.reconciler.plan();
-        if (plan.operations.length === 0) continue;
-        for (; plan.operations.length > 0; plan = this.reconciler.plan()) {
-          this.reconciler.committed(plan, await this.kernel.transaction(plan.operations));
-        }
+        let transactions = 0;
+        await settle(this.kernel, this.reconciler, () => transactions++);
+        if (transactions === 0) continue;
         this.options.log.info('nf_tables table repaired as it was; the datastore is still away');
       } catch (error) {
         if (!(error instanceof StaleError)) throw error;

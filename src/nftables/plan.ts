@@ -43,6 +43,9 @@ export interface ActualRule {
   readonly handle: number;
 }
 
+/** Of the table before the plan; in one without chains there is nothing that a packet could find changed. */
+type TableState = 'new' | 'without chains' | 'in force';
+
 /** Collects operations in the phases in which they must be sent. */
 export class PlanBuilder {
   readonly start: Operation[] = [];
@@ -67,11 +70,7 @@ export class PlanBuilder {
   /** A new set of intervals has elements. */
   private hasNewIntervals = false;
 
-  /** `fresh`: the table is made new. `idle`: it has no chain yet, so that nothing is in force that could be disturbed. */
-  constructor(
-    private readonly fresh: boolean,
-    private readonly idle: boolean,
-  ) {}
+  constructor(private readonly table: TableState) {}
 
   /**
    * The kernel finds a set by walking a list from the one that was made first, so those that every endpoint is in come
@@ -97,7 +96,7 @@ export class PlanBuilder {
       ...(comment === undefined ? {} : { comment }),
       ...(base === undefined ? {} : { base }),
     };
-    if (base === undefined || this.idle) {
+    if (base === undefined || this.table !== 'in force') {
       this.newNames.add(name);
       this.newChains.push({ kind: 'add-chain', chain });
     } else {
@@ -173,12 +172,12 @@ export class PlanBuilder {
       ...this.removedChains.map((chain): Operation => ({ kind: 'delete-chain', chain })),
     ];
     const isLate = this.newChains.length > 0 || this.hasNewIntervals;
-    const prepare = !this.idle && isLate && changes.length > 0;
+    const prepare = this.table === 'in force' && isLate && changes.length > 0;
     const keep = prepare || (extent === 'keep-removed' && preparations.length + changes.length > 0);
     return {
       operations: [...preparations, ...(prepare ? [] : changes), ...(keep ? [] : removals)],
       outcome: {
-        fresh: this.fresh,
+        fresh: this.table === 'new',
         chains: prepare ? this.plannedNew : [...this.plannedNew, ...this.plannedChanges],
         removedChains: keep ? [] : this.removedChains,
         sets: this.newSets,

@@ -252,7 +252,7 @@ export class Reconciler implements DesiredTable {
   }
 
   private planFresh(how: 'make' | 'replace'): Plan {
-    const builder = new PlanBuilder(true, true);
+    const builder = new PlanBuilder('new');
     if (how === 'replace') builder.start.push({ kind: 'delete-table' });
     builder.start.push({ kind: 'add-table' });
     for (const { set, elements } of this.desiredSets.values()) {
@@ -272,7 +272,7 @@ export class Reconciler implements DesiredTable {
    * lead to, in a transaction after the one that takes the last rule from them.
    */
   private planChanges(): Plan {
-    const builder = new PlanBuilder(false, this.actualChains.size === 0);
+    const builder = new PlanBuilder(this.actualChains.size === 0 ? 'without chains' : 'in force');
     for (const name of this.dirtySets.keys()) this.planSet(builder, name);
     for (const name of this.dirtyChains) this.planChain(builder, name);
     return builder.build(this.removesMaps() ? 'keep-removed' : 'whole');

@@ -6,6 +6,7 @@ import type { Logger } from '../base/log.ts';
 import { type NftablesKernel, type Operation, RejectedError, StaleError } from './kernel.ts';
 import type { Reconciler } from './reconciler.ts';
 import type { PolicyRenderer } from './render/renderer.ts';
+import { settle } from './settle.ts';
 
 export interface TableSyncOptions {
   readonly kernel: NftablesKernel;
@@ -51,10 +52,10 @@ export class TableSync {
           this.actualKnown = true;
           read = true;
         }
-        const plan = reconciler.plan();
-        if (plan.operations.length === 0) return { operations, quarantined };
-        reconciler.committed(plan, await kernel.transaction(plan.operations));
-        operations += plan.operations.length;
+        await settle(kernel, reconciler, ({ length }) => {
+          operations += length;
+        });
+        return { operations, quarantined };
       } catch (error) {
         this.actualKnown &&= !(error instanceof StaleError);
         if (error instanceof StaleError && ++stale < STALE_ATTEMPTS) continue;

@@ -28,6 +28,14 @@ spec:
 const FLUSH = 'policy.margay.io/flush-on-change: "true"';
 const CLIENTS = 'role == "client"';
 
+/** The node's way out, as a host endpoint that policy may select. */
+const GUARDED_HOST = `
+apiVersion: projectcalico.org/v3
+kind: HostEndpoint
+metadata: {name: wire, labels: {host: guarded}}
+spec: {node: ${NODE_NAME}, interfaceName: wire, profiles: [open]}
+`;
+
 const closers: (() => void)[] = [];
 afterEach(() => {
   while (closers.length > 0) closers.pop()!();
@@ -124,12 +132,6 @@ spec: {}
   });
 
   it.each(families)('resets connections of the host over IPv%i, but for failsafe ports', async (family) => {
-    const host = `
-apiVersion: projectcalico.org/v3
-kind: HostEndpoint
-metadata: {name: wire, labels: {host: guarded}}
-spec: {node: ${NODE_NAME}, interfaceName: wire, profiles: [open]}
-`;
     const guard = (rules: string): string => `
 apiVersion: projectcalico.org/v3
 kind: GlobalNetworkPolicy
@@ -142,7 +144,7 @@ kind: FelixConfiguration
 metadata: {name: default}
 spec: {failsafeInboundHostPorts: [{port: 22}]}
 `;
-    await TestNode.with([host, ports].join('---'), async (node) => {
+    await TestNode.with([GUARDED_HOST, ports].join('---'), async (node) => {
       const a = await node.addPod('a', A);
       await echoServer(node.namespace, family);
       await echoServer(node.namespace, family, 22);
@@ -187,7 +189,7 @@ spec:
   ${options.replaceAll(', ', '\n  ')}
   ingress: [{action: Deny, protocol: TCP, destination: {ports: [${port}]}}, {action: Allow}]
 `;
-    await TestNode.with([host, guard(1)].join('---'), async (node) => {
+    await TestNode.with([GUARDED_HOST, guard(1)].join('---'), async (node) => {
       const a = await node.addPod('a', A);
       for (const port of [PORT, PORT + 1]) await echoServer(a.namespace, 4, port);
       for (const port of [PORT, PORT + 1]) await echoServer(a.namespace, 6, port);
@@ -207,12 +209,6 @@ spec:
   });
 
   it('resets what leaves by a host endpoint whose applyOnForward policy denies it', async () => {
-    const host = `
-apiVersion: projectcalico.org/v3
-kind: HostEndpoint
-metadata: {name: wire, labels: {host: guarded}}
-spec: {node: ${NODE_NAME}, interfaceName: wire, profiles: [open]}
-`;
     const guard = (port: number): string => `
 apiVersion: projectcalico.org/v3
 kind: GlobalNetworkPolicy
@@ -223,7 +219,7 @@ spec:
   types: [Egress]
   egress: [{action: Deny, protocol: TCP, destination: {ports: [${port}]}}, {action: Allow}]
 `;
-    await TestNode.with([host, guard(1)].join('---'), async (node) => {
+    await TestNode.with([GUARDED_HOST, guard(1)].join('---'), async (node) => {
       const a = await node.addPod('a', A);
       await echoServer(node.outside, 6);
       await echoServer(node.outside, 6, PORT + 1);

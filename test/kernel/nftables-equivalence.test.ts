@@ -6,6 +6,7 @@ import type { ActiveHostEndpoint } from '../../src/nftables/render/host-endpoint
 import { Reconciler } from '../../src/nftables/reconciler.ts';
 import { DEFAULT_RENDER_OPTIONS, type RenderOptions } from '../../src/nftables/render/options.ts';
 import { PolicyRenderer } from '../../src/nftables/render/renderer.ts';
+import { settle } from '../../src/nftables/settle.ts';
 import { type Rule, type Ruleset, toJson } from '../../src/nftables/ruleset.ts';
 import {
   RULE_SHAPES,
@@ -17,7 +18,7 @@ import {
   rule,
   wholeDelta,
 } from '../unit/nftables/fixtures.ts';
-import { listTable, nftFile, openTable, settle, testNamespace } from './nftables-support.ts';
+import { listTable, nftFile, openTable, testNamespace } from './nftables-support.ts';
 
 /** Loads what was rendered our way and nft's way and returns both listings. */
 async function bothWays(reconciler: Reconciler): Promise<[ours: unknown, theirs: unknown, value: Ruleset]> {
@@ -25,6 +26,7 @@ async function bothWays(reconciler: Reconciler): Promise<[ours: unknown, theirs:
   const theirs = testNamespace();
   const { kernel } = openTable(ours);
   await kernel.claim();
+  reconciler.loadActual(await kernel.dumpTable());
   await settle(kernel, reconciler);
   const value = reconciler.ruleset('margay');
   await nftFile(theirs, ['-j'], JSON.stringify(toJson(value)));
@@ -143,6 +145,7 @@ describe('our netlink path against nft -j -f of the same value', () => {
     const { kernel } = openTable(testNamespace());
     await kernel.claim();
     const first = desired();
+    first.loadActual(await kernel.dumpTable());
     await settle(kernel, first);
     const again = desired();
     again.loadActual(await kernel.dumpTable());
@@ -182,6 +185,7 @@ describe('our netlink path against nft -j -f of the same value', () => {
     await kernel.claim();
     const first = new Reconciler();
     new PolicyRenderer(DEFAULT_RENDER_OPTIONS, first).apply(wholeDelta());
+    first.loadActual(await kernel.dumpTable());
     await settle(kernel, first);
     const restarted = new Reconciler();
     new PolicyRenderer(DEFAULT_RENDER_OPTIONS, restarted).apply(wholeDelta());

@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import { afterEach } from 'vitest';
 import type { ForeignChange, NftablesKernel } from '../../src/nftables/kernel.ts';
 import { openNftables } from '../../src/nftables/linux.ts';
-import type { Reconciler } from '../../src/nftables/reconciler.ts';
 import { createNamespace, deleteNamespace } from '../../src/sys/netns.ts';
 import { runChecked } from '../../src/sys/process.ts';
 
@@ -27,14 +26,6 @@ export function testNamespace(): string {
 export interface TestKernel {
   readonly kernel: NftablesKernel;
   readonly foreignChanges: ForeignChange[];
-}
-
-/** Makes the kernel's table what is desired, in as many transactions as it takes. */
-export async function settle(kernel: NftablesKernel, reconciler: Reconciler): Promise<void> {
-  reconciler.loadActual(await kernel.dumpTable());
-  for (let plan = reconciler.plan(); plan.operations.length > 0; plan = reconciler.plan()) {
-    reconciler.committed(plan, await kernel.transaction(plan.operations));
-  }
 }
 
 export function openTable(

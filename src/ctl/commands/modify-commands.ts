@@ -4,7 +4,7 @@ import { ConfigError } from '../../base/errors.ts';
 import type { ParsedResource } from '../../model/yaml.ts';
 import { type CtlContext, DEFAULT_NAMESPACE } from '../context.ts';
 import type { Action, DryRun } from '../modify.ts';
-import { type FileFlags, addFileFlags, documentsOf, dryRunOption } from './resource-flags.ts';
+import { type FileFlags, addFileFlags, documentsOf, dryRunOption, strictOption } from './resource-flags.ts';
 
 interface ModifyFlags extends FileFlags {
   readonly skipExists?: boolean;
@@ -44,7 +44,7 @@ function addModify(program: Command, context: CtlContext, action: Exclude<Action
   const command = addFileFlags(program.command(action).description(about))
     .addOption(dryRunOption())
     .option('--atomic', 'all or nothing: one error anywhere, and nothing is changed')
-    .option('--strict', 'change nothing that would cut your own SSH connection, the datastore or BGP');
+    .addOption(strictOption('change'));
   if (action === 'create') command.option('--skip-exists', 'leave resources alone that exist already');
   command
     .addHelpText(
@@ -104,7 +104,7 @@ function addDelete(program: Command, context: CtlContext): void {
     .option('-s, --skip-not-exists', 'pass over resources that do not exist')
     .addOption(dryRunOption())
     .option('--atomic', 'all or nothing: one error anywhere, and nothing is deleted')
-    .option('--strict', 'delete nothing that would cut your own SSH connection, the datastore or BGP')
+    .addOption(strictOption('delete'))
     .addHelpText(
       'after',
       `

@@ -7,7 +7,7 @@ import type { DryRun } from '../modify.ts';
 import type { Outcome } from '../outcome.ts';
 import type { PatchType } from '../patch.ts';
 import type { Json } from '../patch/json.ts';
-import { dryRunOption, ignoredContext } from './resource-flags.ts';
+import { dryRunOption, ignoredContext, strictOption } from './resource-flags.ts';
 
 interface PatchFlags {
   readonly patch?: string;
@@ -38,7 +38,7 @@ function addPatch(program: Command, context: CtlContext): void {
     )
     .option('-n, --namespace <namespace>', 'namespace of the resource', DEFAULT_NAMESPACE)
     .addOption(dryRunOption())
-    .option('--strict', 'change nothing that would cut your own SSH connection, the datastore or BGP')
+    .addOption(strictOption('change'))
     .addOption(ignoredContext())
     .addHelpText(
       'after',
@@ -134,7 +134,7 @@ function addLabel(program: Command, context: CtlContext): void {
     .option('--remove', 'remove the labels whose keys are given')
     .option('-n, --namespace <namespace>', 'namespace of the resource', DEFAULT_NAMESPACE)
     .addOption(dryRunOption())
-    .option('--strict', 'change nothing that would cut your own SSH connection, the datastore or BGP')
+    .addOption(strictOption('change'))
     .addOption(ignoredContext())
     .addHelpText(
       'after',

@@ -36,6 +36,14 @@ export function dryRunOption(): Option {
   ).choices(['client', 'server'] satisfies DryRun[]);
 }
 
+/** `what`: what the command does to resources. */
+export function strictOption(what: 'change' | 'delete'): Option {
+  return new Option(
+    '--strict',
+    `${what} nothing that would cut your own SSH connection, the datastore or BGP`,
+  );
+}
+
 /** The documents that `-f` names. Throws a ConfigError when it names none. */
 export async function documentsOf(flags: FileFlags): Promise<ParsedResource[]> {
   if (flags.filename === undefined || flags.filename.length === 0) {

@@ -1,6 +1,6 @@
 /** The routes of one in-memory namespace, with the kernel's keys, checks and errors (net/ipv4/fib_*.c, net/ipv6/route.c). */
-import { type Address, type Family, addressBytes, familyOf } from '../../net/address.ts';
-import { type Prefix, maskBytes, prefixFromBytes, prefixLength } from '../../net/prefix.ts';
+import { type Address, type Family, familyOf } from '../../net/address.ts';
+import { type Prefix, prefixLength, prefixesHolding } from '../../net/prefix.ts';
 import { kernelError } from '../../sys/kernel-error.ts';
 import {
   type NewRoute,
@@ -180,10 +180,8 @@ export class MemoryRouteTable {
 
   /** The link of the longest direct route that holds a gateway, on `device` if that is given. */
   private linkTowards(gateway: Address, device: number | undefined): number | undefined {
-    const bytes = addressBytes(gateway);
     const lengths = [...this.directLengths[familyOf(gateway)].keys()].toSorted((a, b) => b - a);
-    for (const length of lengths) {
-      const covering = prefixFromBytes(maskBytes(bytes, length), length);
+    for (const covering of prefixesHolding(gateway, lengths)) {
       for (const { nextHops } of this.direct.get(covering) ?? []) {
         const hop = nextHops.find(({ interface: out }) => device === undefined || out === device);
         if (hop !== undefined) return hop.interface;

@@ -1,21 +1,16 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { schemas } from '../../../src/explain/schemas.ts';
 import { CtlFixture } from './fixture-ctl.ts';
+import { podDocument } from '../explain/pod-document.ts';
 
 const CLUSTER = `
 apiVersion: v1
 kind: Namespace
 metadata: {name: shop}
 ---
-apiVersion: projectcalico.org/v3
-kind: WorkloadEndpoint
-metadata: {name: n1-k8s-web-eth0, namespace: shop, labels: {app: web}}
-spec: {orchestrator: k8s, node: n1, pod: web, endpoint: eth0, ipNetworks: [10.65.0.3/32], profiles: [kns.shop]}
+${podDocument({ node: 'n1', name: 'web', app: 'web', networks: '[10.65.0.3/32]' })}
 ---
-apiVersion: projectcalico.org/v3
-kind: WorkloadEndpoint
-metadata: {name: n2-k8s-client-eth0, namespace: shop, labels: {app: client}}
-spec: {orchestrator: k8s, node: n2, pod: client, endpoint: eth0, ipNetworks: [10.65.0.2/32], profiles: [kns.shop]}
+${podDocument({ node: 'n2', name: 'client', app: 'client', networks: '[10.65.0.2/32]' })}
 ---
 apiVersion: projectcalico.org/v3
 kind: NetworkPolicy

@@ -4,23 +4,16 @@ import { formatExplanation } from '../../../src/explain/format.ts';
 import { type Party, parseDestination, parseParty } from '../../../src/explain/question.ts';
 import type { KnownResource } from '../../../src/model/registry.ts';
 import { parseResources } from '../../../src/model/yaml.ts';
+import { podDocument } from './pod-document.ts';
 
 const CLUSTER = `
 apiVersion: v1
 kind: Namespace
 metadata: {name: shop, labels: {team: red}}
 ---
-apiVersion: projectcalico.org/v3
-kind: WorkloadEndpoint
-metadata: {name: n1-k8s-web-eth0, namespace: shop, labels: {app: web}}
-spec:
-  {orchestrator: k8s, node: n1, pod: web, endpoint: eth0, ipNetworks: [10.65.0.3/32, 'fd65::3/128'],
-   profiles: [kns.shop], ports: [{name: http, protocol: TCP, port: 8080}]}
+${podDocument({ node: 'n1', name: 'web', app: 'web', networks: "[10.65.0.3/32, 'fd65::3/128']", ports: '[{name: http, protocol: TCP, port: 8080}]' })}
 ---
-apiVersion: projectcalico.org/v3
-kind: WorkloadEndpoint
-metadata: {name: n2-k8s-client-eth0, namespace: shop, labels: {app: client}}
-spec: {orchestrator: k8s, node: n2, pod: client, endpoint: eth0, ipNetworks: [10.65.0.2/32], profiles: [kns.shop]}
+${podDocument({ node: 'n2', name: 'client', app: 'client', networks: '[10.65.0.2/32]' })}
 ---
 apiVersion: projectcalico.org/v3
 kind: NetworkPolicy

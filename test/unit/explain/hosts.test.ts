@@ -3,6 +3,7 @@ import { type Explanation, explain } from '../../../src/explain/explanation.ts';
 import { formatExplanation } from '../../../src/explain/format.ts';
 import { parseDestination, parseParty } from '../../../src/explain/question.ts';
 import { parseResources } from '../../../src/model/yaml.ts';
+import { podDocument } from './pod-document.ts';
 
 const CLUSTER = `
 apiVersion: v1
@@ -19,22 +20,11 @@ kind: Node
 metadata: {name: n2}
 spec: {bgp: {ipv4Address: 172.16.0.2/24}, addresses: [{address: 'fd16::2', type: InternalIP}]}
 ---
-apiVersion: projectcalico.org/v3
-kind: WorkloadEndpoint
-metadata: {name: n1-k8s-web-eth0, namespace: shop, labels: {app: web}}
-spec:
-  {orchestrator: k8s, node: n1, pod: web, endpoint: eth0, ipNetworks: [10.65.0.3/32], profiles: [kns.shop],
-   ports: [{name: http, protocol: TCP, port: 8080}]}
+${podDocument({ node: 'n1', name: 'web', app: 'web', networks: '[10.65.0.3/32]', ports: '[{name: http, protocol: TCP, port: 8080}]' })}
 ---
-apiVersion: projectcalico.org/v3
-kind: WorkloadEndpoint
-metadata: {name: n2-k8s-client-eth0, namespace: shop, labels: {app: client}}
-spec: {orchestrator: k8s, node: n2, pod: client, endpoint: eth0, ipNetworks: [10.65.0.66/32], profiles: [kns.shop]}
+${podDocument({ node: 'n2', name: 'client', app: 'client', networks: '[10.65.0.66/32]' })}
 ---
-apiVersion: projectcalico.org/v3
-kind: WorkloadEndpoint
-metadata: {name: n1-k8s-near-eth0, namespace: shop, labels: {app: client}}
-spec: {orchestrator: k8s, node: n1, pod: near, endpoint: eth0, ipNetworks: [10.65.0.4/32], profiles: [kns.shop]}
+${podDocument({ node: 'n1', name: 'near', app: 'client', networks: '[10.65.0.4/32]' })}
 ---
 apiVersion: projectcalico.org/v3
 kind: HostEndpoint

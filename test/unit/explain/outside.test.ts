@@ -5,6 +5,7 @@ import { reach } from '../../../src/explain/reach.ts';
 import { parseDestination, parseParty } from '../../../src/explain/question.ts';
 import type { KnownResource } from '../../../src/model/registry.ts';
 import { parseResources } from '../../../src/model/yaml.ts';
+import { podDocument } from './pod-document.ts';
 
 const CLUSTER = `
 apiVersion: v1
@@ -16,12 +17,7 @@ kind: Node
 metadata: {name: n1}
 spec: {bgp: {ipv4Address: 203.0.113.1/24}}
 ---
-apiVersion: projectcalico.org/v3
-kind: WorkloadEndpoint
-metadata: {name: n1-k8s-web-eth0, namespace: shop, labels: {app: web}}
-spec:
-  {orchestrator: k8s, node: n1, pod: web, endpoint: eth0, ipNetworks: [10.65.0.3/32, 'fd65::3/128'],
-   profiles: [kns.shop]}
+${podDocument({ node: 'n1', name: 'web', app: 'web', networks: "[10.65.0.3/32, 'fd65::3/128']" })}
 ---
 apiVersion: projectcalico.org/v3
 kind: GlobalNetworkSet

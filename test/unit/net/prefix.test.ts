@@ -15,6 +15,7 @@ import {
   prefixFromBytes,
   prefixLength,
   prefixRange,
+  prefixesHolding,
   prefixesOverlap,
 } from '../../../src/net/prefix.ts';
 
@@ -103,5 +104,19 @@ describe('prefixes', () => {
     expect(addressAt(block, 64n)).toBeUndefined();
     expect(addressAt(block, -1n)).toBeUndefined();
     expect(addressAt(prefix('fd65::/122'), 63n)).toBe('fd65::3f');
+  });
+
+  it('hold an address at each length, in the order that is asked for', () => {
+    expect([...prefixesHolding(address('10.65.3.9'), [32, 22, 0])]).toEqual([
+      '10.65.3.9/32',
+      '10.65.0.0/22',
+      '0.0.0.0/0',
+    ]);
+    fc.assert(
+      fc.property(anyPrefix, (one) => {
+        const [held] = prefixesHolding(prefixAddress(one), [prefixLength(one)]);
+        expect(held).toBe(one);
+      }),
+    );
   });
 });
