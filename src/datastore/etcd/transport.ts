@@ -93,12 +93,9 @@ export class EtcdTransport {
     return new EtcdTransport(await EtcdConnections.create(config, timeouts), config, timeouts);
   }
 
-  /**
-   * A linearizable read; `timeout` in milliseconds if it is to be shorter than that of others. Rejects with an
-   * {@link EtcdCallError} when compacted, else with a DatastoreError.
-   */
-  async range(request: IRangeRequest, timeout = Number.POSITIVE_INFINITY): Promise<IRangeResponse> {
-    return (await this.call<IRangeResponse>('KV', 'range', request, timeout)).response;
+  /** A linearizable read. Rejects with an {@link EtcdCallError} when compacted, else with a DatastoreError. */
+  async range(request: IRangeRequest): Promise<IRangeResponse> {
+    return (await this.call<IRangeResponse>('KV', 'range', request)).response;
   }
 
   /** A transaction whose comparisons make it harmless to repeat. */
@@ -166,13 +163,8 @@ export class EtcdTransport {
     this.pools.clear();
   }
 
-  private async call<T>(
-    service: 'KV',
-    method: string,
-    payload: unknown,
-    timeout = Number.POSITIVE_INFINITY,
-  ): Promise<Answer<T>> {
-    const deadline = Date.now() + Math.min(this.timeouts.request, timeout);
+  private async call<T>(service: 'KV', method: string, payload: unknown): Promise<Answer<T>> {
+    const deadline = Date.now() + this.timeouts.request;
     const backoff = new Backoff({ initial: 50, maximum: 1_000 });
     let repeated = false;
     let renewed = false;

@@ -15,7 +15,7 @@ import type { OpenWatch } from './transport.ts';
 
 /** What the watch needs of a transport. */
 export interface WatchTransport {
-  range(request: IRangeRequest, timeout?: number): Promise<IRangeResponse>;
+  range(request: IRangeRequest): Promise<IRangeResponse>;
   openWatch(): Promise<OpenWatch>;
   leave(endpoint: string): void;
   forgetToken(): void;
@@ -38,13 +38,6 @@ const NO_WATCH = '-1';
 /** Milliseconds until a watch that the server does not confirm is given up. */
 const CREATE_TIMEOUT = 10_000;
 
-/**
- * Milliseconds until the first question to etcd is given up, and how much longer the next one may take. A connection
- * that began while packets were lost repeats itself ever more rarely: a new one gets through sooner once they are not.
- */
-const PROBE_TIMEOUT = 1_500;
-const PROBE_PATIENCE = 250;
-
 /** Responses that may wait for a slow reader before the stream is paused. */
 const BACKLOG = 64;
 
@@ -60,10 +53,9 @@ export async function* watchEtcd(
   const { signal } = options;
   const backoff = new Backoff(options.backoff ?? { initial: 100, maximum: 1_000 });
   const position: Position = { next: options.from + 1, cluster: undefined, patience: new AnswerPatience() };
-  for (let tries = 0; !signal.aborted; tries++) {
+  while (!signal.aborted) {
     try {
-      await checkPosition(transport, options.range, position, PROBE_TIMEOUT + tries * PROBE_PATIENCE);
-      tries = 0;
+      await checkPosition(transport, options.range, position);
       if (signal.aborted) return;
       for await (const events of follow(transport, options, position, backoff)) yield events;
     } catch (error) {
@@ -96,13 +88,8 @@ interface Position {
  * A cluster that was restored from a backup, or replaced, may be behind what the reader has seen: a watch from the
  * future would be silent until the revisions meet, and miss what differs.
  */
-async function checkPosition(
-  transport: WatchTransport,
-  range: KeyRange,
-  position: Position,
-  timeout: number,
-): Promise<void> {
-  const { header } = await transport.range({ key: range.start, count_only: true }, timeout);
+async function checkPosition(transport: WatchTransport, range: KeyRange, position: Position): Promise<void> {
+  const { header } = await transport.range({ key: range.start, count_only: true });
   const isBehind = Number(header.revision) < position.next - 1;
   const isOther = position.cluster !== undefined && position.cluster !== header.cluster_id;
   if (isBehind || isOther) throw new CompactedError(position.next - 1);
