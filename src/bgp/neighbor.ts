@@ -4,23 +4,24 @@ import type { BgpNeighborView } from '../base/bgp-view.ts';
 import { MargayError } from '../base/errors.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
-import { type Address, type Family, familyOf, isLinkLocal } from '../net/address.ts';
+import type { Address, Family } from '../net/address.ts';
 import type { Advertiser } from './advertiser.ts';
 import type { BfdService } from './bfd-service.ts';
-import { DEFAULT_HOLD_TIME, type PeerConfig, type SpeakerConfig } from './config.ts';
+import type { PeerConfig } from './config.ts';
 import { hasLeft } from './dynamic-neighbors.ts';
-import type { Fib } from './fib.ts';
 import type { Negotiated } from './fsm/negotiate.ts';
-import type { SessionConfig } from './fsm/session.ts';
 import { Learner } from './learner.ts';
 import { Liveness } from './liveness.ts';
 import { Peer } from './peer.ts';
-import type { Policies } from './policies.ts';
+import {
+  type SettingsEnvironment,
+  exportContext,
+  importContext,
+  sessionConfig,
+  sourceSettings,
+} from './peer-settings.ts';
 import type { FilterDirection, FilterSubject, Verdict } from './policy/bgp-filter.ts';
-import type { ExportContext } from './policy/export.ts';
-import type { ImportContext } from './policy/import.ts';
 import { PrefixWatch } from './policy/max-prefix.ts';
-import { localPrefOfMetric } from './policy/preference.ts';
 import { neighborView } from './neighbor-view.ts';
 import type { AttributeId } from './rib/attribute-store.ts';
 import type { PrefixId } from './rib/prefix-table.ts';
@@ -40,38 +41,22 @@ import {
 import type { RouteRefreshMessage } from './wire/message.ts';
 import { prefixLimitData } from './wire/notification.ts';
 
-/**
- * Milliseconds; Calico's `connect retry 5` and `error wait 5,30`, but for faster first tries: of two nodes that start
- * together one is late by moments.
- */
-const CONNECT_TIMEOUT = 5000;
-const CONNECT_RETRY_TIMES = [250, 500, 1000, 2000, 5000] as const;
-const IDLE_HOLD_TIME = { initial: 1000, maximum: 30_000 };
-/** RFC 4724 §3: twelve bits. */
-const MAXIMUM_RESTART_TIME = 4095;
 const FAMILIES: readonly Family[] = [4, 6];
 /** Milliseconds between the end of a session that an operator resets and the next. */
 const RESET_PAUSE = 1000;
 const WARNINGS = { many: 'nearly as many prefixes as it may', 'too-many': 'more prefixes than it may' };
 
 /** The speaker as its neighbours see it. */
-export interface NeighborEnvironment {
+export interface NeighborEnvironment extends SettingsEnvironment {
   readonly clock: Clock;
   /** For reading, shared by all peers. */
   readonly slice: Slice;
   readonly log: Logger;
   /** Network namespace of the sockets; the process's own if left out. */
   readonly namespace?: string;
-  readonly fib: Fib;
   /** Who records sessions. */
   readonly monitors: SessionMonitor;
   readonly routing: Routing;
-  readonly config: () => SpeakerConfig;
-  readonly policies: () => Policies;
-  /** We have come back with our forwarding state intact; `waiting`: and routes are not selected yet. */
-  readonly restart: () => { readonly restarted: boolean; readonly waiting: boolean };
-  /** Our routes are about to go away (RFC 8326). */
-  readonly draining: () => boolean;
   readonly established: (neighbor: Neighbor, negotiated: Negotiated) => void;
   /** Says what becomes of the routes: seconds to keep them all, or undefined for what the session says. */
   readonly lost: (neighbor: Neighbor) => number | undefined;
@@ -128,7 +113,7 @@ export class Neighbor {
     });
     this.peer = new Peer({
       config,
-      session: this.sessionConfig(config),
+      session: sessionConfig(config, this.known, environment),
       ...(namespace === undefined ? {} : { namespace }),
       clock,
       slice,
@@ -284,7 +269,7 @@ export class Neighbor {
   changeConfig(config: PeerConfig): void {
     const { name, bfd, shutdown, maxPrefix } = this.config;
     if (config.name !== name) this.log = this.environment.log.child({ peer: config.name });
-    this.peer.changeConfig(config, this.sessionConfig(config));
+    this.peer.changeConfig(config, sessionConfig(config, this.known, this.environment));
     if (!isDeepStrictEqual(config.bfd, bfd)) this.watch();
     if (config.shutdown !== undefined) {
       if (shutdown === undefined) this.peer.stop(CEASE_ADMINISTRATIVE_SHUTDOWN, config.shutdown);
@@ -335,13 +320,12 @@ export class Neighbor {
   exportAgain(): void {
     const { up } = this;
     if (up === undefined) return;
-    const { name, type, reflectorClient, aigp: metricCost } = this.config;
-    const source = { ...up.source, name, reflectorClient, metricCost, workload: type === 'workload' };
+    const source = { ...up.source, ...sourceSettings(this.config) };
     if (!isDeepStrictEqual(source, up.source)) {
       up.source = source;
       this.learner.renew(up.source);
     }
-    up.advertiser.changePolicy(this.exportContext(up.source, up.negotiated));
+    up.advertiser.changePolicy(exportContext(this.peer, up.source, up.negotiated, this.environment));
     this.environment.routing.schedule();
   }
 
@@ -352,7 +336,7 @@ export class Neighbor {
   importAgain(): boolean {
     const { up } = this;
     if (up === undefined) return true;
-    this.learner.changeContext(this.importContext(up.source));
+    this.learner.changeContext(importContext(this.peer, up.source, this.environment));
     if (!up.negotiated.routeRefresh) return false;
     for (const family of up.negotiated.families) {
       this.peer.send({ type: 'route-refresh', ...afiSafi(family), subtype: 'request' });
@@ -397,20 +381,19 @@ export class Neighbor {
     const { environment, config, peer } = this;
     const { routing } = environment;
     const source: Source = {
-      name: config.name,
+      ...sourceSettings(config),
       address: config.address,
       link: this.link,
       identifier: negotiated.peerIdentifier,
       external: negotiated.wire.external,
-      workload: config.type === 'workload',
       confederation: negotiated.wire.confederation,
-      metricCost: config.aigp,
-      reflectorClient: config.reflectorClient,
     };
     this.prefixWatch.reset();
     const { reopened } = this;
     this.reopened = false;
-    const id = this.learner.established(source, negotiated, this.importContext(source), { reopened });
+    const id = this.learner.established(source, negotiated, importContext(peer, source, environment), {
+      reopened,
+    });
     environment.established(this, negotiated);
     const advertiser = routing.advertise(
       {
@@ -422,7 +405,7 @@ export class Neighbor {
         write: (bytes) => peer.write(bytes),
         send: (message) => peer.send(message),
       },
-      this.exportContext(source, negotiated),
+      exportContext(peer, source, negotiated, environment),
     );
     this.up = { negotiated, source, advertiser };
     this.known = true;
@@ -472,110 +455,5 @@ export class Neighbor {
     } else if (message.subtype !== 'unknown') {
       this.learner.refreshMarker(family, message.subtype);
     }
-  }
-
-  private sessionConfig(peer: PeerConfig): SessionConfig {
-    const { routerId, gracefulRestart, confederation } = this.environment.config();
-    const { restarted, waiting } = this.environment.restart();
-    return {
-      localAs: peer.localAsNumber,
-      confederation,
-      routerId,
-      peerAs: peer.asNumber,
-      families: peer.families,
-      // Those that come by themselves are never connected to.
-      passive: peer.template !== undefined || peer.type === 'workload' ? 'always' : peer.passive,
-      holdTime: peer.holdTime ?? DEFAULT_HOLD_TIME,
-      keepaliveTime: peer.keepaliveTime,
-      connectTimeout: CONNECT_TIMEOUT,
-      connectRetryTimes:
-        peer.connectRetryTime === undefined ? CONNECT_RETRY_TIMES : [peer.connectRetryTime * 1000],
-      idleHoldTime:
-        peer.idleHoldTime === undefined
-          ? IDLE_HOLD_TIME
-          : { initial: peer.idleHoldTime.initial * 1000, maximum: peer.idleHoldTime.maximum * 1000 },
-      role: peer.role,
-      addPath: peer.addPath,
-      longLivedStaleTime: peer.llgr,
-      extendedMessages: true,
-      extendedNextHop: true,
-      gracefulRestart: gracefulRestart.enabled
-        ? {
-            restartTime: Math.min(peer.restartTime, MAXIMUM_RESTART_TIME),
-            restarting: waiting,
-            forwarding: restarted || this.known ? FAMILIES : [],
-          }
-        : undefined,
-    };
-  }
-
-  private importContext({ external, confederation: fromMember }: Source): ImportContext {
-    const { config, environment } = this;
-    const { routerId, clusterId, confederation } = environment.config();
-    return {
-      external,
-      fromMember,
-      confederationId: confederation?.identifier,
-      localAs: config.localAsNumber,
-      peerAs: config.asNumber,
-      role: external ? config.role?.name : undefined,
-      routerId,
-      clusterId,
-      allowedOwnAs: config.allowedOwnAs,
-      ownAddresses: Object.values(this.ownAddresses()),
-      filters: environment.policies().importFilters(config),
-      leaving: config.gracefulShutdown === true,
-      onLink: config.interface !== undefined,
-      accumulatesMetric: config.aigp !== undefined,
-      linkBandwidth: config.linkBandwidth,
-      longLivedTime: config.llgr,
-    };
-  }
-
-  private exportContext(source: Source, { wire, knowsLongLived }: Negotiated): ExportContext {
-    const { config, environment } = this;
-    const { clusterId, kernel } = environment.config();
-    return {
-      peer: {
-        external: source.external,
-        confederation: source.confederation,
-        reflectorClient: source.reflectorClient,
-      },
-      localAs: config.localAsNumber,
-      role: source.external ? config.role?.name : undefined,
-      accumulatesMetric: config.aigp !== undefined,
-      knowsLongLived,
-      defaultFamilies: config.defaultOriginate,
-      pathLimit: config.addPath?.limit,
-      asPathEdit: this.asPathEdit,
-      clusterId,
-      nextHopMode: config.nextHopMode,
-      ownAddresses: this.ownAddresses(),
-      extendedNextHop: wire.extendedNextHop,
-      sharedNetworks: config.interface === undefined ? environment.fib.networksOf(config.address) : [],
-      ownLocalPref: { 4: localPrefOfMetric(kernel.metric[4]), 6: localPrefOfMetric(kernel.metric[6]) },
-      policy: environment.policies().exportPolicy(config),
-      leaving: environment.draining() || config.gracefulShutdown === true,
-    };
-  }
-
-  /** Undefined if there is nothing to edit, so that peers may share what they are told. */
-  private get asPathEdit(): ExportContext['asPathEdit'] {
-    const { removePrivateAs, asOverride, asNumber, localAsNumber } = this.config;
-    if (removePrivateAs === undefined && asOverride !== true) return undefined;
-    return { localAs: localAsNumber, peerAs: asNumber, removePrivateAs, asOverride };
-  }
-
-  /**
-   * Our next hops towards the peer: the session's own address, the node's address in the other family, to which a link
-   * that knows only link-local addresses may not lead.
-   */
-  private ownAddresses(): Partial<Record<Family, Address>> {
-    const local = this.peer.localAddress;
-    if (local !== undefined && isLinkLocal(local)) return { 6: local };
-    return {
-      ...this.environment.config().nodeAddresses,
-      ...(local === undefined ? {} : { [familyOf(local)]: local }),
-    };
   }
 }
