@@ -1,11 +1,12 @@
 /**
  * The commands behind `npm test`, `npm run demo` and their kin: `node deploy/run.mjs COMMAND [-- arguments]`.
- * Each first brings what it needs (setup.mjs). `npm test` ends with `N passed, N failed, N skipped` on a line of its own.
+ * Each first brings what it needs (setup.mjs). `npm test` ends with what failed, by name, and with
+ * `N passed, N failed, N skipped` on a line of its own.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { DEBIAN_PACKAGES, ensureDebianPackages, ensureNpmPackages, requireRoot } from './setup.mjs';
 
@@ -31,7 +32,20 @@ const CHECKS = [
   { name: 'dead code', program: 'knip', args: [] },
 ];
 
-/** Runs one vitest project and returns its counts. A run that ends without a report counts as one failure. */
+/** The names of the tests of a vitest report that failed, and of the files that failed outside of tests. */
+function failuresOf(report) {
+  return report.testResults.flatMap(({ name, status, assertionResults }) => {
+    const file = relative(root, name);
+    const tests = assertionResults.filter((one) => one.status === 'failed');
+    if (tests.length === 0 && status === 'failed') return [file];
+    return tests.map((one) => `${file}: ${one.fullName}`);
+  });
+}
+
+/**
+ * Runs one vitest project and returns its counts, `failed` being a list of names. A run that ends without a report
+ * counts as one failure.
+ */
 function vitest(project, extra) {
   const folder = mkdtempSync(join(tmpdir(), 'margay-report-'));
   const report = join(folder, 'report.json');
@@ -47,39 +61,40 @@ function vitest(project, extra) {
     `--outputFile.json=${report}`,
     ...extra,
   ]);
-  const counts = { passed: 0, failed: 0, skipped: 0 };
+  const counts = { passed: 0, failed: [], skipped: 0 };
   if (existsSync(report)) {
     const parsed = JSON.parse(readFileSync(report, 'utf8'));
     counts.passed = parsed.numPassedTests;
-    counts.failed = parsed.numFailedTests;
+    counts.failed = failuresOf(parsed);
     counts.skipped = parsed.numPendingTests + (parsed.numTodoTests ?? 0);
   }
   rmSync(folder, { recursive: true, force: true });
   // A file that fails outside its tests (an import, a hook, an unhandled error) shows in the status alone.
-  if (status !== 0 && counts.failed === 0) counts.failed = 1;
+  if (status !== 0 && counts.failed.length === 0) counts.failed = [`${project}: exit code ${status}`];
   return counts;
 }
 
 function test(projects, extra) {
-  const total = { passed: 0, failed: 0, skipped: 0 };
+  const total = { passed: 0, failed: /** @type {string[]} */ ([]), skipped: 0 };
   const add = (counts) => {
-    for (const key of Object.keys(total)) total[key] += counts[key];
+    total.passed += counts.passed;
+    total.failed.push(...counts.failed);
+    total.skipped += counts.skipped;
   };
-  if (extra.length === 0) {
-    for (const check of CHECKS) {
-      console.log(`== ${check.name}`);
-      const passed = run(bin(check.program), check.args) === 0;
-      add({ passed: passed ? 1 : 0, failed: passed ? 0 : 1, skipped: 0 });
-    }
-  }
-  console.log('== build');
-  const built = run(process.execPath, ['deploy/build.mjs']) === 0;
-  add({ passed: built ? 1 : 0, failed: built ? 0 : 1, skipped: 0 });
+  const check = (name, program, programArgs) => {
+    console.log(`== ${name}`);
+    const passed = run(program, programArgs) === 0;
+    add(passed ? { passed: 1, failed: [], skipped: 0 } : { passed: 0, failed: [name], skipped: 0 });
+    return passed;
+  };
+  if (extra.length === 0) for (const { name, program, args } of CHECKS) check(name, bin(program), args);
+  const built = check('build', process.execPath, ['deploy/build.mjs']);
   if (built) for (const project of projects) add(vitest(project, extra));
   const incomplete = process.env.CI === 'true' && total.skipped > 0;
   if (incomplete) console.error('With CI=true nothing may be skipped: see above which tests were, and why.');
-  console.log(`\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
-  return total.failed > 0 || incomplete ? 1 : 0;
+  console.log(['', ...total.failed.map((name) => `failed: ${name}`)].join('\n'));
+  console.log(`${total.passed} passed, ${total.failed.length} failed, ${total.skipped} skipped`);
+  return total.failed.length > 0 || incomplete ? 1 : 0;
 }
 
 /** Runs `FOLDER/NAME.script.ts`, for `npm run bench -- NAME [arguments]`. */

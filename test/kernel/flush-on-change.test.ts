@@ -28,12 +28,12 @@ spec:
 const FLUSH = 'policy.margay.io/flush-on-change: "true"';
 const CLIENTS = 'role == "client"';
 
-/** The node's way out, as a host endpoint that policy may select. */
-const GUARDED_HOST = `
+/** The node's way out, or with `"*"` all its interfaces, as a host endpoint that policy may select. */
+const guardedHost = (interfaceName = 'wire'): string => `
 apiVersion: projectcalico.org/v3
 kind: HostEndpoint
 metadata: {name: wire, labels: {host: guarded}}
-spec: {node: ${NODE_NAME}, interfaceName: wire, profiles: [open]}
+spec: {node: ${NODE_NAME}, interfaceName: ${interfaceName}, profiles: [open]}
 `;
 
 const closers: (() => void)[] = [];
@@ -144,7 +144,7 @@ kind: FelixConfiguration
 metadata: {name: default}
 spec: {failsafeInboundHostPorts: [{port: 22}]}
 `;
-    await TestNode.with([GUARDED_HOST, ports].join('---'), async (node) => {
+    await TestNode.with([guardedHost(), ports].join('---'), async (node) => {
       const a = await node.addPod('a', A);
       await echoServer(node.namespace, family);
       await echoServer(node.namespace, family, 22);
@@ -174,12 +174,6 @@ spec: {failsafeInboundHostPorts: [{port: 22}]}
     ['applyOnForward', 'applyOnForward: true, types: [Ingress]', 'wire'],
     ['preDNAT', 'applyOnForward: true, preDNAT: true, types: [Ingress]', '"*"'],
   ])('resets what the host forwards where %s policy denies it', async (_, options, interfaceName) => {
-    const host = `
-apiVersion: projectcalico.org/v3
-kind: HostEndpoint
-metadata: {name: wire, labels: {host: guarded}}
-spec: {node: ${NODE_NAME}, interfaceName: ${interfaceName}, profiles: [open]}
-`;
     const guard = (port: number): string => `
 apiVersion: projectcalico.org/v3
 kind: GlobalNetworkPolicy
@@ -189,7 +183,7 @@ spec:
   ${options.replaceAll(', ', '\n  ')}
   ingress: [{action: Deny, protocol: TCP, destination: {ports: [${port}]}}, {action: Allow}]
 `;
-    await TestNode.with([GUARDED_HOST, guard(1)].join('---'), async (node) => {
+    await TestNode.with([guardedHost(interfaceName), guard(1)].join('---'), async (node) => {
       const a = await node.addPod('a', A);
       for (const port of [PORT, PORT + 1]) await echoServer(a.namespace, 4, port);
       for (const port of [PORT, PORT + 1]) await echoServer(a.namespace, 6, port);
@@ -219,7 +213,7 @@ spec:
   types: [Egress]
   egress: [{action: Deny, protocol: TCP, destination: {ports: [${port}]}}, {action: Allow}]
 `;
-    await TestNode.with([GUARDED_HOST, guard(1)].join('---'), async (node) => {
+    await TestNode.with([guardedHost(), guard(1)].join('---'), async (node) => {
       const a = await node.addPod('a', A);
       await echoServer(node.outside, 6);
       await echoServer(node.outside, 6, PORT + 1);
