@@ -12,6 +12,7 @@ import { Syncer } from '../../src/datastore/syncer.ts';
 import type { Resource } from '../../src/model/resource.ts';
 import { etcdKey } from '../../src/model/keys.ts';
 import { collect, networkSet, networkSetKey, tier } from '../datastore-contract.ts';
+import { expectNoGhost } from './etcd-faults.ts';
 import { EtcdServer } from './etcd-server.ts';
 import { describeEtcd, useOwnNetwork } from './fixture-etcd.ts';
 
@@ -178,6 +179,10 @@ describeEtcd('the etcd datastore', () => {
     await datastore.update(created);
     await expect(datastore.update(created)).rejects.toThrow(ConflictError);
     expect((await datastore.list()).resources).toHaveLength(61);
+  });
+
+  it.each(['create', 'delete'] as const)('never gets a %s late that was repeated before', async (change) => {
+    await expectNoGhost(server, await open({ timeouts: { request: 20_000 } }), change);
   });
 
   it('says where it cannot be reached, and what to do, within its time', async () => {

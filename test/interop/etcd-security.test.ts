@@ -8,6 +8,7 @@ import { type Datastore, DatastoreError, type WatchEvent } from '../../src/datas
 import { EtcdDatastore } from '../../src/datastore/etcd/etcd.ts';
 import { runChecked } from '../../src/sys/process.ts';
 import { collect, networkSet } from '../datastore-contract.ts';
+import { expectNoGhost } from './etcd-faults.ts';
 import { EtcdServer } from './etcd-server.ts';
 import { describeEtcd, useOwnNetwork } from './fixture-etcd.ts';
 
@@ -83,6 +84,10 @@ describeEtcd('the etcd datastore', () => {
       const seen = collect(datastore, revision, (events) => events.length >= 1);
       await datastore.create(networkSet('a'));
       expect(await seen).toHaveLength(1);
+    });
+
+    it('never gets a create late that was repeated before', async () => {
+      await expectNoGhost(server, await open(client(), 20_000), 'create');
     });
 
     it('trusts no server that its CA does not know, and says what to check', async () => {

@@ -5,6 +5,7 @@ import type { ConnectionPool } from 'etcd3/lib/connection-pool.js';
 import type { WatchClient } from 'etcd3/lib/rpc.js';
 import type { EtcdConfig } from '../config.ts';
 import { DatastoreError } from '../datastore.ts';
+import { ConnectionSockets } from './sockets.ts';
 
 export interface EtcdTimeouts {
   /** Milliseconds until a request is given up, repetitions included. */
@@ -21,6 +22,8 @@ export const ETCD_TIMEOUTS: EtcdTimeouts = { request: 5_000, keepalive: 6_000, k
 const noPolicy = { execute: async (run: (context: unknown) => unknown) => run({}) };
 
 export class EtcdConnections {
+  private readonly sockets = new ConnectionSockets();
+
   private constructor(
     private readonly modules: Modules,
     private readonly config: EtcdConfig,
@@ -55,6 +58,23 @@ export class EtcdConnections {
         'grpc.service_config_disable_resolution': 1,
       },
     });
+  }
+
+  /** Every use of a connection that may open it goes through here. */
+  use<T>(pool: ConnectionPool, run: () => T): T {
+    return this.sockets.open(pool, run);
+  }
+
+  /** Lets a connection end what it is at. */
+  close(pool: ConnectionPool): void {
+    this.sockets.forget(pool);
+    pool.close();
+  }
+
+  /** Ends a connection that does not answer; what it could not send yet never comes in. */
+  abandon(pool: ConnectionPool): void {
+    this.sockets.reset(pool);
+    pool.close();
   }
 
   /** A client of etcd's Watch service on what stands for a connection pool. */

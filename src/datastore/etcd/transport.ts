@@ -131,11 +131,11 @@ export class EtcdTransport {
           // Its own cancellation; who reads the stream has a handler of its own for the rest.
         });
         stream.cancel();
-        pool.close();
+        this.connections.close(pool);
       };
       return { endpoint, stream, end };
     } catch (error) {
-      pool.close();
+      this.connections.close(pool);
       throw error instanceof DatastoreError ? error : callErrorOf(error, endpoint);
     }
   }
@@ -159,7 +159,7 @@ export class EtcdTransport {
 
   close(): void {
     this.closed = true;
-    for (const pool of this.pools.values()) pool.close();
+    for (const pool of this.pools.values()) this.connections.close(pool);
     this.pools.clear();
   }
 
@@ -205,44 +205,58 @@ export class EtcdTransport {
   /** One try. With one member, a call that is silent for `silence` milliseconds is checked. */
   private async callOnce<T>(endpoint: string, call: Call, silence: number): Promise<T> {
     const pool = this.pools.get(endpoint) ?? (await this.addPool(endpoint));
-    const over = new AbortController();
+    let timer: NodeJS.Timeout | undefined;
+    let check: AbortController | undefined;
+    let cancel = (): void => {};
     try {
-      const answer = this.send<T>(pool, endpoint, call, over.signal);
-      if (this.config.endpoints.length > 1) return await answer;
-      return await Promise.race([answer, this.overtake(endpoint, pool, silence, over.signal)]);
+      return await new Promise<T>((resolve, reject) => {
+        this.send<T>(pool, endpoint, call, (how) => {
+          cancel = how;
+        }).then(resolve, reject);
+        if (this.config.endpoints.length > 1) return;
+        timer = setTimeout(() => {
+          check = new AbortController();
+          this.overtake(endpoint, pool, check.signal).catch(reject);
+        }, silence);
+      });
     } catch (error) {
       const failure = callErrorOf(error, endpoint);
       // A new connection starts without the old one's pauses, and with the TLS files as they are then.
       if (failure.isTransient && this.pools.get(endpoint) === pool) {
         this.pools.delete(endpoint);
-        pool.close();
+        this.connections.abandon(pool);
       }
       throw failure;
     } finally {
-      over.abort();
+      clearTimeout(timer);
+      if (check !== undefined) {
+        check.abort();
+        cancel();
+      }
     }
   }
 
-  private send<T>(pool: ConnectionPool, endpoint: string, call: Call, over: AbortSignal): Promise<T> {
-    return pool.withConnection(
-      call.service,
-      ({ client, metadata }) =>
-        new Promise<T>((resolve, reject) => {
-          if (call.token !== undefined) metadata.set('token', call.token);
-          const methods = client as unknown as Readonly<Record<string, UnaryMethod>>;
-          const { payload, deadline } = call;
-          const sent = methods[call.method]!.call(
-            client,
-            payload,
-            metadata,
-            { deadline },
-            (error, response) => {
+  /** `sent` is given what cancels the call. */
+  private send<T>(
+    pool: ConnectionPool,
+    endpoint: string,
+    { service, method, payload, deadline, token }: Call,
+    sent: (cancel: () => void) => void,
+  ): Promise<T> {
+    return this.connections.use(pool, () =>
+      pool.withConnection(
+        service,
+        ({ client, metadata }) =>
+          new Promise<T>((resolve, reject) => {
+            if (token !== undefined) metadata.set('token', token);
+            const methods = client as unknown as Readonly<Record<string, UnaryMethod>>;
+            const call = methods[method]!.call(client, payload, metadata, { deadline }, (error, response) => {
               if (error === null || error === undefined) resolve(response as T);
               else reject(callErrorOf(error, endpoint));
-            },
-          );
-          over.addEventListener('abort', () => sent.cancel(), { once: true });
-        }),
+            });
+            sent(() => call.cancel());
+          }),
+      ),
     );
   }
 
@@ -250,13 +264,7 @@ export class EtcdTransport {
    * Fails with UNAVAILABLE when a new connection gets an answer while a call on `lost` is still silent; the new one is
    * then in its place. Settles only so, or when the call is over.
    */
-  private async overtake(
-    endpoint: string,
-    lost: ConnectionPool,
-    silence: number,
-    over: AbortSignal,
-  ): Promise<never> {
-    await sleep(silence, undefined, { signal: over });
+  private async overtake(endpoint: string, lost: ConnectionPool, over: AbortSignal): Promise<never> {
     const current = (): boolean => this.pools.get(endpoint) === lost;
     for (let tries = 0; current(); tries++) {
       const timeout = CHECK_TIMEOUT + tries * CHECK_PATIENCE;
@@ -264,10 +272,10 @@ export class EtcdTransport {
       const answers = await this.answers(fresh, endpoint, timeout, over);
       if (answers && current() && !over.aborted) {
         this.pools.set(endpoint, fresh);
-        lost.close();
+        this.connections.abandon(lost);
         break;
       }
-      fresh.close();
+      this.connections.close(fresh);
       over.throwIfAborted();
       if (!answers) await sleep(CHECK_PAUSE, undefined, { signal: over });
     }
@@ -284,7 +292,9 @@ export class EtcdTransport {
     const deadline = Date.now() + timeout;
     const call = { service: 'KV', method: 'range', payload: CHECK, deadline, token: undefined } as const;
     try {
-      await this.send(pool, endpoint, call, over);
+      await this.send(pool, endpoint, call, (cancel) =>
+        over.addEventListener('abort', cancel, { once: true }),
+      );
       return true;
     } catch (error) {
       return !callErrorOf(error, endpoint).isTransient;
@@ -311,7 +321,7 @@ export class EtcdTransport {
   private async addPool(endpoint: string): Promise<ConnectionPool> {
     const made = await this.connections.open(endpoint);
     const other = this.pools.get(endpoint);
-    if (other !== undefined || this.closed) made.close();
+    if (other !== undefined || this.closed) this.connections.close(made);
     this.mustBeOpen();
     if (other !== undefined) return other;
     this.pools.set(endpoint, made);
