@@ -6,9 +6,10 @@
  */
 import { describeError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
-import type { CalcDelta, LocalEndpoint } from '../calc/output.ts';
+import type { CalcDelta, LocalEndpoint, LocalHostEndpoint } from '../calc/output.ts';
 import { evaluateEndpoint } from '../explain/evaluate.ts';
 import { type Failsafes, evaluateForwarded, evaluateHost } from '../explain/evaluate-host.ts';
+import { forAllInterfaces } from '../explain/hosts.ts';
 import { FlushScope, hostKey } from '../explain/flush-scope.ts';
 import type { Packet } from '../explain/packet.ts';
 import type { PolicyState } from '../explain/policy-state.ts';
@@ -36,6 +37,8 @@ interface Policed {
 /** What is known of this host while connections are judged. */
 interface Surroundings {
   readonly endpoints: ReadonlyMap<Address, LocalEndpoint>;
+  /** The host endpoint of all interfaces, if any. */
+  readonly besideWorkloads: readonly LocalHostEndpoint[];
   readonly hostEndpointsTowards: (address: Address) => readonly string[];
 }
 
@@ -169,8 +172,11 @@ export class ConnectionCutter {
     }
   }
 
-  /** Host endpoints that a forwarded connection comes in by and leaves by, as far as its ends are beyond them. */
-  private *passed(packet: Packet, { endpoints, hostEndpointsTowards }: Surroundings): Generator<Policed> {
+  /** Host endpoints that a forwarded connection comes in by and leaves by; workloads have the one of all interfaces. */
+  private *passed(
+    packet: Packet,
+    { endpoints, besideWorkloads, hostEndpointsTowards }: Surroundings,
+  ): Generator<Policed> {
     const { isHost } = this.options;
     const { source, destination } = packet;
     if (isHost(source) || isHost(destination)) return;
@@ -178,8 +184,9 @@ export class ConnectionCutter {
       [source, 'ingress'],
       [destination, 'egress'],
     ] as const) {
-      if (endpoints.has(end)) continue;
-      const ways = hostEndpointsTowards(end).flatMap((name) => this.state.hostEndpoints.get(name) ?? []);
+      const ways = endpoints.has(end)
+        ? besideWorkloads
+        : hostEndpointsTowards(end).flatMap((name) => this.state.hostEndpoints.get(name) ?? []);
       // Of several ways nobody knows which one it takes: it is cut if it may take none.
       const denies = (): boolean =>
         ways.every(
@@ -199,7 +206,8 @@ export class ConnectionCutter {
     const polices = [...this.state.hostEndpoints.values()].some(
       ({ tiers }) => tiers.forward.length + tiers.preDNAT.length > 0,
     );
+    const forAll = forAllInterfaces([...this.state.hostEndpoints.values()]);
     const hostEndpointsTowards = polices ? await this.options.hostEndpointsTowards() : () => [];
-    return { endpoints, hostEndpointsTowards };
+    return { endpoints, besideWorkloads: forAll === undefined ? [] : [forAll], hostEndpointsTowards };
   }
 }

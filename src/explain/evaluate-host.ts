@@ -40,7 +40,7 @@ export function evaluateHost(
 
 /**
  * Judges a packet that passes the host: where it comes in by the endpoint (`ingress`), or where it leaves by it. What
- * an early stage allows the next one may deny; what none decides passes.
+ * an early stage allows passes the later ones; what none decides passes.
  */
 export function evaluateForwarded(
   endpoint: LocalHostEndpoint,
@@ -50,11 +50,11 @@ export function evaluateForwarded(
   failsafes: Failsafes,
 ): HostVerdict {
   const early = direction === 'egress' || isSpared(direction, packet, failsafes) ? [] : stages.ingress;
-  const verdicts = [...early, 'forward' as const].flatMap(
-    (stage) => walk(endpoint, stage, direction, packet, state) ?? [],
-  );
-  const deciding = verdicts.find(({ verdict }) => verdict !== 'allow') ?? verdicts.at(-1);
-  return deciding ?? { verdict: 'allow', decidedBy: [] };
+  for (const stage of [...early, 'forward' as const]) {
+    const verdict = walk(endpoint, stage, direction, packet, state);
+    if (verdict !== undefined) return verdict;
+  }
+  return { verdict: 'allow', decidedBy: [] };
 }
 
 /** What a stage decides; undefined if no rule of a stage does that leaves it to others. */

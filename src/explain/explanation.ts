@@ -175,6 +175,8 @@ function walksOf(
   const crosses = from === undefined || from !== to;
   const walks: EndpointWalk[] = [];
   if (source.workload !== undefined) {
+    const into = !crosses && destination.host !== undefined ? 'fromWorkloadToHost' : 'fromWorkload';
+    if (from !== undefined) walks.push(...hosts.walks(from, into, packet));
     walks.push(evaluateEndpoint(cluster.endpoint(source.workload), 'egress', packet, cluster.state));
     if (crosses && from !== undefined) walks.push(...hosts.walks(from, 'outOfHost', packet));
     if (!crosses && destination.host !== undefined) {
@@ -191,6 +193,7 @@ function walksOf(
   const isOwn = source.host !== undefined && !crosses;
   if (destination.workload !== undefined && !isOwn) {
     walks.push(evaluateEndpoint(cluster.endpoint(destination.workload), 'ingress', packet, cluster.state));
+    if (to !== undefined) walks.push(...hosts.walks(to, 'toWorkload', packet));
   }
   return walks;
 }

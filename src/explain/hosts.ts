@@ -6,6 +6,7 @@
 import type { FelixParameters } from '../calc/felix-config.ts';
 import { CalcGraph } from '../calc/graph.ts';
 import type { Direction, HostStage, LocalHostEndpoint } from '../calc/output.ts';
+import { anyInterface } from '../model/kinds/host-endpoint.ts';
 import type { Node } from '../model/kinds/node.ts';
 import type { KnownResource } from '../model/registry.ts';
 import { keyOf } from '../model/resource.ts';
@@ -16,13 +17,16 @@ import type { Packet } from './packet.ts';
 import type { PolicyState } from './policy-state.ts';
 
 interface HostPolicy {
+  /** Of the interface that packets between nodes take. */
   readonly endpoint: LocalHostEndpoint | undefined;
+  /** Of all interfaces, if there is one: those of workloads belong to it. */
+  readonly forAll: LocalHostEndpoint | undefined;
   readonly felix: FelixParameters | undefined;
 }
 
 type Stages = readonly (readonly [HostStage, Direction])[];
 
-/** What a packet meets at a host that it comes from, passes, or goes to. */
+/** What a packet meets at a host that it comes from, passes, or goes to, and where it comes from or to a workload. */
 const stagesOf = {
   fromHost: [
     ['untracked', 'egress'],
@@ -39,7 +43,22 @@ const stagesOf = {
     ['preDNAT', 'ingress'],
     ['normal', 'ingress'],
   ],
+  fromWorkload: [
+    ['preDNAT', 'ingress'],
+    ['forward', 'ingress'],
+  ],
+  fromWorkloadToHost: [['preDNAT', 'ingress']],
+  toWorkload: [['forward', 'egress']],
 } as const satisfies Readonly<Record<string, Stages>>;
+
+const besideWorkloads: ReadonlySet<keyof typeof stagesOf> = new Set([
+  'fromWorkload',
+  'fromWorkloadToHost',
+  'toWorkload',
+]);
+
+/** Names of the chains that accept failsafe ports, in one stage after another. */
+const failsafeChains = { ingress: 'failsafe-in', egress: 'failsafe-out' } as const;
 
 /** Comment of what `defaultEndpointToHostAction` does. */
 const workloadToHost = 'workload to host';
@@ -63,12 +82,13 @@ export class Hosts {
   /** What a packet meets of a node's host endpoint at one of its places. */
   walks(node: string, place: keyof typeof stagesOf, packet: Packet): EndpointWalk[] {
     if (!this.resources.some((one) => one.kind === 'HostEndpoint' && one.spec.node === node)) return [];
-    const { endpoint, felix } = this.policyOf(node);
+    const { endpoint: crossedOne, forAll, felix } = this.policyOf(node);
+    const endpoint = besideWorkloads.has(place) ? forAll : crossedOne;
     if (endpoint === undefined) return [];
     const walks: EndpointWalk[] = [];
     for (const [stage, direction] of stagesOf[place]) {
-      // What policy before DNAT or connection tracking accepts is marked, and normal policy lets it pass.
-      if (stage === 'normal' && walks.some(({ decidedBy }) => decidedBy.length > 0)) continue;
+      // What policy before DNAT or connection tracking accepts is marked, and later policy lets it pass.
+      if (walks.some(accepts)) continue;
       const policed = endpoint.tiers[stage].some((tier) => tier[direction].length > 0);
       if (!policed && stage !== 'normal') continue;
       const walk = this.walk(node, endpoint, stage, direction, packet, felix);
@@ -107,7 +127,7 @@ export class Hosts {
   ): EndpointWalk {
     const name = `host endpoint ${key} of ${node}`;
     if (stage !== 'forward' && isFailsafe(direction, packet, felix)) {
-      const decidedBy = [direction === 'ingress' ? 'failsafe-in' : 'failsafe-out'];
+      const decidedBy = [failsafeChains[direction]];
       return {
         direction,
         endpoint: key,
@@ -147,7 +167,11 @@ export class Hosts {
     const endpoints = [...delta.hostEndpoints.values()].filter((one) => one !== undefined);
     const own = this.resources.find((one): one is Node => one.kind === 'Node' && one.metadata.name === node);
     const addresses = own === undefined ? [] : nodeAddresses(own);
-    const policy = { endpoint: crossed(endpoints, addresses), felix: delta.felix };
+    const policy = {
+      endpoint: crossed(endpoints, addresses),
+      forAll: forAllInterfaces(endpoints),
+      felix: delta.felix,
+    };
     this.known.set(node, policy);
     return policy;
   }
@@ -168,6 +192,13 @@ export function nodeAt(resources: readonly KnownResource[], address: Address): s
     ?.metadata.name;
 }
 
+/** Whether a rule of an early stage lets the packet pass for good. */
+function accepts({ decidedBy }: EndpointWalk): boolean {
+  return (
+    decidedBy.length > 0 && decidedBy[0] !== failsafeChains.ingress && decidedBy[0] !== failsafeChains.egress
+  );
+}
+
 /** Whether no policy can close the packet's port at a host (FelixConfiguration failsafe…HostPorts). */
 function isFailsafe(direction: Direction, packet: Packet, felix: FelixParameters | undefined): boolean {
   const ports = direction === 'ingress' ? felix?.failsafeInboundHostPorts : felix?.failsafeOutboundHostPorts;
@@ -186,10 +217,17 @@ function crossed(
   addresses: readonly Address[],
 ): LocalHostEndpoint | undefined {
   const ordered = endpoints.toSorted((a, b) => (a.key < b.key ? -1 : 1));
-  const specific = ordered.filter(({ interfaceName }) => interfaceName !== '*');
+  const specific = ordered.filter(({ interfaceName }) => interfaceName !== anyInterface);
   return (
     specific.find(({ expectedAddresses }) => expectedAddresses.some((one) => addresses.includes(one))) ??
-    ordered.find(({ interfaceName }) => interfaceName === '*') ??
+    forAllInterfaces(ordered) ??
     specific.find(({ expectedAddresses }) => expectedAddresses.length === 0)
   );
+}
+
+/** The endpoint of all interfaces: of several, the first by name. */
+export function forAllInterfaces(endpoints: readonly LocalHostEndpoint[]): LocalHostEndpoint | undefined {
+  return endpoints
+    .filter(({ interfaceName }) => interfaceName === anyInterface)
+    .toSorted((a, b) => (a.key < b.key ? -1 : 1))[0];
 }

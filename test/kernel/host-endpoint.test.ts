@@ -5,6 +5,7 @@ import { describeKernel } from './fixture-namespace.ts';
 import { NODE, NODE_NAME, OUTSIDE, TestNode, ask, ip, tellSources } from './fixture-node.ts';
 
 const A = { 4: '10.65.0.2', 6: 'fd65::2' } as const;
+const B = { 4: '10.65.0.3', 6: 'fd65::3' } as const;
 const FAMILIES = [4, 6] as const;
 
 const host = (name: string, spec: string): string => `
@@ -213,6 +214,65 @@ spec: {selector: host == "other", types: [Ingress], ingress: [{action: Allow}]}
         expect(await conntrack.count()).toBe(before + 2);
       },
     );
+  });
+
+  it('of all interfaces police what workloads send and receive, too, with applyOnForward and preDNAT, and not else', async () => {
+    await TestNode.with(
+      documents(
+        host('all', 'interfaceName: "*"'),
+        guard('deny', 'types: [Ingress, Egress]'),
+        `
+apiVersion: projectcalico.org/v3
+kind: FelixConfiguration
+metadata: {name: default}
+spec: {defaultEndpointToHostAction: Accept}
+`,
+      ),
+      async (node) => {
+        const a = await node.addPod('a', A);
+        const b = await node.addPod('b', B);
+        for (const { namespace } of [a, b, node]) await listen(namespace, 80, 81);
+        await listen(node.outside, 80, 81);
+        const seen = async () => ({
+          outward: await open(a.namespace, OUTSIDE, 80, 81),
+          between: await open(a.namespace, B, 80, 81),
+          toHost: await open(a.namespace, NODE, 80, 81),
+          fromHost: await open(node.namespace, A, 80, 81),
+        });
+        const all = { outward: [80, 81], between: [80, 81], toHost: [80, 81], fromHost: [80, 81] };
+        // What comes in first finds the way out, while the wire's own address is still tentative.
+        expect(await open(node.outside, A, 80, 81)).toEqual([80, 81]);
+        expect(await seen()).toEqual(all);
+        const rules = '[{action: Deny, protocol: TCP, destination: {ports: [80]}}, {action: Allow}]';
+        await node.apply(guard('deny', `applyOnForward: true\n  types: [Ingress]\n  ingress: ${rules}`));
+        expect(node.dataplane.status().problems).toEqual([]);
+        expect(await seen()).toEqual({ ...all, outward: [81], between: [81] });
+        await node.apply(guard('deny', `applyOnForward: true\n  types: [Egress]\n  egress: ${rules}`));
+        expect(await seen()).toEqual({ ...all, outward: [81], between: [81] });
+        const early = `applyOnForward: true\n  preDNAT: true\n  types: [Ingress]\n  ingress: ${rules}`;
+        await node.apply(guard('deny', early));
+        expect(await seen()).toEqual({ ...all, outward: [81], between: [81], toHost: [81] });
+        // An interface that is named is not theirs.
+        await node.apply(host('all', 'interfaceName: wire'));
+        expect(await seen()).toEqual(all);
+      },
+    );
+  });
+
+  it('let what preDNAT policy allows pass their forward policy as it comes in, not as it leaves', async () => {
+    await TestNode.with(host('wire', 'interfaceName: wire'), async (node) => {
+      const a = await node.addPod('a', A);
+      await listen(a.namespace, 80, 81);
+      await listen(node.outside, 80);
+      const allow = '[{action: Allow, protocol: TCP, destination: {ports: [80]}}]';
+      await node.apply(
+        guard('early', `applyOnForward: true\n  preDNAT: true\n  types: [Ingress]\n  ingress: ${allow}`),
+      );
+      expect(await open(node.outside, A, 80, 81)).toEqual([80, 81]);
+      await node.apply(guard('late', 'applyOnForward: true\n  types: [Ingress, Egress]'));
+      expect(await open(node.outside, A, 80, 81)).toEqual([80]);
+      expect(await open(a.namespace, OUTSIDE, 80)).toEqual([]);
+    });
   });
 
   it('follow an address from one interface to another', async () => {

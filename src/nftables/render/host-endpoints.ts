@@ -7,7 +7,9 @@
  *     input         2   normal ingress
  *
  * Each of these base chains looks the interface up in a verdict map and then tries the endpoint of all interfaces.
- * What untracked or preDNAT policy accepts is marked, and passes normal policy.
+ * What untracked or preDNAT policy accepts is marked, and passes later policy, but for forward policy where it leaves. The
+ * endpoint of all interfaces has workloads' interfaces, too, for what preDNAT and forward policy say; normal policy is
+ * not asked about them: workloads have their own, and `defaultEndpointToHostAction` (felix rules/dispatch.go).
  */
 import type { Direction, EndpointTier, HostStage, LocalHostEndpoint } from '../../calc/output.ts';
 import type { FailsafePort } from '../../calc/felix-config.ts';
@@ -60,7 +62,7 @@ interface Place {
   readonly priority: number;
   /** Names of the base chain, the verdict map and, with the endpoint's, the chains that it leads to. */
   readonly name: string;
-  /** Whether the host is one end of the packet. */
+  /** Whether the host is one end of the packet, or may be. */
   readonly local: boolean;
 }
 
@@ -105,9 +107,26 @@ const PLACES: readonly Place[] = [
     name: 'host-forward-out',
     local: false,
   },
-  { stage: 'normal', direction: 'ingress', hook: 'input', priority: 2, name: 'host-in', local: true },
-  { stage: 'normal', direction: 'egress', hook: 'output', priority: 0, name: 'host-out', local: true },
+  {
+    stage: 'normal',
+    direction: 'ingress',
+    hook: 'input',
+    priority: 2,
+    name: 'host-in',
+    local: true,
+  },
+  {
+    stage: 'normal',
+    direction: 'egress',
+    hook: 'output',
+    priority: 0,
+    name: 'host-out',
+    local: true,
+  },
 ];
+
+/** Stages at which the endpoint of all interfaces has those of workloads, too. */
+const STAGES_OF_WORKLOADS: ReadonlySet<HostStage> = new Set(['preDNAT', 'forward']);
 
 const INTERFACE_FIELDS = {
   ingress: { meta: { key: 'iifname' } },
@@ -198,21 +217,22 @@ function renderPlace(
     ),
   };
   const other = policing.find(({ interfaces }) => interfaces.includes(ALL_INTERFACES));
-  const spared = [
-    ...options.interfacePrefixes.map((prefix) => `${prefix}*`),
-    LOOPBACK,
-    ...options.interfaceExclude,
-  ];
+  const toOther: Statement =
+    other === undefined ? { accept: null } : { goto: { target: chainOf(other.endpoint) } };
+  const from = (right: string, statement: Statement): Rule => ({
+    expr: [{ match: { op: '==', left: field, right } }, statement],
+  });
   const base: ChainValue = {
     name,
     comment: `host endpoints, ${place.stage} ${direction}`,
     base: { type: 'filter', hook, prio: priority, policy: 'accept' },
     rules: [
-      ...spared.map((right): Rule => ({
-        expr: [{ match: { op: '==', left: field, right } }, { accept: null }],
-      })),
+      ...[LOOPBACK, ...options.interfaceExclude].map((right) => from(right, { accept: null })),
+      ...options.interfacePrefixes.map((prefix) =>
+        from(`${prefix}*`, STAGES_OF_WORKLOADS.has(place.stage) ? toOther : { accept: null }),
+      ),
       { expr: [{ vmap: { key: field, data: reference(map) } }] },
-      ...(other === undefined ? [] : [{ expr: [{ goto: { target: chainOf(other.endpoint) } }] } as Rule]),
+      ...(other === undefined ? [] : [{ expr: [toOther] }]),
     ],
   };
   const uses = policing.map(({ endpoint }): HostChainUse => ({
@@ -254,7 +274,7 @@ function beforePolicy({ stage, direction, local }: Place, options: RenderOptions
     match: { op: 'in', left: { ct: { key: 'state' } }, right: states },
   });
   const rules: Rule[] = [];
-  if (stage === 'normal') {
+  if (stage !== 'untracked' && !(stage === 'forward' && direction === 'egress')) {
     const mark = { meta: { key: 'mark' } } as const;
     const accepted: Match = {
       op: '==',

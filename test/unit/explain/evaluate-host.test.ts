@@ -50,8 +50,9 @@ describe('what passes a host', () => {
     const late = FORWARD(`${deny(22)}, ${deny(81)}, ${ALLOW}`);
     expect(verdicts(early)).toEqual(['allow', 'deny', 'allow', 'allow']);
     expect(verdicts(late)).toEqual(['deny', 'allow', 'deny', 'allow']);
-    // What the first stage allows the second may deny.
-    expect(verdicts(early + late)).toEqual(['deny', 'deny', 'deny', 'allow']);
+    // What the first stage allows passes the second; what it does not decide may be denied there.
+    expect(verdicts(early + late)).toEqual(['deny', 'deny', 'allow', 'allow']);
+    expect(verdicts(PRE_DNAT(deny(80)) + late)).toEqual(['deny', 'deny', 'deny', 'allow']);
   });
 
   it('is denied at the end of a tier of forward policy, in the directions that it has', () => {

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { type Explanation, explain } from '../../../src/explain/explanation.ts';
 import { formatExplanation } from '../../../src/explain/format.ts';
 import { parseDestination, parseParty } from '../../../src/explain/question.ts';
+import type { KnownResource } from '../../../src/model/registry.ts';
 import { parseResources } from '../../../src/model/yaml.ts';
 import { podDocument } from './pod-document.ts';
 
@@ -59,15 +60,19 @@ endpoints: [{addresses: [10.65.0.3]}, {addresses: [10.65.0.99], conditions: {rea
 ports: [{name: web, port: 8080, protocol: TCP}]
 `;
 
-const resources = parseResources(CLUSTER).map(({ resource, problems }) => {
-  if (resource === undefined) throw new Error(JSON.stringify(problems));
-  return resource;
-});
+function parse(text: string): KnownResource[] {
+  return parseResources(text).map(({ resource, problems }) => {
+    if (resource === undefined) throw new Error(JSON.stringify(problems));
+    return resource;
+  });
+}
 
-function ask(source: string, destination: string): Explanation {
+const resources = parse(CLUSTER);
+
+function ask(source: string, destination: string, world = resources): Explanation {
   const options = { namespace: 'shop' };
   const { party, service } = parseDestination(destination, options);
-  return explain(resources, { source: parseParty(source, options), destination: party, service });
+  return explain(world, { source: parseParty(source, options), destination: party, service });
 }
 
 const rule = (index: number): string => `default/GlobalNetworkPolicy//forwarded/ingress/${index}`;
@@ -86,8 +91,46 @@ describe('explain about hosts and services', () => {
     });
   });
 
-  it('asks no host endpoint between workloads of one host, and none of another interface', () => {
-    expect(ask('near', 'web:8081')).toMatchObject({ verdict: 'allow', paths: [{ walks: [{}, {}] }] });
+  it('asks the host endpoint of all interfaces, and no other, between workloads of one host', () => {
+    expect(ask('near', 'web:8081')).toMatchObject({
+      verdict: 'deny',
+      paths: [{ decidedBy: [rule(0)], walks: [{ stage: 'forward', direction: 'ingress' }, {}, {}] }],
+    });
+    expect(ask('near', 'web:8080').verdict).toBe('allow');
+    const named = resources.map((one) =>
+      one.kind === 'HostEndpoint' && one.spec.interfaceName === '*'
+        ? { ...one, spec: { ...one.spec, interfaceName: 'eth0' } }
+        : one,
+    );
+    expect(ask('near', 'web:8081', named)).toMatchObject({ verdict: 'allow', paths: [{ walks: [{}, {}] }] });
+  });
+
+  it('asks no forward policy about what preDNAT policy let in, though about what leaves', () => {
+    const early = parse(`
+apiVersion: projectcalico.org/v3
+kind: GlobalNetworkPolicy
+metadata: {name: early}
+spec:
+  selector: host == "n1"
+  preDNAT: true
+  applyOnForward: true
+  types: [Ingress]
+  ingress: [{action: Allow, protocol: TCP}]
+`);
+    for (const source of ['near', 'client']) {
+      expect(ask(source, 'web:8081', [...resources, ...early]).verdict).toBe('allow');
+      expect(ask(source, 'web:53/udp', [...resources, ...early]).verdict).toBe('deny');
+    }
+    const leaving = parse(`
+apiVersion: projectcalico.org/v3
+kind: GlobalNetworkPolicy
+metadata: {name: leaving}
+spec: {selector: host == "n1", order: 2, applyOnForward: true, types: [Egress]}
+`);
+    expect(ask('client', 'web:8080', [...resources, ...early, ...leaving])).toMatchObject({
+      verdict: 'deny',
+      paths: [{ decidedBy: ['default/egress/end-of-tier'] }],
+    });
   });
 
   it('asks a host about itself, whatever name or address it is called by', () => {
