@@ -70,7 +70,7 @@ function judgeHeader(bytes: Uint8Array, session: OracleSession): Ended | undefin
     [2, 23],
     [3, 21],
     [4, 19],
-    [5, 23],
+    [5, 22],
   ]).get(bytes[18]!);
   const faults: string[] = [];
   const most = session.extendedMessages ? 65_535 : 4096;
@@ -119,7 +119,8 @@ function fits(bytes: Uint8Array, start: number, end: number): boolean {
 /** RFC 7313 §5. */
 function judgeRefresh(message: Uint8Array): Meaning {
   const marker = message[21] === 1 || message[21] === 2;
-  return marker && message.length !== 23 ? ended('7/1') : { type: 'route-refresh' };
+  if (marker && message.length !== 23) return ended('7/1');
+  return message.length < 23 ? ended('1/2') : { type: 'route-refresh' };
 }
 
 type Damage = 'withdraw' | 'discard';
@@ -132,6 +133,8 @@ interface Expectation {
   readonly damage: Damage;
   /** Means nothing from another AS. */
   readonly internal?: true;
+  /** Means nothing from who knows 32-bit AS numbers. */
+  readonly twoOctet?: true;
   /** The value in words, undefined if it is malformed. */
   readonly read: Reader;
 }
@@ -211,7 +214,7 @@ const EXPECTATIONS = new Map<number, Expectation>([
       read(value, judge) {
         if (value.length !== 4) return undefined;
         judge.nextHop = quad(value, 0);
-        return value[0] === 0 || value[0]! >= 224 ? undefined : '';
+        return '';
       },
     },
   ],
@@ -270,8 +273,9 @@ const EXPECTATIONS = new Map<number, Expectation>([
       name: 'as4Path',
       kind: 0xc0,
       damage: 'discard',
+      twoOctet: true,
       read(value, judge) {
-        if (judge.session.fourOctetAs) return undefined;
+        if (value.length < 6) return undefined;
         judge.path4 = asPath(value, true)?.filter(({ text }) => !/^[([]/.test(text));
         return judge.path4 && '';
       },
@@ -283,7 +287,8 @@ const EXPECTATIONS = new Map<number, Expectation>([
       name: 'as4Aggregator',
       kind: 0xc0,
       damage: 'discard',
-      read: (value, judge) => (judge.session.fourOctetAs ? undefined : aggregator(value, true)),
+      twoOctet: true,
+      read: (value) => aggregator(value, true),
     },
   ],
   [26, { name: 'aigp', kind: 0x80, damage: 'discard', read: readAigp }],
@@ -324,6 +329,8 @@ class UpdateJudge {
   private readonly unknown: string[] = [];
   private readonly partial: number[] = [];
   private withdraw = false;
+  /** The list ends within an attribute. */
+  private cutOff = false;
   /** Types for which a fault was found: a missing attribute and a malformed one are the same fault. */
   private readonly damaged = new Set<number>();
   private reach: { readonly prefixes: readonly string[]; readonly nextHop: string } | undefined;
@@ -351,7 +358,7 @@ class UpdateJudge {
     const classic = announced ?? [];
     const reached = this.reach?.prefixes ?? [];
     if (classic.length > 0 || reached.length > 0) this.required(classic.length > 0);
-    else if (this.withdraw && !this.otherFamily) this.resets.add('3/1');
+    else if (this.withdraw && !this.otherFamily && !this.onlyWithdraws) this.resets.add('3/1');
     if (this.resets.size > 0) return outcome({ type: 'error', allowed: this.resets });
 
     const four = session.families.includes(4);
@@ -368,6 +375,11 @@ class UpdateJudge {
       attributes: this.withdraw || all.length === 0 ? {} : this.summary(),
       endOfRib: empty ? this.endOfRib(four) : undefined,
     });
+  }
+
+  /** RFC 7606 §5.2: MP_UNREACH_NLRI and nothing else is no announcement whose prefixes have been missed. */
+  private get onlyWithdraws(): boolean {
+    return this.seen.size === 1 && this.seen.has(15) && !this.cutOff;
   }
 
   /** RFC 4724 §2. */
@@ -403,6 +415,7 @@ class UpdateJudge {
       const head = (flags & 0x10) === 0 ? 3 : 4;
       if (at + head > end) {
         this.withdraw = true;
+        this.cutOff = true;
         return;
       }
       const code = message[at + 1]!;
@@ -410,6 +423,8 @@ class UpdateJudge {
       const next = at + head + length;
       if (next > end) {
         this.withdraw = true;
+        this.cutOff = true;
+        if (code === 14 || code === 15) this.resets.add('3/1');
         this.damaged.add(code);
         return;
       }
@@ -436,10 +451,11 @@ class UpdateJudge {
       return;
     }
     if (expected.internal === true && this.session.external) return;
+    if (expected.twoOctet === true && this.session.fourOctetAs) return;
     const right = (flags & 0xc0) === expected.kind;
     const text = right ? expected.read(value, this) : undefined;
-    if ((flags & 0x20) !== 0 && expected.kind === 0xc0) this.partial.push(code);
     if (text !== undefined) {
+      if ((flags & 0x20) !== 0 && expected.kind === 0xc0) this.partial.push(code);
       if (text !== '') this.values[expected.name] = text;
       return;
     }
@@ -489,6 +505,8 @@ class UpdateJudge {
     for (const code of classic ? [1, 2, 3] : [1, 2]) {
       if (!this.seen.has(code) || this.damaged.has(code)) this.withdraw = true;
     }
+    const first = Number(this.nextHop?.split('.')[0]);
+    if (classic && (first === 0 || first >= 224)) this.withdraw = true;
     if (this.reachFault) this.withdraw = true;
   }
 

@@ -69,9 +69,9 @@ export function writeAsPath(writer: ByteWriter, path: readonly AsPathSegment[], 
   }
 }
 
-/** Whether a two-octet peer needs AS4_PATH beside AS_PATH (RFC 6793 §4.2.2). */
+/** Whether a two-octet peer needs AS4_PATH beside AS_PATH, for what AS4_PATH may hold (RFC 6793 §4.2.2). */
 export function needsAs4Path(path: readonly AsPathSegment[]): boolean {
-  return path.some(({ asNumbers }) => asNumbers.some((asNumber) => asNumber > 0xffff));
+  return withoutConfederation(path).some(({ asNumbers }) => asNumbers.some((asNumber) => asNumber > 0xffff));
 }
 
 /** Path length as RFC 4271 §9.1.2.2 a and RFC 5065 §5.3 count it: a set is one, confederation segments are none. */

@@ -1,6 +1,6 @@
 /**
  * The path attributes field of an UPDATE (RFC 4271 §4.3): attribute after attribute as flags, type code, length of one
- * or two octets, value. What is malformed is judged by RFC 7606 and by the registry's rows.
+ * or two octets, value. What is malformed costs what attribute-fault.ts and the registry's rows say (RFC 7606).
  */
 import { type Address } from '../../net/address.ts';
 import { ByteReader, ByteWriter } from '../../net/bytes.ts';
@@ -12,6 +12,7 @@ import {
   attributeCodec,
   attributeName,
 } from './attribute.ts';
+import { FAULT_RULES, type FaultKind } from './attribute-fault.ts';
 import { DecodeFault, decodeError } from './decode-error.ts';
 import * as iana from './iana.ts';
 import type { AttributeFault, PathAttributes, UnknownAttribute, WireOptions } from './message.ts';
@@ -52,29 +53,19 @@ export function decodeAttributes(
     const long = (flags & iana.FLAG_EXTENDED_LENGTH) !== 0;
     const valueAt = at + (long ? LONG_HEADER : SHORT_HEADER);
     if (valueAt > end) {
-      report(faults, 0, 'withdraw', 'an attribute header is cut off (RFC 7606 §4)');
+      report(faults, 0, 'cutOff', 'an attribute header is cut off');
       break;
     }
     const code = bytes[at + 1]!;
     const length = long ? (bytes[at + 2]! << 8) | bytes[at + 3]! : bytes[at + 2]!;
     const next = valueAt + length;
+    const codec = attributeCodec(code);
     if (next > end) {
-      report(faults, code, 'withdraw', `the attribute runs ${next - end} octets past the list (RFC 7606 §4)`);
+      report(faults, code, 'overrun', `the attribute runs ${next - end} octets past the list`);
       break;
     }
-    const codec = attributeCodec(code);
     if (seenIn[code] === listNumber) {
-      // RFC 7606 §3 g: only the first counts; twice MP_REACH_NLRI or MP_UNREACH_NLRI ends the session.
-      if (codec?.action === 'reset') {
-        throw new DecodeFault(
-          decodeError(
-            iana.ERROR_UPDATE_MESSAGE,
-            iana.UPDATE_MALFORMED_ATTRIBUTE_LIST,
-            `${codec.name} comes twice (RFC 7606 §3 g)`,
-          ),
-        );
-      }
-      report(faults, code, 'discard', 'it comes twice, the first counts (RFC 7606 §3 g)');
+      report(faults, code, 'twice', 'it comes twice');
     } else if (codec === undefined) {
       if ((flags & iana.FLAG_OPTIONAL) === 0) {
         throw new DecodeFault(
@@ -92,8 +83,8 @@ export function decodeAttributes(
         unknown.push({ code, value: bytes.slice(valueAt, next) });
       }
     } else {
-      readKnown(codec, bytes, at, valueAt, next, draft, wire, faults);
-      if ((flags & iana.FLAG_PARTIAL) !== 0 && (codec.flags & KIND) === KIND) {
+      const isRead = readKnown(codec, bytes, at, valueAt, next, draft, wire, faults);
+      if (isRead && (flags & iana.FLAG_PARTIAL) !== 0 && (codec.flags & KIND) === KIND) {
         partial ??= [];
         partial.push(code);
       }
@@ -110,15 +101,21 @@ export function decodeAttributes(
   return { draft, faults: faults.length === 0 ? NO_FAULTS : faults, count };
 }
 
-function report(
-  faults: AttributeFault[],
-  code: number,
-  action: 'withdraw' | 'discard',
-  reason: string,
-): void {
-  faults.push({ code, attribute: code === 0 ? 'attribute list' : attributeName(code), action, reason });
+/** Takes note of a fault, or throws if it costs the session. */
+function report(faults: AttributeFault[], code: number, kind: FaultKind, what: string): void {
+  const { clause, cost, ofPrefixes } = FAULT_RULES[kind];
+  const attribute = code === 0 ? 'attribute list' : attributeName(code);
+  const reason = `${what} (${clause})`;
+  const action = attributeCodec(code)?.action === 'reset' ? ofPrefixes : cost;
+  if (action === 'reset') {
+    throw new DecodeFault(
+      decodeError(iana.ERROR_UPDATE_MESSAGE, iana.UPDATE_MALFORMED_ATTRIBUTE_LIST, `${attribute}: ${reason}`),
+    );
+  }
+  faults.push({ code, attribute, action, reason });
 }
 
+/** Reads an attribute into the draft; takes note of what is wrong, and then returns false. */
 function readKnown(
   codec: AttributeCodec,
   bytes: Uint8Array,
@@ -128,19 +125,23 @@ function readKnown(
   draft: AttributeDraft,
   wire: WireOptions,
   faults: AttributeFault[],
-): void {
+): boolean {
   if (codec.internal === true && wire.external) {
-    report(faults, codec.code, 'discard', 'it means nothing from another AS (RFC 7606 §7)');
-    return;
+    report(faults, codec.code, 'foreign', 'it means nothing from another AS');
+    return false;
+  }
+  if (codec.twoOctet === true && wire.fourOctetAs) {
+    report(faults, codec.code, 'foreign', 'it comes from a peer that knows 32-bit AS numbers');
+    return false;
   }
   const flags = bytes[at]!;
   if (((flags ^ codec.flags) & KIND) !== 0) {
-    report(faults, codec.code, 'withdraw', `its flags are 0x${flags.toString(16)} (RFC 7606 §3 c)`);
+    report(faults, codec.code, 'flags', `its flags are 0x${flags.toString(16)}`);
     // The prefixes to withdraw may stand in this very attribute.
-    if (codec.action !== 'reset') return;
+    if (codec.action !== 'reset') return false;
   }
   const reason = codec.decode(new ByteReader(bytes, valueAt, next), draft, wire);
-  if (reason === undefined) return;
+  if (reason === undefined) return true;
   if (codec.action === 'reset') {
     throw new DecodeFault(
       decodeError(
@@ -151,7 +152,8 @@ function readKnown(
       ),
     );
   }
-  report(faults, codec.code, codec.action, reason);
+  faults.push({ code: codec.code, attribute: codec.name, action: codec.action, reason });
+  return false;
 }
 
 /** RFC 6793 §4.2.3. */

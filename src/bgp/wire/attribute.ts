@@ -5,6 +5,7 @@
 import { type Address, addressBytes, formatAddress } from '../../net/address.ts';
 import type { ByteReader, ByteWriter } from '../../net/bytes.ts';
 import { familyOfAfiSafi } from './afi-safi.ts';
+import type { FaultCost } from './attribute-fault.ts';
 import {
   confederationFault,
   needsAs4Path,
@@ -21,7 +22,7 @@ import type {
   PathAttributes,
   WireOptions,
 } from './message.ts';
-import { nextHopFault, readIPv4NextHop, readNextHop } from './next-hop.ts';
+import { readIPv4NextHop, readNextHop } from './next-hop.ts';
 import { type NlriBytes, countNlri } from './nlri.ts';
 
 type Mutable<Value> = { -readonly [Key in keyof Value]: Value[Key] };
@@ -45,10 +46,12 @@ export interface AttributeCodec {
   readonly name: string;
   /** Optional and transitive bits. */
   readonly flags: number;
-  /** What a malformed one costs (RFC 7606 §7): the session, the routes, or only the attribute. */
-  readonly action: 'reset' | 'withdraw' | 'discard';
+  /** What a malformed value costs (RFC 7606 §7); what any other fault costs is in attribute-fault.ts. */
+  readonly action: FaultCost;
   /** Means nothing from a peer in another AS: discarded there (RFC 7606 §7.5, §7.9, §7.10). */
   readonly internal?: true;
+  /** Means nothing from a peer that knows 32-bit AS numbers: discarded there (RFC 6793 §4.1). */
+  readonly twoOctet?: true;
   /** Reads the value to its end into the draft, or says what is wrong with it. */
   readonly decode: (value: ByteReader, draft: AttributeDraft, wire: WireOptions) => string | undefined;
   /** Appends the value, or returns false if the attribute is not to be sent. Absent: never sent from values. */
@@ -155,9 +158,8 @@ const ROWS: readonly AttributeCodec[] = [
     action: 'withdraw', // RFC 7606 §7.3
     decode(value, draft) {
       if (value.remaining !== 4) return lengthFault(value, '4', 'RFC 7606 §7.3');
-      const nextHop = readIPv4NextHop(value.u32());
-      draft.nextHop = nextHop;
-      return nextHopFault(nextHop);
+      draft.nextHop = readIPv4NextHop(value.u32());
+      return undefined;
     },
     encode(_attributes, writer, { nextHop }) {
       if (nextHop === undefined) return false;
@@ -323,8 +325,9 @@ const ROWS: readonly AttributeCodec[] = [
     name: 'AS4_PATH', // RFC 6793 §3
     flags: OPTIONAL_TRANSITIVE,
     action: 'discard', // RFC 6793 §6
-    decode(value, draft, wire) {
-      if (wire.fourOctetAs) return 'from a peer that knows 32-bit AS numbers (RFC 6793 §4.1)';
+    twoOctet: true,
+    decode(value, draft) {
+      if (value.remaining < 6) return lengthFault(value, 'at least 6', 'RFC 6793 §6');
       const path = readAsPath(value, 4);
       if (typeof path === 'string') return path;
       draft.as4Path = withoutConfederation(path);
@@ -341,8 +344,8 @@ const ROWS: readonly AttributeCodec[] = [
     name: 'AS4_AGGREGATOR', // RFC 6793 §3
     flags: OPTIONAL_TRANSITIVE,
     action: 'discard', // RFC 6793 §6
-    decode(value, draft, wire) {
-      if (wire.fourOctetAs) return 'from a peer that knows 32-bit AS numbers (RFC 6793 §4.1)';
+    twoOctet: true,
+    decode(value, draft) {
       const aggregator = readAggregator(value, 4);
       if (typeof aggregator === 'string') return aggregator;
       draft.as4Aggregator = aggregator;

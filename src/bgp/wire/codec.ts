@@ -1,7 +1,7 @@
 /** Bytes to messages and back: one row per message type. */
 import { ByteReader, ByteWriter } from '../../net/bytes.ts';
 import { decodeError } from './decode-error.ts';
-import { HEADER_LENGTH, beginMessage, endMessage, messageType } from './header.ts';
+import { HEADER_LENGTH, badLength, beginMessage, endMessage, maximumLength, messageType } from './header.ts';
 import * as iana from './iana.ts';
 import type {
   DecodeError,
@@ -72,7 +72,9 @@ export function encodeMessage(message: Message, wire: WireOptions): Uint8Array {
       framed(writer, iana.MESSAGE_NOTIFICATION, () => {
         writer.u8(message.code);
         writer.u8(message.subcode);
-        writer.append(message.data);
+        // The octets of a message that was too long do not all fit into the answer.
+        const room = maximumLength(wire) - HEADER_LENGTH - 2;
+        writer.append(message.data.subarray(0, room));
       });
       break;
     case 'keepalive':
@@ -100,7 +102,6 @@ function decodeRouteRefresh(message: Uint8Array): RouteRefreshMessage | DecodeEr
   const reader = new ByteReader(message, HEADER_LENGTH);
   const afi = reader.u16();
   const code = reader.u8();
-  const safi = reader.u8();
   const subtype =
     code === iana.REFRESH_REQUEST
       ? 'request'
@@ -110,7 +111,7 @@ function decodeRouteRefresh(message: Uint8Array): RouteRefreshMessage | DecodeEr
           ? 'end'
           : 'unknown';
   // RFC 7313 §5: the markers have a fixed length; a request may carry filters that we did not ask for.
-  if ((subtype === 'begin' || subtype === 'end') && reader.remaining > 0) {
+  if ((subtype === 'begin' || subtype === 'end') && reader.remaining !== 1) {
     return decodeError(
       iana.ERROR_ROUTE_REFRESH_MESSAGE,
       iana.REFRESH_INVALID_MESSAGE_LENGTH,
@@ -118,5 +119,6 @@ function decodeRouteRefresh(message: Uint8Array): RouteRefreshMessage | DecodeEr
       message.slice(),
     );
   }
-  return { type: 'route-refresh', afi, safi, subtype };
+  if (reader.remaining === 0) return badLength(message, 0);
+  return { type: 'route-refresh', afi, safi: reader.u8(), subtype };
 }

@@ -19,7 +19,7 @@ import {
   MESSAGE_ROUTE_REFRESH,
   MESSAGE_UPDATE,
 } from './iana.ts';
-import type { DecodeError } from './message.ts';
+import type { DecodeError, WireOptions } from './message.ts';
 
 export const HEADER_LENGTH = 19;
 /** RFC 4271 §4.1. */
@@ -37,12 +37,29 @@ const MINIMUM_LENGTHS: Readonly<Record<number, number>> = {
   [MESSAGE_UPDATE]: 23,
   [MESSAGE_NOTIFICATION]: 21,
   [MESSAGE_KEEPALIVE]: HEADER_LENGTH,
-  [MESSAGE_ROUTE_REFRESH]: 23,
+  // Up to the subtype, which decides what one that is too short is answered with (RFC 7313 §5).
+  [MESSAGE_ROUTE_REFRESH]: 22,
 };
 
 /** The message type of a whole message. */
 export function messageType(message: Uint8Array): number {
   return message[TYPE_OFFSET]!;
+}
+
+/** Octets that a message of any type but OPEN and KEEPALIVE may have (RFC 8654 §4). */
+export function maximumLength({ extendedMessages }: Pick<WireOptions, 'extendedMessages'>): number {
+  return extendedMessages ? EXTENDED_MAXIMUM_LENGTH : MAXIMUM_LENGTH;
+}
+
+/** A length that no message of the type has; the data are the length (RFC 4271 §6.1). */
+export function badLength(bytes: Uint8Array, offset: number): DecodeError {
+  const length = bytes.slice(offset + LENGTH_OFFSET, offset + LENGTH_OFFSET + 2);
+  return decodeError(
+    ERROR_MESSAGE_HEADER,
+    HEADER_BAD_MESSAGE_LENGTH,
+    `a message of type ${bytes[offset + TYPE_OFFSET]} cannot have ${(length[0]! << 8) | length[1]!} octets`,
+    length,
+  );
 }
 
 /** The length a header announces, or what is wrong with the header (RFC 4271 §6.1). */
@@ -62,12 +79,7 @@ export function readHeader(bytes: Uint8Array, offset: number, maximum: number): 
   // RFC 8654 §4: OPEN and KEEPALIVE stay within 4,096 octets; a KEEPALIVE is its header alone (RFC 4271 §4.4).
   const limit = type === MESSAGE_KEEPALIVE ? HEADER_LENGTH : type === MESSAGE_OPEN ? MAXIMUM_LENGTH : maximum;
   if (length < HEADER_LENGTH || length > maximum || length < minimum || length > limit) {
-    return decodeError(
-      ERROR_MESSAGE_HEADER,
-      HEADER_BAD_MESSAGE_LENGTH,
-      `a message of type ${type} cannot have ${length} octets`,
-      bytes.slice(offset + LENGTH_OFFSET, offset + LENGTH_OFFSET + 2),
-    );
+    return badLength(bytes, offset);
   }
   if (MINIMUM_LENGTHS[type] === undefined) {
     return decodeError(

@@ -9,13 +9,7 @@ import { InternalError } from '../../base/errors.ts';
 import { afiSafi } from './afi-safi.ts';
 import { encodeAttributes } from './attribute-list.ts';
 import { attributeHeaderLength, attributeValueLength, decodeRecord } from './attribute-record.ts';
-import {
-  EXTENDED_MAXIMUM_LENGTH,
-  HEADER_LENGTH,
-  MAXIMUM_LENGTH,
-  beginMessage,
-  endMessage,
-} from './header.ts';
+import { EXTENDED_MAXIMUM_LENGTH, HEADER_LENGTH, beginMessage, endMessage, maximumLength } from './header.ts';
 import {
   ATTRIBUTE_MP_REACH_NLRI,
   ATTRIBUTE_MP_UNREACH_NLRI,
@@ -95,7 +89,7 @@ export class UpdateWriter {
     private readonly writer: ByteWriter,
     private readonly wire: WireOptions,
   ) {
-    this.maximum = wire.extendedMessages ? EXTENDED_MAXIMUM_LENGTH : MAXIMUM_LENGTH;
+    this.maximum = maximumLength(wire);
   }
 
   /** Starts a run. Ends the one before. */
@@ -250,8 +244,7 @@ export function fits(
 ): boolean {
   const longest = 4 + 1 + (family === 4 ? 4 : 16);
   const mp = family === 4 && familyOf(nextHop.address) === 4 ? 0 : MP_HEAD + 2 + nextHopLength(nextHop);
-  const maximum = wire.extendedMessages ? EXTENDED_MAXIMUM_LENGTH : MAXIMUM_LENGTH;
-  return FRAME + mp + attributes.length + longest <= maximum;
+  return FRAME + mp + attributes.length + longest <= maximumLength(wire);
 }
 
 /** {@link fits} for a record (attribute-record.ts) of `length` octets, towards a peer that knows 32-bit AS numbers. */
@@ -266,8 +259,7 @@ export function recordFits(
   const classic = family === 4 && nextHopOctets === 4;
   const nextHop = classic ? NEXT_HOP_OCTETS : MP_HEAD + 2 + nextHopOctets;
   const longest = 4 + 1 + (family === 4 ? 4 : 16);
-  const maximum = wire.extendedMessages ? EXTENDED_MAXIMUM_LENGTH : MAXIMUM_LENGTH;
-  return FRAME + nextHop + attributes + longest <= maximum;
+  return FRAME + nextHop + attributes + longest <= maximumLength(wire);
 }
 
 /** Appends as many UPDATEs as the value needs; withdrawals first. */

@@ -5,6 +5,8 @@
  *
  * {@link parseUpdate} leaves prefixes as bytes, for a table that takes them so; {@link updateValues} makes values.
  */
+import { FAULT_RULES } from './attribute-fault.ts';
+import { attributeName } from './attribute.ts';
 import { decodeRecord } from './attribute-record.ts';
 import { countNlri, decodeNlri, type NlriBytes } from './nlri.ts';
 import { type OrdinaryAttributes, readOrdinary } from './ordinary-attributes.ts';
@@ -112,7 +114,9 @@ function readUpdate(message: Uint8Array, wire: WireOptions): ParsedUpdate {
   const absent = reachable.length === 0 ? NOTHING_MISSING : missing(decoded, nlri !== undefined);
   const faults = absent.length === 0 ? decoded.faults : [...decoded.faults, ...absent];
   const withdraw = faults.length === 0 ? undefined : faults.find((fault) => fault.action === 'withdraw');
-  if (withdraw !== undefined && reachable.length === 0 && draft.otherFamily === undefined) {
+  const onlyWithdraws =
+    decoded.count === 1 && faults.every(({ code }) => code === iana.ATTRIBUTE_MP_UNREACH_NLRI);
+  if (withdraw !== undefined && reachable.length === 0 && draft.otherFamily === undefined && !onlyWithdraws) {
     // RFC 7606 §5.2: the prefixes it was meant for cannot be known.
     throw new DecodeFault(
       decodeError(
@@ -192,26 +196,26 @@ function classic(
 /** Well-known mandatory attributes that a route cannot do without (RFC 7606 §3 d), and impossible next hops. */
 function missing({ draft, faults }: DecodedAttributes, classicNlri: boolean): readonly AttributeFault[] {
   const { origin, asPath } = draft.attributes;
-  const reason = draft.reach === undefined ? undefined : nextHopFault(draft.reach.nextHop);
+  // Beside MP_REACH_NLRI alone NEXT_HOP is not looked at (RFC 4760 §3): some send 0.0.0.0 there.
+  const classicFault = classicNlri && draft.nextHop !== undefined ? nextHopFault(draft.nextHop) : undefined;
+  const reachFault = draft.reach === undefined ? undefined : nextHopFault(draft.reach.nextHop);
   const complete =
     origin !== undefined && asPath !== undefined && (!classicNlri || draft.nextHop !== undefined);
-  if (complete && reason === undefined) return NOTHING_MISSING;
+  if (complete && classicFault === undefined && reachFault === undefined) return NOTHING_MISSING;
   const found: AttributeFault[] = [];
-  const need = (code: number, attribute: string, present: boolean): void => {
-    if (present || faults.some((fault) => fault.code === code)) return;
-    found.push({ code, attribute, action: 'withdraw', reason: 'it is missing (RFC 7606 §3 d)' });
+  const refuse = (code: number, reason: string | undefined): void => {
+    if (reason !== undefined)
+      found.push({ code, attribute: attributeName(code), action: 'withdraw', reason });
   };
-  need(iana.ATTRIBUTE_ORIGIN, 'ORIGIN', origin !== undefined);
-  need(iana.ATTRIBUTE_AS_PATH, 'AS_PATH', asPath !== undefined);
-  if (classicNlri) need(iana.ATTRIBUTE_NEXT_HOP, 'NEXT_HOP', draft.nextHop !== undefined);
-  if (reason !== undefined) {
-    found.push({
-      code: iana.ATTRIBUTE_MP_REACH_NLRI,
-      attribute: 'MP_REACH_NLRI',
-      action: 'withdraw',
-      reason,
-    });
-  }
+  const need = (code: number, present: boolean): void => {
+    if (present || faults.some((fault) => fault.code === code)) return;
+    refuse(code, `it is missing (${FAULT_RULES.missing.clause})`);
+  };
+  need(iana.ATTRIBUTE_ORIGIN, origin !== undefined);
+  need(iana.ATTRIBUTE_AS_PATH, asPath !== undefined);
+  if (classicNlri) need(iana.ATTRIBUTE_NEXT_HOP, draft.nextHop !== undefined);
+  refuse(iana.ATTRIBUTE_NEXT_HOP, classicFault);
+  refuse(iana.ATTRIBUTE_MP_REACH_NLRI, reachFault);
   return found;
 }
 

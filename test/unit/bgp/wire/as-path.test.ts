@@ -3,6 +3,7 @@ import {
   asPathLength,
   confederationFault,
   mergeAs4Path,
+  needsAs4Path,
   writeAsPath,
 } from '../../../../src/bgp/wire/as-path.ts';
 import type { AsPathSegment } from '../../../../src/bgp/wire/message.ts';
@@ -36,6 +37,13 @@ describe('the length of an AS path (RFC 4271 §9.1.2.2, RFC 5065 §5.3)', () => 
 
   it('counts a set as one and confederation segments as none', () => {
     expect(asPathLength([confederation(1, 2), sequence(3, 4), set(5, 6, 7)])).toBe(3);
+  });
+});
+
+describe('AS4_PATH', () => {
+  it('is not sent for the sake of numbers that it must not hold (RFC 6793 §4.2.2)', () => {
+    expect(needsAs4Path([confederation(70_000), sequence(1)])).toBe(false);
+    expect(needsAs4Path([confederation(1), sequence(70_000)])).toBe(true);
   });
 });
 

@@ -83,7 +83,7 @@ describe('the framer', () => {
     ['an OPEN of 28 octets', `${'ff'.repeat(16)} 001c 01`, [1, 2, '001c']],
     ['an UPDATE of 22 octets', `${'ff'.repeat(16)} 0016 02`, [1, 2, '0016']],
     ['a NOTIFICATION of 20 octets', `${'ff'.repeat(16)} 0014 03`, [1, 2, '0014']],
-    ['a ROUTE-REFRESH of 22 octets', `${'ff'.repeat(16)} 0016 05`, [1, 2, '0016']],
+    ['a ROUTE-REFRESH of 21 octets', `${'ff'.repeat(16)} 0015 05`, [1, 2, '0015']],
     ['message type 0', `${'ff'.repeat(16)} 0013 00`, [1, 3, '00']],
     ['message type 6', `${'ff'.repeat(16)} 0013 06`, [1, 3, '06']],
   ])('refuses %s (RFC 4271 §6.1)', (_name, bytes, expected) => {

@@ -1,5 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { encodeMessage } from '../../../../src/bgp/wire/codec.ts';
+import { readHeader } from '../../../../src/bgp/wire/header.ts';
 import { NOTIFICATION_NAMES } from '../../../../src/bgp/wire/iana.ts';
+import { BASIC_WIRE } from '../../../../src/bgp/wire/message.ts';
 import {
   cease,
   describeNotification,
@@ -48,6 +51,21 @@ describe('a NOTIFICATION in words', () => {
     const message = hardReset(cease(2, 'bye'));
     expect(isHardReset(message)).toBe(true);
     expect(describeNotification(message)).toBe('Cease, Hard Reset: Cease, Administrative Shutdown: "bye"');
+  });
+});
+
+describe('the data of a NOTIFICATION', () => {
+  it('is cut to what a message may hold (RFC 4271 §4.1, RFC 8654 §3)', () => {
+    const long = notification(7, 1, new Uint8Array(70_000).fill(9));
+    for (const [extendedMessages, length] of [
+      [false, 4096],
+      [true, 65_535],
+    ] as const) {
+      const wire = { ...BASIC_WIRE, extendedMessages };
+      const bytes = encodeMessage(long, wire);
+      expect(bytes.length).toBe(length);
+      expect(readHeader(bytes, 0, length)).toBe(length);
+    }
   });
 });
 

@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { address } from '../../../../src/net/address.ts';
 import { decodeMessage, encodeMessage } from '../../../../src/bgp/wire/codec.ts';
 import { BASIC_WIRE, type Capability, type OpenMessage } from '../../../../src/bgp/wire/message.ts';
-import { framed, toHex } from './bytes.ts';
+import { MessageFramer } from '../../../../src/bgp/wire/framer.ts';
+import { framed, hex, toHex } from './bytes.ts';
 
 const HEAD = '04 fc00 00b4 0a000001';
 
@@ -84,6 +85,18 @@ describe('ROUTE-REFRESH', () => {
       subcode: 1,
       data: message,
     });
+  });
+
+  it('answers one that has no room for what it must say (RFC 7313 §5, RFC 4271 §6.1)', () => {
+    const read = (body: string): unknown => {
+      const framer = new MessageFramer();
+      framer.push(framed(5, body));
+      const message = framer.next();
+      return message instanceof Uint8Array ? decodeMessage(message, BASIC_WIRE) : message;
+    };
+    expect(read('0001 01')).toMatchObject({ code: 7, subcode: 1, data: framed(5, '0001 01') });
+    expect(read('0001 00')).toMatchObject({ code: 1, subcode: 2, data: hex('0016') });
+    expect(read('0001')).toMatchObject({ code: 1, subcode: 2, data: hex('0015') });
   });
 
   it('takes a request with filters that we did not ask for as a plain one', () => {

@@ -300,6 +300,13 @@ const CASES: readonly Case[] = [
   },
   {
     attribute: 'AS4_PATH',
+    fault: 'no segment',
+    attributes: `${ORIGIN} ${AS_PATH_16} ${NEXT_HOP} c01100`,
+    action: 'discard',
+    wire: TWO_OCTET,
+  },
+  {
+    attribute: 'AS4_PATH',
     fault: 'an empty segment',
     attributes: `${ORIGIN} ${AS_PATH_16} ${NEXT_HOP} c01102 02 00`,
     action: 'discard',
@@ -381,6 +388,11 @@ describe('a malformed attribute (RFC 7606)', () => {
     expect(result).not.toHaveProperty('attributes.aigp');
   });
 
+  it('forgets the partial bit of an attribute that is discarded', () => {
+    const result = decodeMessage(update('', `${BASE} e00706 fde90a000001 e00804 fc000001`, NLRI), WIRE);
+    expect(result).toMatchObject({ attributes: { partial: [8] } });
+  });
+
   it('does not touch withdrawals in the same message', () => {
     const result = decodeMessage(update('10 0a02', `400101 07 ${AS_PATH} ${NEXT_HOP}`, NLRI), WIRE);
     expect(result).toMatchObject({ withdrawn: [{ family: 4, prefixes: ['10.2.0.0/16'] }] });
@@ -391,6 +403,23 @@ describe('a malformed attribute (RFC 7606)', () => {
     expect(decodeMessage(update('', `${wrong} ${ORIGIN} ${AS_PATH}`, ''), WIRE)).toMatchObject({
       treatAsWithdraw: [{ family: 6, prefixes: ['2001:db8::/32'] }],
     });
+  });
+
+  it('withdraws what an MP_UNREACH_NLRI with wrong flags withdraws, if there is nothing else (§3 c, §5.2)', () => {
+    expect(decodeMessage(update('', 'c00f08 0002 01 20 20010db8', ''), WIRE)).toMatchObject({
+      type: 'update',
+      withdrawn: [{ family: 6, prefixes: ['2001:db8::/32'] }],
+      faults: [{ attribute: 'MP_UNREACH_NLRI', action: 'withdraw' }],
+    });
+  });
+
+  it('discards the AS4 attributes of a peer that needs none, whatever is in them (RFC 6793 §4.1)', () => {
+    for (const as4 of ['401106 02 01 0000fde9', 'c01101 00', '401208 0000fde9 0a000001', 'c01201 00']) {
+      expect(decodeMessage(update('', `${BASE} ${as4}`, NLRI), WIRE)).toMatchObject({
+        announced: [{ prefixes: ['10.1.0.0/16'] }],
+        faults: [{ action: 'discard' }],
+      });
+    }
   });
 
   it('treats an impossible IPv6 next hop as withdrawal', () => {
@@ -461,6 +490,14 @@ describe('what is no fault', () => {
     expect(
       decodeMessage(update('', `${MP_REACH} ${ORIGIN} ${AS_PATH}`, ''), { ...WIRE, families: [4] }),
     ).toMatchObject({ announced: [], treatAsWithdraw: [] });
+  });
+
+  it('does not look at NEXT_HOP where MP_REACH_NLRI has the only prefixes (RFC 4760 §3)', () => {
+    const result = decodeMessage(update('', `${MP_REACH} ${ORIGIN} ${AS_PATH} 400304 00000000`, ''), WIRE);
+    expect(result).toMatchObject({
+      faults: [],
+      announced: [{ family: 6, nextHop: { address: '2001:db8::1' } }],
+    });
   });
 
   it('clears bits beyond the prefix length (RFC 4271 §4.3)', () => {

@@ -90,6 +90,21 @@ const RESETS: readonly Reset[] = [
     subcode: 9,
   },
   {
+    name: 'MP_REACH_NLRI past the list, beside prefixes that can be known (§3 j)',
+    message: update('', `${BASE} 800e40 0002 01`, NLRI),
+    subcode: 1,
+  },
+  {
+    name: 'MP_UNREACH_NLRI past the list, beside prefixes that can be known (§3 j)',
+    message: update('', `${BASE} 800f40 0002 01`, NLRI),
+    subcode: 1,
+  },
+  {
+    name: 'a fault that costs routes beside an MP_UNREACH_NLRI (§5.2)',
+    message: update('', '800f08 0002 01 20 20010db8 400101 07', ''),
+    subcode: 1,
+  },
+  {
     name: 'MP_REACH_NLRI twice (§3 g)',
     message: update('', `${MP_REACH} ${MP_REACH} ${ORIGIN} ${AS_PATH}`, ''),
     subcode: 1,
