@@ -97,6 +97,7 @@ export class SpeakerControl {
       asNumber: status.asNumber,
       routerId: status.routerId,
       drain: status.drain,
+      restarting: status.restarting,
       peers: status.peers.map((peer) => ({ ...peer, type: PEER_TYPES[peer.type] })),
       ...(status.dynamic.length === 0 ? {} : { dynamic: status.dynamic }),
     };

@@ -1,14 +1,19 @@
 /**
  * The restarting speaker's patience (RFC 4724 §4.1): after a restart, route selection waits until every peer that can
- * tell us something has sent its end-of-RIB, so that no route that still forwards is swept too early, and nothing
- * half-known is advertised. Bounded twice, which is what Calico's users miss: a peer that does not come up is given
- * up after `peerWaitTime`, everything after `deferralTime`.
+ * tell us something has sent its end-of-RIB, so that nothing half-known is advertised. A peer that restarts itself waits
+ * for us, so selection does not wait for it. The kernel's routes do: where all nodes restart at once, nobody has told
+ * anything yet when all begin to. Both are bounded twice, which is what Calico's users miss: a peer that does not come
+ * up is given up after `peerWaitTime`, everything after `deferralTime`.
  */
 import type { Clock, TimerHandle } from '../base/clock.ts';
 import type { Family } from '../net/address.ts';
 
 /** Where an awaited peer stands, per family. A peer that is no longer awaited is simply absent. */
-type Awaited = 'connection' | 'end-of-rib';
+interface Awaited {
+  readonly up: boolean;
+  /** It restarts itself: only the kernel's routes wait for it. */
+  readonly restarting: boolean;
+}
 
 export interface RestartGateOptions {
   readonly clock: Clock;
@@ -18,6 +23,8 @@ export interface RestartGateOptions {
   readonly deferralTime: number;
   /** Called once per family, when selection may begin. */
   readonly opened: (family: Family, reason: GateReason) => void;
+  /** Called once per family, then or later: what no peer has told may go from the kernel. */
+  readonly told: (family: Family, reason: GateReason) => void;
 }
 
 export type GateReason = 'end-of-rib from all peers' | 'peers unreachable' | 'deferral timer';
@@ -26,7 +33,7 @@ export type GateReason = 'end-of-rib from all peers' | 'peers unreachable' | 'de
 export interface GatePeer {
   /** Families with graceful restart in the peer's OPEN; it will send an end-of-RIB for these. */
   readonly families: readonly Family[];
-  /** R bit: it waits for us, so we must not wait for it. */
+  /** R bit: it waits for us, so selection must not wait for it. */
   readonly restarting: boolean;
 }
 
@@ -35,6 +42,7 @@ const FAMILIES: readonly Family[] = [4, 6];
 export class RestartGate {
   private readonly awaited: Record<Family, Map<string, Awaited>> = { 4: new Map(), 6: new Map() };
   private readonly closed = new Set<Family>(FAMILIES);
+  private readonly untold = new Set<Family>(FAMILIES);
   private readonly timers: TimerHandle[] = [];
   private pastPeerWait = false;
 
@@ -44,27 +52,28 @@ export class RestartGate {
     peers: Iterable<{ readonly name: string; readonly families: readonly Family[] }>,
   ) {
     for (const { name, families } of peers) {
-      for (const family of families) this.awaited[family].set(name, 'connection');
+      for (const family of families) this.awaited[family].set(name, { up: false, restarting: false });
     }
     const { clock, peerWaitTime, deferralTime } = options;
     this.timers.push(
       clock.after(peerWaitTime * 1000, () => {
         this.pastPeerWait = true;
         for (const family of FAMILIES) {
-          for (const [name, state] of this.awaited[family]) {
-            if (state === 'connection') this.awaited[family].delete(name);
-          }
+          for (const [name, { up }] of this.awaited[family]) if (!up) this.awaited[family].delete(name);
           this.check(family, 'peers unreachable');
         }
       }),
       clock.after(deferralTime * 1000, () => {
-        for (const family of FAMILIES) this.open(family, 'deferral timer');
+        for (const family of FAMILIES) {
+          this.awaited[family].clear();
+          this.check(family, 'deferral timer');
+        }
       }),
     );
     for (const family of FAMILIES) this.check(family, 'end-of-rib from all peers');
   }
 
-  /** Whether the family is still closed. */
+  /** Whether selection still waits in the family. */
   waiting(family: Family): boolean {
     return this.closed.has(family);
   }
@@ -72,33 +81,27 @@ export class RestartGate {
   /** A peer that nobody could await, because it comes by itself. */
   peerCame({ name, families }: { readonly name: string; readonly families: readonly Family[] }): void {
     for (const family of families) {
-      if (this.closed.has(family)) this.awaited[family].set(name, 'connection');
+      if (this.closed.has(family)) this.awaited[family].set(name, { up: false, restarting: false });
     }
   }
 
   peerUp(name: string, peer: GatePeer): void {
-    for (const family of FAMILIES) {
-      if (!this.awaited[family].has(name)) continue;
-      if (peer.restarting || !peer.families.includes(family)) this.awaited[family].delete(name);
-      else this.awaited[family].set(name, 'end-of-rib');
-      this.check(family, 'end-of-rib from all peers');
-    }
+    this.change(name, 'end-of-rib from all peers', (family, before) =>
+      peer.families.includes(family)
+        ? { up: true, restarting: before.restarting || peer.restarting }
+        : undefined,
+    );
   }
 
   peerDown(name: string): void {
-    for (const family of FAMILIES) {
-      if (!this.awaited[family].has(name)) continue;
-      if (this.pastPeerWait) this.awaited[family].delete(name);
-      else this.awaited[family].set(name, 'connection');
-      this.check(family, 'peers unreachable');
-    }
+    this.change(name, 'peers unreachable', (_, before) =>
+      this.pastPeerWait ? undefined : { ...before, up: false },
+    );
   }
 
   /** A peer that is no longer configured. */
   peerRemoved(name: string): void {
-    for (const family of FAMILIES) {
-      if (this.awaited[family].delete(name)) this.check(family, 'end-of-rib from all peers');
-    }
+    this.change(name, 'end-of-rib from all peers', () => undefined);
   }
 
   endOfRib(name: string, family: Family): void {
@@ -109,15 +112,31 @@ export class RestartGate {
   stop(): void {
     for (const timer of this.timers) timer.cancel();
     this.closed.clear();
+    this.untold.clear();
+  }
+
+  /** Where a peer stands now in each family in which it is awaited; undefined to await it no more. */
+  private change(
+    name: string,
+    reason: GateReason,
+    next: (family: Family, before: Awaited) => Awaited | undefined,
+  ): void {
+    for (const family of FAMILIES) {
+      const before = this.awaited[family].get(name);
+      if (before === undefined) continue;
+      const after = next(family, before);
+      if (after === undefined) this.awaited[family].delete(name);
+      else this.awaited[family].set(name, after);
+      this.check(family, reason);
+    }
   }
 
   private check(family: Family, reason: GateReason): void {
-    if (this.awaited[family].size === 0) this.open(family, reason);
-  }
-
-  private open(family: Family, reason: GateReason): void {
-    if (!this.closed.delete(family)) return;
-    if (this.closed.size === 0) for (const timer of this.timers) timer.cancel();
-    this.options.opened(family, reason);
+    const awaited = [...this.awaited[family].values()];
+    if (awaited.every(({ restarting }) => restarting) && this.closed.delete(family)) {
+      this.options.opened(family, reason);
+    }
+    if (awaited.length === 0 && this.untold.delete(family)) this.options.told(family, reason);
+    if (this.untold.size === 0) for (const timer of this.timers) timer.cancel();
   }
 }

@@ -47,9 +47,10 @@ export class Routing {
   private readonly aggregates: Aggregates;
   /** Held for the life of the object. */
   private readonly ownRoute: AttributeId;
-  /** Families whose selection is deferred (RFC 4724 §4.1), or was until now and is not complete. */
+  /** Families whose selection is deferred (RFC 4724 §4.1). */
   private readonly held = new Set<Family>();
-  private readonly opening = new Set<Family>();
+  /** Families whose peers have told all they have, until that is selected. */
+  private readonly confirming = new Set<Family>();
   /** What the kernel has been given. */
   private readonly inKernel: Readonly<Record<Family, PrefixBitmap>> = {
     4: new PrefixBitmap(),
@@ -150,11 +151,16 @@ export class Routing {
     this.options.fib.hold(family);
   }
 
-  /** Ends that. The kernel is swept when the selection is complete. */
+  /** Ends that, but for what is in the kernel. */
   open(family: Family): void {
     this.held.delete(family);
-    this.opening.add(family);
     this.rib.families[family].held = false;
+    this.schedule();
+  }
+
+  /** Ends it for the kernel, too, which is swept when the selection is complete. */
+  confirm(family: Family): void {
+    this.confirming.add(family);
     this.schedule();
   }
 
@@ -202,8 +208,8 @@ export class Routing {
 
   /** Everything that may be selected is. */
   private complete(): void {
-    for (const family of this.opening) this.options.fib.release(family);
-    this.opening.clear();
+    for (const family of this.confirming) this.options.fib.release(family);
+    this.confirming.clear();
   }
 
   /** Each group and each straggler in turn, so that no peer waits for another's whole table. */

@@ -194,7 +194,12 @@ export class Speaker {
           this.routing.open(family);
           if (!this.restarted) return;
           for (const neighbor of this.neighbors.values()) neighbor.renewSession();
-          options.log.info({ family, reason }, 'bgp restart complete: routes are selected and swept');
+          options.log.info({ family, reason }, 'bgp restart complete: routes are selected');
+        },
+        told: (family, reason) => {
+          this.routing.confirm(family);
+          if (this.restarted)
+            options.log.info({ family, reason }, 'bgp sweeps the kernel of what no peer told');
         },
       },
       this.restarted && this.drain !== 'drained' ? awaitedPeers(config.peers, left) : [],

@@ -31,6 +31,8 @@ export function formatNodeStatus(status: AgentStatus, now: number): string {
     lines.push('', 'BGP drains: peers know that the routes of this node are about to go.');
   if (bgp.drain === 'drained')
     lines.push('', 'BGP is drained: `margayctl node undrain` opens the sessions again.');
+  if (bgp.restarting === true)
+    lines.push('', 'BGP has restarted: the routes in the kernel stay until its peers have told theirs.');
   for (const { template, prefixes, peers, limit, refused } of bgp.dynamic ?? []) {
     lines.push(
       '',

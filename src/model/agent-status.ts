@@ -46,6 +46,8 @@ export interface BgpStatus {
   readonly routerId?: Address;
   /** `draining`: peers know that our routes are about to go; `drained`: sessions have ended (`margayctl node drain`). */
   readonly drain?: 'serving' | 'draining' | 'drained';
+  /** After a restart routes are chosen when peers have told theirs (RFC 4724 §4.1); until then the kernel's stay. */
+  readonly restarting?: boolean;
   readonly peers: readonly BgpPeerStatus[];
   /** BGPPeers that dynamic peers are made of; absent where there are none. */
   readonly dynamic?: readonly BgpDynamicStatus[];

@@ -8,22 +8,25 @@ const BOTH: Family[] = [4, 6];
 function makeGate(...names: string[]) {
   const clock = new ManualClock();
   const opened: string[] = [];
+  const told: string[] = [];
   const gate = new RestartGate(
     {
       clock,
       peerWaitTime: 15,
       deferralTime: 120,
       opened: (family, reason) => opened.push(`${family}: ${reason} at ${clock.now() / 1000}`),
+      told: (family, reason) => told.push(`${family}: ${reason} at ${clock.now() / 1000}`),
     },
     names.map((name) => ({ name, families: BOTH })),
   );
-  return { clock, gate, opened };
+  return { clock, gate, opened, told };
 }
 
 describe('the restart gate (RFC 4724 §4.1)', () => {
   it('opens at once when there is nobody to wait for', () => {
-    const { opened } = makeGate();
+    const { opened, told } = makeGate();
     expect(opened).toEqual(['4: end-of-rib from all peers at 0', '6: end-of-rib from all peers at 0']);
+    expect(told).toEqual(opened);
   });
 
   it('opens each family when the last peer has sent its end-of-RIB', () => {
@@ -45,6 +48,31 @@ describe('the restart gate (RFC 4724 §4.1)', () => {
     expect(opened).toEqual(['6: end-of-rib from all peers at 0']);
     gate.endOfRib('b', 4);
     expect(opened[1]).toBe('4: end-of-rib from all peers at 0');
+  });
+
+  it('keeps what is in the kernel until a peer that restarts too has told what it has', () => {
+    const { clock, gate, opened, told } = makeGate('a', 'b', 'c');
+    for (const name of ['a', 'b', 'c']) gate.peerUp(name, { families: BOTH, restarting: true });
+    expect(opened).toHaveLength(2);
+    for (const name of ['a', 'b']) for (const family of BOTH) gate.endOfRib(name, family);
+    // Its second session is not one of a restart, but selection has begun.
+    gate.peerDown('c');
+    gate.peerUp('c', { families: BOTH, restarting: false });
+    expect(told).toEqual([]);
+    clock.advance(1_000);
+    for (const family of BOTH) gate.endOfRib('c', family);
+    expect(told).toEqual(['4: end-of-rib from all peers at 1', '6: end-of-rib from all peers at 1']);
+    clock.advance(200_000);
+    expect([opened.length, told.length]).toEqual([2, 2]);
+  });
+
+  it('gives up a peer that restarts too and does not stay', () => {
+    const { clock, gate, opened, told } = makeGate('a');
+    gate.peerUp('a', { families: BOTH, restarting: true });
+    gate.peerDown('a');
+    expect([opened.length, told.length]).toEqual([2, 0]);
+    clock.advance(15_000);
+    expect(told).toEqual(['4: peers unreachable at 15', '6: peers unreachable at 15']);
   });
 
   it('waits for one that has come by itself, unless it is open by then', () => {
