@@ -8,8 +8,7 @@ import { describeError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import type { CalcDelta, LocalEndpoint, LocalHostEndpoint } from '../calc/output.ts';
 import { evaluateEndpoint } from '../explain/evaluate.ts';
-import { type Failsafes, evaluateForwarded, evaluateHost } from '../explain/evaluate-host.ts';
-import { forAllInterfaces } from '../explain/hosts.ts';
+import { type Failsafes, type HostPlace, evaluateHost, forAllInterfaces } from '../explain/evaluate-host.ts';
 import { FlushScope, hostKey } from '../explain/flush-scope.ts';
 import type { Packet } from '../explain/packet.ts';
 import type { PolicyState } from '../explain/policy-state.ts';
@@ -159,15 +158,15 @@ export class ConnectionCutter {
   /** The host's end, where a host endpoint stands for it: not towards its own workloads, nor towards itself. */
   private *hostEnds(packet: Packet, endpoints: ReadonlyMap<Address, LocalEndpoint>): Generator<Policed> {
     const { isHost, hostEndpointAt } = this.options;
-    for (const [own, other, direction] of [
-      [packet.source, packet.destination, 'egress'],
-      [packet.destination, packet.source, 'ingress'],
+    for (const [own, other, place] of [
+      [packet.source, packet.destination, 'fromHost'],
+      [packet.destination, packet.source, 'toHost'],
     ] as const) {
       if (!isHost(own) || isHost(other) || endpoints.has(other)) continue;
       const endpoint = this.state.hostEndpoints.get(hostEndpointAt(own) ?? '');
       if (endpoint === undefined) continue;
       const denies = (): boolean =>
-        evaluateHost(endpoint, direction, packet, this.state, this.failsafes).verdict === 'deny';
+        evaluateHost(endpoint, place, packet, this.state, this.failsafes).verdict === 'deny';
       yield { key: hostKey(endpoint.key), denies };
     }
   }
@@ -177,21 +176,13 @@ export class ConnectionCutter {
     packet: Packet,
     { endpoints, besideWorkloads, hostEndpointsTowards }: Surroundings,
   ): Generator<Policed> {
-    const { isHost } = this.options;
-    const { source, destination } = packet;
-    if (isHost(source) || isHost(destination)) return;
-    for (const [end, direction] of [
-      [source, 'ingress'],
-      [destination, 'egress'],
-    ] as const) {
+    for (const [end, place] of placesOf(packet, this.options.isHost, (one) => endpoints.has(one))) {
       const ways = endpoints.has(end)
         ? besideWorkloads
         : hostEndpointsTowards(end).flatMap((name) => this.state.hostEndpoints.get(name) ?? []);
       // Of several ways nobody knows which one it takes: it is cut if it may take none.
       const denies = (): boolean =>
-        ways.every(
-          (way) => evaluateForwarded(way, direction, packet, this.state, this.failsafes).verdict === 'deny',
-        );
+        ways.every((way) => evaluateHost(way, place, packet, this.state, this.failsafes).verdict === 'deny');
       for (const { key } of ways) yield { key: hostKey(key), denies };
     }
   }
@@ -210,4 +201,18 @@ export class ConnectionCutter {
     const hostEndpointsTowards = polices ? await this.options.hostEndpointsTowards() : () => [];
     return { endpoints, besideWorkloads: forAll === undefined ? [] : [forAll], hostEndpointsTowards };
   }
+}
+
+/** Where a connection passes host endpoints, by the end that lies beyond. */
+function placesOf(
+  { source, destination }: Packet,
+  isHost: (address: Address) => boolean,
+  isWorkload: (address: Address) => boolean,
+): (readonly [Address, HostPlace])[] {
+  if (isHost(source)) return [];
+  if (isHost(destination)) return isWorkload(source) ? [[source, 'fromWorkloadToHost']] : [];
+  return [
+    [source, isWorkload(source) ? 'fromWorkload' : 'intoHost'],
+    [destination, isWorkload(destination) ? 'toWorkload' : 'outOfHost'],
+  ];
 }

@@ -53,7 +53,8 @@ export class LockoutWatch {
         destinationPort: port,
       };
       for (const endpoint of standingFor([...state.hostEndpoints.values()], local)) {
-        const { verdict, decidedBy } = evaluateHost(endpoint, direction, packet, state, failsafes);
+        const place = direction === 'ingress' ? 'toHost' : 'fromHost';
+        const { verdict, decidedBy } = evaluateHost(endpoint, place, packet, state, failsafes);
         if (verdict !== 'deny') continue;
         const id = `${what} ${endpoint.key}`;
         now.add(id);

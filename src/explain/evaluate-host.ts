@@ -1,92 +1,140 @@
 /**
  * What policy of a host endpoint does with the first packet of a connection that begins or ends at the host or passes
- * it, in the order of `nftables/render/host-endpoints.ts`: failsafe ports, untracked, preDNAT, then normal policy and profiles.
+ * it, stage by stage, as the table has them (nftables/render/host-endpoints.ts). What an early stage accepts passes the
+ * later ones of the same place; failsafe ports pass every stage but `forward`.
  */
 import type { FailsafePort } from '../calc/felix-config.ts';
 import type { Direction, HostStage, LocalHostEndpoint } from '../calc/output.ts';
+import { anyInterface } from '../model/kinds/host-endpoint.ts';
 import { prefixContains } from '../net/prefix.ts';
-import { type Verdict, endOfProfilesId, evaluateEndpoint } from './evaluate.ts';
+import { type EndpointWalk, type Verdict, evaluateEndpoint } from './evaluate.ts';
 import type { Packet } from './packet.ts';
 import type { PolicyState } from './policy-state.ts';
 
+export type Failsafes = Readonly<Record<'inbound' | 'outbound', readonly FailsafePort[]>>;
+
+type Stages = readonly (readonly [HostStage, Direction])[];
+
+/**
+ * What a packet meets at a host that it comes from, passes, or goes to; and of the endpoint of all interfaces, where it
+ * comes from or goes to a workload of the host.
+ */
+const stagesOf = {
+  fromHost: [
+    ['untracked', 'egress'],
+    ['normal', 'egress'],
+  ],
+  outOfHost: [['forward', 'egress']],
+  intoHost: [
+    ['untracked', 'ingress'],
+    ['preDNAT', 'ingress'],
+    ['forward', 'ingress'],
+  ],
+  toHost: [
+    ['untracked', 'ingress'],
+    ['preDNAT', 'ingress'],
+    ['normal', 'ingress'],
+  ],
+  fromWorkload: [
+    ['preDNAT', 'ingress'],
+    ['forward', 'ingress'],
+  ],
+  fromWorkloadToHost: [['preDNAT', 'ingress']],
+  toWorkload: [['forward', 'egress']],
+} as const satisfies Readonly<Record<string, Stages>>;
+
+export type HostPlace = keyof typeof stagesOf;
+
+/** Names of the chains that accept failsafe ports, and their answers before connections are tracked. */
+const failsafeChains = { ingress: 'failsafe-in', egress: 'failsafe-out' } as const;
+const replyChains = { ingress: 'failsafe-in-replies', egress: 'failsafe-out-replies' } as const;
+
+/** What a packet meets of a host endpoint at one of its places, up to a stage that denies it. */
+export function walkHost(
+  { key, tiers, profiles }: LocalHostEndpoint,
+  place: HostPlace,
+  packet: Packet,
+  state: PolicyState,
+  failsafes: Failsafes,
+  name = `HostEndpoint/${key}`,
+): EndpointWalk[] {
+  const walks: EndpointWalk[] = [];
+  let accepted = false;
+  for (const [stage, direction] of stagesOf[place] as Stages) {
+    const policed = stage === 'normal' || tiers[stage].some((tier) => tier[direction].length > 0);
+    if (accepted || !policed) continue;
+    const spared = sparedBy(stage, direction, packet, failsafes);
+    if (spared !== undefined) {
+      const nothing = { tiers: [], profiles: [] };
+      walks.push({
+        direction,
+        endpoint: key,
+        workload: name,
+        stage,
+        ...nothing,
+        verdict: 'allow',
+        decidedBy: [spared],
+      });
+      continue;
+    }
+    const endpoint = {
+      key: `HostEndpoint/${key}`,
+      workload: name,
+      tiers: tiers[stage],
+      profiles: stage === 'normal' ? profiles : [],
+    };
+    const undecided = stage === 'normal' ? 'deny' : 'allow';
+    const walk = { ...evaluateEndpoint(endpoint, direction, packet, state, undecided), stage };
+    walks.push(walk);
+    if (walk.verdict === 'deny') break;
+    // What no rule decides is left to the next stage.
+    accepted = walk.decidedBy.length > 0;
+  }
+  return walks;
+}
+
 export interface HostVerdict {
   readonly verdict: Verdict;
-  /** Id of the rule or end that decides; `failsafe` for a port that no policy closes. */
+  /** Ids of the rules or ends that decide, or the chain of failsafe ports; none where nothing polices the packet. */
   readonly decidedBy: readonly string[];
 }
 
-export type Failsafes = Readonly<Record<'inbound' | 'outbound', readonly FailsafePort[]>>;
-
-const stages: Readonly<Record<Direction, readonly Exclude<HostStage, 'forward' | 'normal'>[]>> = {
-  ingress: ['untracked', 'preDNAT'],
-  egress: ['untracked'],
-};
-
-/** Judges a packet at the host end of its connection. */
+/** The verdict of {@link walkHost}. */
 export function evaluateHost(
   endpoint: LocalHostEndpoint,
-  direction: Direction,
+  place: HostPlace,
   packet: Packet,
   state: PolicyState,
   failsafes: Failsafes,
 ): HostVerdict {
-  if (isSpared(direction, packet, failsafes)) return { verdict: 'allow', decidedBy: ['failsafe'] };
-  for (const stage of stages[direction]) {
-    const verdict = walk(endpoint, stage, direction, packet, state);
-    if (verdict !== undefined) return verdict;
-  }
-  return walk(endpoint, 'normal', direction, packet, state)!;
-}
-
-/**
- * Judges a packet that passes the host: where it comes in by the endpoint (`ingress`), or where it leaves by it. What
- * an early stage allows passes the later ones; what none decides passes.
- */
-export function evaluateForwarded(
-  endpoint: LocalHostEndpoint,
-  direction: Direction,
-  packet: Packet,
-  state: PolicyState,
-  failsafes: Failsafes,
-): HostVerdict {
-  const early = direction === 'egress' || isSpared(direction, packet, failsafes) ? [] : stages.ingress;
-  for (const stage of [...early, 'forward' as const]) {
-    const verdict = walk(endpoint, stage, direction, packet, state);
-    if (verdict !== undefined) return verdict;
-  }
-  return { verdict: 'allow', decidedBy: [] };
-}
-
-/** What a stage decides; undefined if no rule of a stage does that leaves it to others. */
-function walk(
-  { key: name, tiers, profiles }: LocalHostEndpoint,
-  stage: HostStage,
-  direction: Direction,
-  packet: Packet,
-  state: PolicyState,
-): HostVerdict | undefined {
-  const key = `HostEndpoint/${name}`;
-  const policed = {
-    key,
-    workload: key,
-    tiers: tiers[stage],
-    profiles: stage === 'normal' ? profiles : [],
-  };
-  const { verdict, decidedBy } = evaluateEndpoint(policed, direction, packet, state);
-  if (stage !== 'normal' && decidedBy.includes(endOfProfilesId(key, direction))) return undefined;
+  const walks = walkHost(endpoint, place, packet, state, failsafes);
+  const { verdict, decidedBy } = walks.find((walk) => walk.verdict !== 'allow') ??
+    walks.at(-1) ?? { verdict: 'allow', decidedBy: [] };
   return { verdict, decidedBy };
 }
 
-function isSpared(direction: Direction, packet: Packet, failsafes: Failsafes): boolean {
-  const ports = direction === 'ingress' ? failsafes.inbound : failsafes.outbound;
-  return ports.some((port) => isFailsafe(port, direction, packet));
+/** The endpoint of all interfaces: of several, the first by name. */
+export function forAllInterfaces(endpoints: readonly LocalHostEndpoint[]): LocalHostEndpoint | undefined {
+  return endpoints
+    .filter(({ interfaceName }) => interfaceName === anyInterface)
+    .toSorted((a, b) => (a.key < b.key ? -1 : 1))[0];
 }
 
-function isFailsafe({ protocol, port, net }: FailsafePort, direction: Direction, packet: Packet): boolean {
+/** The chain that lets the packet pass whatever the stage's policy says (FelixConfiguration failsafe…HostPorts). */
+function sparedBy(
+  stage: HostStage,
+  direction: Direction,
+  packet: Packet,
+  { inbound, outbound }: Failsafes,
+): string | undefined {
+  if (stage === 'forward') return undefined;
+  const [own, others] = direction === 'ingress' ? [inbound, outbound] : [outbound, inbound];
   const remote = direction === 'ingress' ? packet.source : packet.destination;
-  return (
-    packet.protocol === protocol &&
-    packet.destinationPort === port &&
-    (net === undefined || prefixContains(net, remote))
-  );
+  const holds = (ports: readonly FailsafePort[], number: number | undefined): boolean =>
+    ports.some(
+      ({ protocol, port, net }) =>
+        protocol === packet.protocol && port === number && (net === undefined || prefixContains(net, remote)),
+    );
+  if (holds(own, packet.destinationPort)) return failsafeChains[direction];
+  return stage === 'untracked' && holds(others, packet.sourcePort) ? replyChains[direction] : undefined;
 }

@@ -5,14 +5,14 @@
  */
 import type { FelixParameters } from '../calc/felix-config.ts';
 import { CalcGraph } from '../calc/graph.ts';
-import type { Direction, HostStage, LocalHostEndpoint } from '../calc/output.ts';
+import type { LocalHostEndpoint } from '../calc/output.ts';
 import { anyInterface } from '../model/kinds/host-endpoint.ts';
 import type { Node } from '../model/kinds/node.ts';
 import type { KnownResource } from '../model/registry.ts';
 import { keyOf } from '../model/resource.ts';
 import { type Address, parseAddress } from '../net/address.ts';
-import { prefixContains } from '../net/prefix.ts';
-import { type EndpointWalk, evaluateEndpoint } from './evaluate.ts';
+import type { EndpointWalk } from './evaluate.ts';
+import { type HostPlace, forAllInterfaces, walkHost } from './evaluate-host.ts';
 import type { Packet } from './packet.ts';
 import type { PolicyState } from './policy-state.ts';
 
@@ -24,41 +24,7 @@ interface HostPolicy {
   readonly felix: FelixParameters | undefined;
 }
 
-type Stages = readonly (readonly [HostStage, Direction])[];
-
-/** What a packet meets at a host that it comes from, passes, or goes to, and where it comes from or to a workload. */
-const stagesOf = {
-  fromHost: [
-    ['untracked', 'egress'],
-    ['normal', 'egress'],
-  ],
-  outOfHost: [['forward', 'egress']],
-  intoHost: [
-    ['untracked', 'ingress'],
-    ['preDNAT', 'ingress'],
-    ['forward', 'ingress'],
-  ],
-  toHost: [
-    ['untracked', 'ingress'],
-    ['preDNAT', 'ingress'],
-    ['normal', 'ingress'],
-  ],
-  fromWorkload: [
-    ['preDNAT', 'ingress'],
-    ['forward', 'ingress'],
-  ],
-  fromWorkloadToHost: [['preDNAT', 'ingress']],
-  toWorkload: [['forward', 'egress']],
-} as const satisfies Readonly<Record<string, Stages>>;
-
-const besideWorkloads: ReadonlySet<keyof typeof stagesOf> = new Set([
-  'fromWorkload',
-  'fromWorkloadToHost',
-  'toWorkload',
-]);
-
-/** Names of the chains that accept failsafe ports, in one stage after another. */
-const failsafeChains = { ingress: 'failsafe-in', egress: 'failsafe-out' } as const;
+const besideWorkloads: ReadonlySet<HostPlace> = new Set(['fromWorkload', 'fromWorkloadToHost', 'toWorkload']);
 
 /** Comment of what `defaultEndpointToHostAction` does. */
 const workloadToHost = 'workload to host';
@@ -80,22 +46,17 @@ export class Hosts {
   }
 
   /** What a packet meets of a node's host endpoint at one of its places. */
-  walks(node: string, place: keyof typeof stagesOf, packet: Packet): EndpointWalk[] {
+  walks(node: string, place: HostPlace, packet: Packet): EndpointWalk[] {
     if (!this.resources.some((one) => one.kind === 'HostEndpoint' && one.spec.node === node)) return [];
-    const { endpoint: crossedOne, forAll, felix } = this.policyOf(node);
-    const endpoint = besideWorkloads.has(place) ? forAll : crossedOne;
-    if (endpoint === undefined) return [];
-    const walks: EndpointWalk[] = [];
-    for (const [stage, direction] of stagesOf[place]) {
-      // What policy before DNAT or connection tracking accepts is marked, and later policy lets it pass.
-      if (walks.some(accepts)) continue;
-      const policed = endpoint.tiers[stage].some((tier) => tier[direction].length > 0);
-      if (!policed && stage !== 'normal') continue;
-      const walk = this.walk(node, endpoint, stage, direction, packet, felix);
-      walks.push(walk);
-      if (walk.verdict === 'deny') break;
-    }
-    return walks;
+    const { endpoint, forAll, felix } = this.policyOf(node);
+    const met = besideWorkloads.has(place) ? forAll : endpoint;
+    if (met === undefined) return [];
+    const failsafes = {
+      inbound: felix?.failsafeInboundHostPorts ?? [],
+      outbound: felix?.failsafeOutboundHostPorts ?? [],
+    };
+    const name = `host endpoint ${met.key} of ${node}`;
+    return walkHost(met, place, packet, this.state, failsafes, name);
   }
 
   /** What becomes of packets from a workload to its own host once its egress policy has let them. */
@@ -115,38 +76,6 @@ export class Hosts {
         decidedBy: [workloadToHost],
       },
     ];
-  }
-
-  private walk(
-    node: string,
-    { key, tiers, profiles }: LocalHostEndpoint,
-    stage: HostStage,
-    direction: Direction,
-    packet: Packet,
-    felix: FelixParameters | undefined,
-  ): EndpointWalk {
-    const name = `host endpoint ${key} of ${node}`;
-    if (stage !== 'forward' && isFailsafe(direction, packet, felix)) {
-      const decidedBy = [failsafeChains[direction]];
-      return {
-        direction,
-        endpoint: key,
-        workload: name,
-        stage,
-        tiers: [],
-        profiles: [],
-        verdict: 'allow',
-        decidedBy,
-      };
-    }
-    const endpoint = {
-      key: `HostEndpoint/${key}`,
-      workload: name,
-      tiers: tiers[stage],
-      profiles: stage === 'normal' ? profiles : [],
-    };
-    const undecided = stage === 'normal' ? 'deny' : 'allow';
-    return { ...evaluateEndpoint(endpoint, direction, packet, this.state, undecided), stage };
   }
 
   private policyOf(node: string): HostPolicy {
@@ -192,25 +121,6 @@ export function nodeAt(resources: readonly KnownResource[], address: Address): s
     ?.metadata.name;
 }
 
-/** Whether a rule of an early stage lets the packet pass for good. */
-function accepts({ decidedBy }: EndpointWalk): boolean {
-  return (
-    decidedBy.length > 0 && decidedBy[0] !== failsafeChains.ingress && decidedBy[0] !== failsafeChains.egress
-  );
-}
-
-/** Whether no policy can close the packet's port at a host (FelixConfiguration failsafe…HostPorts). */
-function isFailsafe(direction: Direction, packet: Packet, felix: FelixParameters | undefined): boolean {
-  const ports = direction === 'ingress' ? felix?.failsafeInboundHostPorts : felix?.failsafeOutboundHostPorts;
-  const remote = direction === 'ingress' ? packet.source : packet.destination;
-  return (ports ?? []).some(
-    ({ protocol, port, net }) =>
-      protocol === packet.protocol &&
-      port === packet.destinationPort &&
-      (net === undefined || prefixContains(net, remote)),
-  );
-}
-
 /** The endpoint of the interface that packets between nodes take. */
 function crossed(
   endpoints: readonly LocalHostEndpoint[],
@@ -223,11 +133,4 @@ function crossed(
     forAllInterfaces(ordered) ??
     specific.find(({ expectedAddresses }) => expectedAddresses.length === 0)
   );
-}
-
-/** The endpoint of all interfaces: of several, the first by name. */
-export function forAllInterfaces(endpoints: readonly LocalHostEndpoint[]): LocalHostEndpoint | undefined {
-  return endpoints
-    .filter(({ interfaceName }) => interfaceName === anyInterface)
-    .toSorted((a, b) => (a.key < b.key ? -1 : 1))[0];
 }

@@ -222,7 +222,8 @@ class Hosts {
     };
     return this.candidates(node, local, interfaceName).flatMap((endpoint) => {
       const home = this.nodes.get(endpoint.key)!;
-      const outcome = evaluateHost(endpoint, direction, packet, this.state, this.failsafesOf(home));
+      const place = direction === 'ingress' ? 'toHost' : 'fromHost';
+      const outcome = evaluateHost(endpoint, place, packet, this.state, this.failsafesOf(home));
       return outcome.verdict === 'deny' ? [{ endpoint: endpoint.key, decidedBy: outcome.decidedBy }] : [];
     });
   }

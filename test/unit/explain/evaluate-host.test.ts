@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { CalcGraph } from '../../../src/calc/graph.ts';
-import { evaluateForwarded } from '../../../src/explain/evaluate-host.ts';
+import { type HostPlace, evaluateHost } from '../../../src/explain/evaluate-host.ts';
 import { PolicyState } from '../../../src/explain/policy-state.ts';
 import { keyOf } from '../../../src/model/resource.ts';
 import { parseResources } from '../../../src/model/yaml.ts';
@@ -25,18 +25,20 @@ const FORWARD = (rules: string): string => guard('late', `types: [Ingress, Egres
 const deny = (port: number): string => `{action: Deny, protocol: TCP, destination: {ports: [${port}]}}`;
 const ALLOW = '{action: Allow}';
 
+const FAILSAFES = { inbound: [{ protocol: 6, port: 22 }], outbound: [{ protocol: 6, port: 179 }] };
+
 /** What becomes of a TCP packet to one of four ports; 22 is a failsafe port. */
-function verdicts(policies: string, direction: 'ingress' | 'egress' = 'ingress') {
+function verdicts(policies: string, place: HostPlace = 'intoHost', sourcePort?: number) {
   const graph = new CalcGraph({ nodeName: 'one' });
   for (const { resource } of parseResources(HOST + policies)) graph.update(keyOf(resource!), resource);
   const delta = graph.flush();
   const state = new PolicyState();
   state.apply(delta);
-  const failsafes = { inbound: [{ protocol: 6, port: 22 }], outbound: [] };
   return [22, 80, 81, 82].map((destinationPort) => {
     const [source, destination] = [address('192.0.2.1'), address('198.51.100.1')];
-    const packet = { source, destination, protocol: 6, destinationPort };
-    return evaluateForwarded(state.hostEndpoints.get('wire')!, direction, packet, state, failsafes).verdict;
+    const ports = { destinationPort, ...(sourcePort === undefined ? {} : { sourcePort }) };
+    const packet = { source, destination, protocol: 6, ...ports };
+    return evaluateHost(state.hostEndpoints.get('wire')!, place, packet, state, FAILSAFES).verdict;
   });
 }
 
@@ -56,7 +58,24 @@ describe('what passes a host', () => {
   });
 
   it('is denied at the end of a tier of forward policy, in the directions that it has', () => {
-    expect(verdicts(FORWARD(ALLOW), 'egress')).toEqual(['deny', 'deny', 'deny', 'deny']);
-    expect(verdicts(PRE_DNAT(deny(80)), 'egress')).toEqual(['allow', 'allow', 'allow', 'allow']);
+    expect(verdicts(FORWARD(ALLOW), 'outOfHost')).toEqual(['deny', 'deny', 'deny', 'deny']);
+    expect(verdicts(PRE_DNAT(deny(80)), 'outOfHost')).toEqual(['allow', 'allow', 'allow', 'allow']);
+  });
+});
+
+describe('what begins or ends at a host', () => {
+  it('is not asked about again once policy before connection tracking accepts it', () => {
+    const untracked = guard('first', `doNotTrack: true, types: [Ingress], ingress: [${deny(80)}, ${ALLOW}]`);
+    const early = PRE_DNAT(`${deny(81)}`);
+    const all = guard('normal', 'types: [Ingress]');
+    expect(verdicts(untracked + early + all, 'toHost')).toEqual(['allow', 'deny', 'allow', 'allow']);
+    expect(verdicts(early + all, 'toHost')).toEqual(['allow', 'deny', 'deny', 'deny']);
+  });
+
+  it('passes before connection tracking as an answer of a failsafe port, and needs normal policy after', () => {
+    const untracked = guard('first', 'doNotTrack: true, types: [Ingress], ingress: [{action: Deny}]');
+    const normal = guard('normal', `types: [Ingress], ingress: [${deny(80)}, ${ALLOW}]`);
+    expect(verdicts(untracked + normal, 'toHost', 1)).toEqual(['allow', 'deny', 'deny', 'deny']);
+    expect(verdicts(untracked + normal, 'toHost', 179)).toEqual(['allow', 'deny', 'allow', 'allow']);
   });
 });
