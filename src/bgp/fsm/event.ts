@@ -1,6 +1,12 @@
 /**
  * What can happen to a session: the events of RFC 4271 §8.1 that apply, with their numbers. An event of a connection
  * names it: the session names those it opens (`out-1`), the rim names those it accepts (any text unique in the peer).
+ *
+ * Without an event of their own are
+ * - 3, 5, 6, 7 AutomaticStart in its forms: what starts a session by itself is the IdleHoldTimer (13) alone;
+ * - 12 DelayOpenTimer_Expires and 20 BGPOpen with DelayOpenTimer running: there is no DelayOpen (an option);
+ * - 14 TcpConnection_Valid, 15 Tcp_CR_Invalid (options): the listener lets in none but those of a peer;
+ * - 23 OpenCollisionDump: the collision is resolved within the step that reads the OPEN (§6.8).
  */
 import type { DecodeError, NotificationMessage, OpenMessage } from '../wire/message.ts';
 import type { ParsedUpdate } from '../wire/update.ts';

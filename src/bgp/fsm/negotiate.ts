@@ -159,7 +159,7 @@ export function negotiate(config: SessionConfig, open: OpenMessage): Negotiated 
     enhancedRouteRefresh: has('route-refresh') && has('enhanced-route-refresh'),
     gracefulRestart: config.gracefulRestart === undefined ? undefined : peerGracefulRestart(open, families),
     longLivedStale: longLivedStale(config, open, families),
-    knowsLongLived: has('long-lived-graceful-restart'),
+    knowsLongLived: longLivedOffer(open) !== undefined,
     peerRole: find(open, 'role')?.role,
     peerHostname: fqdn === undefined || fqdn.hostname === '' ? undefined : fqdn.hostname,
   };
@@ -194,24 +194,30 @@ function refusal(config: SessionConfig, open: OpenMessage): NotificationMessage 
 
 /** RFC 9234 §4.2: all roles that the peer tells must be the one that goes with ours; in strict mode it must tell one. */
 function rolesAgree({ name, strict }: NonNullable<SessionConfig['role']>, open: OpenMessage): boolean {
-  const told = open.capabilities.filter((capability) => capability.type === 'role');
+  const told = all(open, 'role');
   if (told.length === 0) return !strict;
   return told.every(({ role }) => role === ROLE_CODES[COUNTERPART[name]]);
 }
 
+/** The last of a type, which counts where a peer tells several (RFC 4724 §3). */
 function find<Type extends Capability['type']>(open: OpenMessage, type: Type): Of<Type> | undefined {
-  return open.capabilities.find((capability): capability is Of<Type> => capability.type === type);
+  return all(open, type).at(-1);
+}
+
+/** All of a type: those that list families may be several (RFC 5492 §4). */
+function all<Type extends Capability['type']>(open: OpenMessage, type: Type): Of<Type>[] {
+  return open.capabilities.filter((capability): capability is Of<Type> => capability.type === type);
 }
 
 /** Families both offer; a peer that offers none by capability means IPv4 (RFC 4760 §8). */
 function commonFamilies(config: SessionConfig, open: OpenMessage): Family[] {
-  const offers = open.capabilities.filter((capability) => capability.type === 'multiprotocol');
+  const offers = all(open, 'multiprotocol');
   const peer = offers.length === 0 ? [4] : offers.map(familyOfAfiSafi);
   return config.families.filter((family) => peer.includes(family));
 }
 
 function addPathFamilies(open: OpenMessage, families: readonly Family[], wanted: AddPathMode): Family[] {
-  const offered = find(open, 'add-path')?.families ?? [];
+  const offered = all(open, 'add-path').flatMap((capability) => capability.families);
   return families.filter((family) =>
     offered.some(
       (entry) => familyOfAfiSafi(entry) === family && (entry.mode === wanted || entry.mode === 'both'),
@@ -220,7 +226,7 @@ function addPathFamilies(open: OpenMessage, families: readonly Family[], wanted:
 }
 
 function offersExtendedNextHop(open: OpenMessage): boolean {
-  const offered = find(open, 'extended-next-hop')?.families ?? [];
+  const offered = all(open, 'extended-next-hop').flatMap((capability) => capability.families);
   return offered.some((entry) => familyOfAfiSafi(entry) === 4 && entry.nextHopAfi === AFI_IPV6);
 }
 
@@ -238,15 +244,20 @@ function peerGracefulRestart(open: OpenMessage, families: readonly Family[]): Ne
   };
 }
 
-/** RFC 9494 §4.1: it takes the graceful restart capability too. */
+/** What the peer tells of long-lived graceful restart; without graceful restart it counts for nothing (RFC 9494 §4.1). */
+function longLivedOffer(open: OpenMessage): Of<'long-lived-graceful-restart'> | undefined {
+  const restart = find(open, 'graceful-restart');
+  return restart === undefined ? undefined : find(open, 'long-lived-graceful-restart');
+}
+
 function longLivedStale(
   config: SessionConfig,
   open: OpenMessage,
   families: readonly Family[],
 ): Negotiated['longLivedStale'] {
-  const offered = find(open, 'long-lived-graceful-restart');
+  const offered = longLivedOffer(open);
   const both = config.gracefulRestart !== undefined && config.longLivedStaleTime !== undefined;
-  if (offered === undefined || !both || find(open, 'graceful-restart') === undefined) return [];
+  if (offered === undefined || !both) return [];
   return families.flatMap((family) => {
     const entry = offered.families.find((candidate) => familyOfAfiSafi(candidate) === family);
     return entry === undefined ? [] : [{ family, staleTime: entry.staleTime, forwarding: entry.forwarding }];

@@ -23,6 +23,7 @@ import {
   CEASE_ADMINISTRATIVE_SHUTDOWN,
   CEASE_BFD_DOWN,
   CEASE_CONNECTION_COLLISION,
+  CEASE_CONNECTION_REJECTED,
   CEASE_MAXIMUM_PREFIXES,
   CEASE_PEER_DECONFIGURED,
   ERROR_CEASE,
@@ -34,7 +35,7 @@ import {
   FSM_UNEXPECTED_IN_OPEN_SENT,
   OPEN_BAD_PEER_AS,
 } from '../wire/iana.ts';
-import type { NotificationMessage } from '../wire/message.ts';
+import type { NotificationMessage, RouteRefreshMessage } from '../wire/message.ts';
 import { cease, hardReset, notification, notificationOf } from '../wire/notification.ts';
 import type { SessionAction } from './action.ts';
 import { resolveCollision } from './collision.ts';
@@ -143,8 +144,10 @@ const accept: NonNullable<Row['tcp-accepted']> = (turn, event) => {
   turn.open({ id: event.connection, outgoing: false, state: 'OpenSent' });
 };
 
-const reject: NonNullable<Row['tcp-accepted']> = (turn, event) => {
-  turn.actions.push({ type: 'close', connection: event.connection });
+/** Event 17 in Idle: no connection is taken; the peer is told so (RFC 4486 §4). */
+const reject: NonNullable<Row['tcp-accepted']> = (turn, { connection }) => {
+  turn.actions.push({ type: 'send', connection, message: cease(CEASE_CONNECTION_REJECTED) });
+  turn.actions.push({ type: 'close', connection });
 };
 
 const connectionFailed: NonNullable<Row['tcp-failed']> = (turn, event, connection) => {
@@ -289,7 +292,10 @@ const TABLE: Readonly<Record<SessionState, Row>> = {
       turn.actions.push({ type: 'deliver-update', connection: connection.id, message });
     },
     'route-refresh-received': (turn, { message }, connection) => {
-      turn.actions.push({ type: 'deliver-route-refresh', connection: connection.id, message });
+      // RFC 2918 §3: what has become the subtype says nothing from a peer that does not know it (RFC 7313 §3.2).
+      const knowsSubtypes = connection.negotiated?.enhancedRouteRefresh === true;
+      const understood: RouteRefreshMessage = knowsSubtypes ? message : { ...message, subtype: 'request' };
+      turn.actions.push({ type: 'deliver-route-refresh', connection: connection.id, message: understood });
     },
   },
 };

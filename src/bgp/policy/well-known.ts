@@ -7,7 +7,7 @@
 export const GRACEFUL_SHUTDOWN = 0xffff0000;
 /** RFC 9494 §3.2: the route has outlived its session for long. */
 export const LLGR_STALE = 0xffff0006;
-/** RFC 9494 §3.2: the route must not outlive its session for long. */
+/** RFC 9494 §3.3: the route must not outlive its session for long. */
 export const NO_LLGR = 0xffff0007;
 /** RFC 1997. */
 export const NO_EXPORT = 0xffffff01;

@@ -164,4 +164,53 @@ describe('what is agreed', () => {
     });
     expect(agree({ families: [6] }, open)).toMatchObject({ gracefulRestart: undefined, longLivedStale: [] });
   });
+
+  it('the last graceful restart that the peer tells of, if there are several (RFC 4724 §3)', () => {
+    const first = peerOpen({ gracefulRestart: { restartTime: 60, restarting: true, forwarding: [4] } });
+    const last: Capability = {
+      type: 'graceful-restart',
+      restarting: false,
+      notification: false,
+      restartTime: 30,
+      families: [{ afi: 2, safi: 1, forwarding: true }],
+    };
+    expect(agree({ gracefulRestart: GRACEFUL }, withCapability(first, last)).gracefulRestart).toEqual({
+      restarting: false,
+      notification: false,
+      restartTime: 30,
+      families: [{ family: 6, forwarding: true }],
+    });
+  });
+
+  it('nothing of long-lived graceful restart from a peer without graceful restart (RFC 9494 §4.1)', () => {
+    const longLived: Capability = {
+      type: 'long-lived-graceful-restart',
+      families: [{ afi: 1, safi: 1, forwarding: true, staleTime: 600 }],
+    };
+    const ours = { gracefulRestart: GRACEFUL, longLivedStaleTime: 300 };
+    expect(agree(ours, withCapability(peerOpen(), longLived))).toMatchObject({
+      knowsLongLived: false,
+      longLivedStale: [],
+    });
+    const both = withCapability(peerOpen({ gracefulRestart: GRACEFUL }), longLived);
+    expect(agree(ours, both).knowsLongLived).toBe(true);
+  });
+
+  it('families that the peer lists in several capabilities of one kind (RFC 5492 §4)', () => {
+    const addPath = (afi: number): Capability => ({
+      type: 'add-path',
+      families: [{ afi, safi: 1, mode: 'both' }],
+    });
+    const nextHop = (safi: number): Capability => ({
+      type: 'extended-next-hop',
+      families: [{ afi: 1, safi, nextHopAfi: 2 }],
+    });
+    const open = [addPath(1), addPath(2), nextHop(2), nextHop(1)].reduce(withCapability, peerOpen());
+    const ours = { addPath: { send: true, receive: true }, extendedNextHop: true };
+    expect(agree(ours, open).wire).toMatchObject({
+      addPathSend: [4, 6],
+      addPathReceive: [4, 6],
+      extendedNextHop: true,
+    });
+  });
 });

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { SessionEvent } from '../../../../src/bgp/fsm/event.ts';
 import type { SessionConfig, SessionState } from '../../../../src/bgp/fsm/session.ts';
 import { step } from '../../../../src/bgp/fsm/step.ts';
+import type { OpenMessage } from '../../../../src/bgp/wire/message.ts';
 import { cease, notification, prefixLimitData } from '../../../../src/bgp/wire/notification.ts';
 import { CONFIG, UPDATE, at, peerOpen, run } from './sessions.ts';
 
@@ -59,7 +60,7 @@ const ROWS: readonly Row[] = [
     state: 'Idle',
     event: { type: 'tcp-accepted', connection: 'in-1' },
     next: 'Idle',
-    actions: ['close in-1'],
+    actions: ['send in-1 Cease, Connection Rejected', 'close in-1'],
   },
   { state: 'Idle', event: { type: 'connect-retry-timer-expires' }, next: 'Idle', actions: [] },
   {
@@ -398,6 +399,25 @@ describe('the state machine (RFC 4271 §8.2.2)', () => {
     }
   });
 
+  it('takes a subtype of ROUTE-REFRESH for what it says only from a peer that knows them (RFC 7313 §5, RFC 2918 §3)', () => {
+    const delivered = (open: OpenMessage): unknown => {
+      const message = { ...refresh, subtype: 'begin' } as const;
+      const { actions } = step(
+        at('Established', {}, open),
+        { type: 'route-refresh-received', ...on, message },
+        Math.random,
+      );
+      return actions.map((action) => action.type === 'deliver-route-refresh' && action.message.subtype);
+    };
+    const open = peerOpen();
+    const plain = {
+      ...open,
+      capabilities: open.capabilities.filter(({ type }) => type !== 'enhanced-route-refresh'),
+    };
+    expect(delivered(open)).toEqual(['begin']);
+    expect(delivered(plain)).toEqual(['request']);
+  });
+
   it('draws timers between three quarters and all of their value (RFC 4271 §10)', () => {
     for (const [random, milliseconds] of [
       [0, 4000],
@@ -424,7 +444,10 @@ describe('Idle after errors (DampPeerOscillations, RFC 4271 §8.1.1)', () => {
     for (let attempt = 1; attempt <= 7; attempt++) {
       const failed = fail(session, `out-${attempt}`);
       times.push(failed.did.at(-1)!);
-      expect(run(failed.session, { type: 'tcp-accepted', connection: 'in-1' }).did).toEqual(['close in-1']);
+      expect(run(failed.session, { type: 'tcp-accepted', connection: 'in-1' }).did).toEqual([
+        'send in-1 Cease, Connection Rejected',
+        'close in-1',
+      ]);
       session = run(failed.session, { type: 'idle-hold-timer-expires' }).session;
       expect(session.state).toBe('Connect');
     }
