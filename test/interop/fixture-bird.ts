@@ -1,10 +1,7 @@
 /** Debian's BIRD 2 in a network namespace, with its control socket and its log at hand. */
-import type { ChildProcess } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { run, runChecked, spawnIn, terminate } from '../../src/sys/process.ts';
-import { vi } from 'vitest';
+import { writeFile } from 'node:fs/promises';
+import { run, runChecked } from '../../src/sys/process.ts';
+import { Daemon } from './fixture-daemon.ts';
 
 export interface BirdOptions {
   readonly namespace: string;
@@ -12,36 +9,18 @@ export interface BirdOptions {
   readonly config: string;
 }
 
-export class Bird {
-  private child: ChildProcess | undefined;
-  private text = '';
-
-  private constructor(
-    private readonly directory: string,
-    private readonly options: BirdOptions,
-  ) {}
+export class Bird extends Daemon {
+  private constructor(namespace: string) {
+    super('bird', namespace);
+  }
 
   /** Starts BIRD and waits until it answers. Call {@link stop} in the end. */
-  static async start(options: BirdOptions): Promise<Bird> {
-    const directory = await mkdtemp(join(tmpdir(), 'margay-bird-'));
-    const bird = new Bird(directory, options);
-    try {
-      await writeFile(bird.configFile, options.config);
-      await bird.launch([]);
-    } catch (error) {
-      await bird.stop();
-      throw error;
-    }
-    return bird;
-  }
-
-  /** Everything it has logged to stderr. */
-  get log(): string {
-    return this.text;
-  }
-
-  get pid(): number {
-    return this.child!.pid!;
+  static start({ namespace, config }: BirdOptions): Promise<Bird> {
+    const bird = new Bird(namespace);
+    return bird.orStop(async () => {
+      await bird.rewrite(config);
+      await bird.run([]);
+    });
   }
 
   /** What `birdc` prints for a command. */
@@ -50,24 +29,9 @@ export class Bird {
     return stdout + stderr;
   }
 
-  /** Sends a signal to the process, e.g. SIGSTOP. */
-  signal(signal: NodeJS.Signals): void {
-    this.child?.kill(signal);
-  }
-
-  /** Kills it without a chance to say goodbye. */
-  async kill(): Promise<void> {
-    const { child } = this;
-    if (child === undefined) return;
-    const exited = new Promise((resolve) => child.once('exit', resolve));
-    child.kill('SIGKILL');
-    await exited;
-    this.child = undefined;
-  }
-
   /** Starts it again after {@link kill}; `recover` as Calico does after a crash (`bird -R`). */
   async restart(options: { readonly recover: boolean }): Promise<void> {
-    await this.launch(options.recover ? ['-R'] : []);
+    await this.run(options.recover ? ['-R'] : []);
   }
 
   /** Replaces the configuration file, for the next start. */
@@ -81,41 +45,19 @@ export class Bird {
     return this.ask('configure');
   }
 
-  async stop(): Promise<void> {
-    if (this.child !== undefined) {
-      this.child.kill('SIGCONT');
-      await terminate(this.child);
-      this.child = undefined;
-    }
-    await rm(this.directory, { recursive: true, force: true });
-  }
-
   private get socket(): string {
-    return join(this.directory, 'bird.ctl');
+    return this.path('bird.ctl');
   }
 
   private get configFile(): string {
-    return join(this.directory, 'bird.conf');
+    return this.path('bird.conf');
   }
 
-  private async launch(flags: readonly string[]): Promise<void> {
+  private async run(flags: readonly string[]): Promise<void> {
     // Says what is wrong with the configuration, where a daemon would only fail to start.
     await runChecked('bird', ['-p', '-c', this.configFile]);
-    const child = spawnIn('bird', ['-f', '-c', this.configFile, '-s', this.socket, ...flags], {
-      namespace: this.options.namespace,
-      stdio: ['ignore', 'ignore', 'pipe'],
-    });
-    this.child = child;
-    child.stderr!.on('data', (chunk: Buffer) => {
-      this.text += chunk.toString('utf8');
-    });
-    await vi.waitFor(
-      async () => {
-        if (!(await this.ask('show', 'status')).includes('Daemon is up and running')) {
-          throw new Error(`BIRD does not answer: ${this.text}`);
-        }
-      },
-      { timeout: 10_000, interval: 50 },
+    await this.launch('bird', ['-f', '-c', this.configFile, '-s', this.socket, ...flags], async () =>
+      (await this.ask('show', 'status')).includes('Daemon is up and running'),
     );
   }
 }

@@ -1,11 +1,7 @@
 /** Debian's ExaBGP in a network namespace. What it receives is written by its API process, which also takes commands. */
-import type { ChildProcess } from 'node:child_process';
-import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { vi } from 'vitest';
-import { runChecked, spawnIn, terminate } from '../../src/sys/process.ts';
-import { killChild } from './fixture-child.ts';
+import { readFile, writeFile } from 'node:fs/promises';
+import { runChecked } from '../../src/sys/process.ts';
+import { Daemon } from './fixture-daemon.ts';
 
 export interface ExabgpOptions {
   readonly namespace: string;
@@ -28,21 +24,24 @@ interface Told {
   };
 }
 
-export class Exabgp {
-  private child: ChildProcess | undefined;
-  private text = '';
+/** What it needs to stay in the foreground as root, and to take commands without a word of thanks. */
+const ENVIRONMENT = {
+  'exabgp.daemon.user': 'root',
+  'exabgp.daemon.drop': 'false',
+  'exabgp.log.destination': 'stdout',
+  'exabgp.api.cli': 'false',
+  'exabgp.api.ack': 'false',
+};
 
-  private constructor(
-    private readonly directory: string,
-    private readonly options: ExabgpOptions,
-  ) {}
+export class Exabgp extends Daemon {
+  private constructor(namespace: string) {
+    super('exabgp', namespace);
+  }
 
   /** Starts it and waits until its process runs. Call {@link stop} in the end. */
-  static async start(options: ExabgpOptions): Promise<Exabgp> {
-    const directory = await mkdtemp(join(tmpdir(), 'margay-exabgp-'));
-    const exabgp = new Exabgp(directory, options);
-    try {
-      await chmod(directory, 0o755);
+  static start({ namespace, neighbors }: ExabgpOptions): Promise<Exabgp> {
+    const exabgp = new Exabgp(namespace);
+    return exabgp.orStop(async () => {
       await runChecked('mkfifo', [exabgp.commands]);
       // Reads what ExaBGP tells, and says to it what is written to the pipe.
       await writeFile(
@@ -51,13 +50,9 @@ export class Exabgp {
         { mode: 0o755 },
       );
       const watcher = `process watcher {\n  run /bin/sh ${exabgp.program};\n  encoder json;\n}\n`;
-      await writeFile(exabgp.file, watcher + options.neighbors.join('\n'));
-      await exabgp.launch();
-    } catch (error) {
-      await exabgp.stop();
-      throw error;
-    }
-    return exabgp;
+      await writeFile(exabgp.file, watcher + neighbors.join('\n'));
+      await exabgp.restart();
+    });
   }
 
   /** What it has of a prefix from a neighbour, as JSON text; empty if nothing. */
@@ -101,66 +96,30 @@ export class Exabgp {
     await writeFile(this.commands, `${text}\n`);
   }
 
-  kill(): Promise<void> {
-    const { child } = this;
-    this.child = undefined;
-    return killChild(child);
-  }
-
   /** Starts it again after {@link kill}. */
-  restart(): Promise<void> {
-    return this.launch();
-  }
-
-  async stop(): Promise<void> {
-    if (this.child !== undefined) await terminate(this.child);
-    this.child = undefined;
-    await rm(this.directory, { recursive: true, force: true });
+  async restart(): Promise<void> {
+    await writeFile(this.updates, '');
+    await this.launch(
+      'exabgp',
+      [this.file],
+      () => this.log.includes('loaded new configuration'),
+      ENVIRONMENT,
+    );
   }
 
   private get file(): string {
-    return join(this.directory, 'exabgp.conf');
+    return this.path('exabgp.conf');
   }
 
   private get program(): string {
-    return join(this.directory, 'watch.sh');
+    return this.path('watch.sh');
   }
 
   private get commands(): string {
-    return join(this.directory, 'commands');
+    return this.path('commands');
   }
 
   private get updates(): string {
-    return join(this.directory, 'updates');
-  }
-
-  private async launch(): Promise<void> {
-    await writeFile(this.updates, '');
-    const child = spawnIn('exabgp', [this.file], {
-      namespace: this.options.namespace,
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: {
-        ...process.env,
-        'exabgp.daemon.user': 'root',
-        'exabgp.daemon.drop': 'false',
-        'exabgp.log.destination': 'stdout',
-        'exabgp.api.cli': 'false',
-        'exabgp.api.ack': 'false',
-        ...(process.env['DBG'] ? { 'exabgp.log.level': 'DEBUG', 'exabgp.log.all': 'true' } : {}),
-      },
-    });
-    this.child = child;
-    for (const stream of [child.stdout!, child.stderr!]) {
-      stream.on('data', (chunk: Buffer) => {
-        this.text += chunk.toString('utf8');
-      });
-    }
-    await vi.waitFor(
-      () => {
-        if (!this.text.includes('loaded new configuration'))
-          throw new Error(`ExaBGP does not start: ${this.text}`);
-      },
-      { timeout: 15_000, interval: 100 },
-    );
+    return this.path('updates');
   }
 }

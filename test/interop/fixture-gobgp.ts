@@ -1,11 +1,7 @@
 /** Debian's GoBGP in a network namespace, asked with gobgp. */
-import { type ChildProcess } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { vi } from 'vitest';
-import { run, runChecked, spawnIn, terminate } from '../../src/sys/process.ts';
-import { killChild } from './fixture-child.ts';
+import { writeFile } from 'node:fs/promises';
+import { run, runChecked } from '../../src/sys/process.ts';
+import { Daemon } from './fixture-daemon.ts';
 
 export interface GobgpOptions {
   readonly namespace: string;
@@ -15,32 +11,23 @@ export interface GobgpOptions {
   readonly routes: readonly (readonly string[])[];
 }
 
-export class Gobgp {
-  private child: ChildProcess | undefined;
-  private text = '';
-
-  private constructor(
-    private readonly directory: string,
-    private readonly options: GobgpOptions,
-  ) {}
+export class Gobgp extends Daemon {
+  private constructor(private readonly options: GobgpOptions) {
+    super('gobgp', options.namespace);
+  }
 
   /** Starts it and waits until it answers and has its routes. Call {@link stop} in the end. */
-  static async start(options: GobgpOptions): Promise<Gobgp> {
-    const directory = await mkdtemp(join(tmpdir(), 'margay-gobgp-'));
-    const gobgp = new Gobgp(directory, options);
-    try {
+  static start(options: GobgpOptions): Promise<Gobgp> {
+    const gobgp = new Gobgp(options);
+    return gobgp.orStop(async () => {
       await writeFile(gobgp.file, JSON.stringify(options.config));
-      await gobgp.launch([]);
-    } catch (error) {
-      await gobgp.stop();
-      throw error;
-    }
-    return gobgp;
+      await gobgp.run([]);
+    });
   }
 
   /** What `gobgp` prints for a command. */
   async ask(...command: string[]): Promise<string> {
-    const { stdout, stderr } = await run('gobgp', command, { namespace: this.options.namespace });
+    const { stdout, stderr } = await run('gobgp', command, { namespace: this.namespace });
     return stdout + stderr;
   }
 
@@ -51,59 +38,22 @@ export class Gobgp {
     return text.includes(prefix) ? text : '';
   }
 
-  kill(): Promise<void> {
-    const { child } = this;
-    this.child = undefined;
-    return killChild(child);
-  }
-
   /** Starts it again after {@link kill}, as one that has restarted (`-r`). */
   restart(): Promise<void> {
-    return this.launch(['-r']);
-  }
-
-  async stop(): Promise<void> {
-    if (this.child !== undefined) await terminate(this.child);
-    this.child = undefined;
-    await rm(this.directory, { recursive: true, force: true });
+    return this.run(['-r']);
   }
 
   private get file(): string {
-    return join(this.directory, 'gobgpd.json');
+    return this.path('gobgpd.json');
   }
 
-  private async launch(flags: readonly string[]): Promise<void> {
-    const args = [
-      '-f',
-      this.file,
-      '-t',
-      'json',
-      '--pprof-disable',
-      '--api-hosts',
-      '127.0.0.1:50051',
-      ...flags,
-    ];
-    const child = spawnIn('gobgpd', args, {
-      namespace: this.options.namespace,
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    this.child = child;
-    for (const stream of [child.stdout!, child.stderr!]) {
-      stream.on('data', (chunk: Buffer) => {
-        this.text += chunk.toString('utf8');
-      });
-    }
-    await vi.waitFor(
-      async () => {
-        if (!(await this.ask('global')).includes('AS:'))
-          throw new Error(`gobgpd does not answer: ${this.text}`);
-      },
-      { timeout: 15_000, interval: 100 },
-    );
+  private async run(flags: readonly string[]): Promise<void> {
+    const args = ['-f', this.file, '-t', 'json', '--pprof-disable', '--api-hosts', '127.0.0.1:50051'];
+    await this.launch('gobgpd', [...args, ...flags], async () => (await this.ask('global')).includes('AS:'));
     for (const route of this.options.routes) {
       const family = route[0]!.includes(':') ? 'ipv6' : 'ipv4';
       await runChecked('gobgp', ['global', 'rib', 'add', '-a', family, ...route], {
-        namespace: this.options.namespace,
+        namespace: this.namespace,
       });
     }
   }
