@@ -39,7 +39,9 @@ interface Telling {
   /** The policy has changed: the group to go over to when it has worked out what it tells. */
   next: TellingGroup | undefined;
   endOfRibDue: boolean;
-  /** A refresh was asked for, and its end must be marked. */
+  /** A refresh that is marked was asked for before the end-of-RIB. */
+  refreshDue: boolean;
+  /** A refresh is under way, and its end must be marked. */
   refreshing: boolean;
 }
 
@@ -56,7 +58,7 @@ export class Advertiser {
       const member: GroupMember = { source, congested, write };
       const group = groups(family, wire, context, source);
       group.join(member);
-      return { member, group, next: undefined, endOfRibDue: true, refreshing: false };
+      return { member, group, next: undefined, endOfRibDue: true, refreshDue: false, refreshing: false };
     });
   }
 
@@ -78,11 +80,20 @@ export class Advertiser {
   refresh(family: Family): void {
     for (const telling of this.tellings) {
       if (telling.group.family !== family) continue;
-      telling.group.refresh(telling.member);
-      if (!this.options.enhancedRouteRefresh) continue;
-      this.options.send({ type: 'route-refresh', ...afiSafi(family), subtype: 'begin' });
-      telling.refreshing = true;
+      if (!this.options.enhancedRouteRefresh) telling.group.refresh(telling.member);
+      // No beginning is marked before the end-of-RIB (RFC 7313 §4).
+      else if (telling.endOfRibDue) telling.refreshDue = true;
+      else this.refreshMarked(telling);
     }
+  }
+
+  /** What is asked for while it is under way is told between the same markers. */
+  private refreshMarked(telling: Telling): void {
+    const { group, member, refreshing } = telling;
+    group.refresh(member);
+    if (refreshing) return;
+    telling.refreshing = true;
+    this.options.send({ type: 'route-refresh', ...afiSafi(group.family), subtype: 'begin' });
   }
 
   /**
@@ -104,8 +115,10 @@ export class Advertiser {
       if (telling.endOfRibDue && settled(group.family)) {
         telling.endOfRibDue = false;
         this.options.send({ type: 'update', withdrawn: [], announced: [], endOfRib: group.family });
+        if (telling.refreshDue) this.refreshMarked(telling);
+        telling.refreshDue = false;
       }
-      if (telling.refreshing) {
+      if (telling.refreshing && group.settled && group.isInStep(member)) {
         telling.refreshing = false;
         this.options.send({ type: 'route-refresh', ...afiSafi(group.family), subtype: 'end' });
       }

@@ -258,8 +258,11 @@ export class Learner {
     const { id } = this;
     // While a restarted peer's end-of-RIB is awaited, stale already has a meaning (§4).
     if (id === undefined || this.awaited.has(family)) return;
-    if (marker === 'begin') this.options.rib.families[family].markStale(id);
-    else this.sweep(family, 'not refreshed');
+    if (marker === 'begin') {
+      // One that begins again before its end goes on: what is stale is about to be told.
+      if (this.options.rib.count(id, family).stale > 0) return;
+      this.options.rib.families[family].markStale(id);
+    } else this.sweep(family, 'not refreshed');
   }
 
   /** Another reflection or another identifier: a new source to the decision process. */

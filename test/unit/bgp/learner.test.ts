@@ -311,6 +311,18 @@ describe('a refresh between markers (RFC 7313 §4)', () => {
     expect(learner.received).toBe(2);
   });
 
+  it('loses nothing if the peer begins again before the end', () => {
+    up('none');
+    tell(...PREFIXES);
+    learner.refreshMarker(4, 'begin');
+    tell(PREFIXES[0]!);
+    learner.refreshMarker(4, 'begin');
+    expect(learner.received).toBe(3);
+    tell(PREFIXES[0]!, PREFIXES[1]!);
+    learner.refreshMarker(4, 'end');
+    expect(learner.received).toBe(3);
+  });
+
   it('means nothing while the end-of-RIB of a restart is awaited', () => {
     up();
     tell(...PREFIXES);

@@ -176,6 +176,48 @@ describe('what a session tells its peer', () => {
     },
   );
 
+  it.each([
+    [true, ['end-of-RIB 4', 'begin 1', 'end 1']],
+    [false, ['end-of-RIB 4']],
+  ])(
+    'is told again between markers only after its end-of-RIB (RFC 7313 §4), where both know them: %s',
+    (enhancedRouteRefresh, expected) => {
+      telling.rib.announce(OWN, P4, own);
+      const peer = telling.join(source('10.0.0.2'), context, { enhancedRouteRefresh });
+      peer.advertiser.refresh(4);
+      telling.settle();
+      const heard = peer.heard();
+      expect(heard.filter((what) => / 1$|RIB 4/.test(what))).toEqual(expected);
+      // In the first telling, and then in the second if that is one of its own.
+      expect(heard.filter((what) => what.startsWith('+'))).toHaveLength(enhancedRouteRefresh ? 2 : 1);
+      expect(heard.lastIndexOf(`+ ${P4} 10.0.0.1`) > heard.indexOf('end-of-RIB 4')).toBe(
+        enhancedRouteRefresh,
+      );
+    },
+  );
+
+  it('has a refresh that is asked for during another end with it', () => {
+    telling.rib.announce(OWN, P4, own);
+    const peer = telling.join(source('10.0.0.2'), context, { enhancedRouteRefresh: true });
+    telling.settle();
+    peer.read();
+    peer.advertiser.refresh(4);
+    peer.advertiser.refresh(4);
+    telling.settle();
+    expect(peer.heard()).toEqual(['begin 1', `+ ${P4} 10.0.0.1`, 'end 1']);
+  });
+
+  it('marks a refresh of nothing, too', () => {
+    const peer = telling.join(source('10.0.0.2'), context, { enhancedRouteRefresh: true });
+    peer.advertiser.refresh(4);
+    telling.settle();
+    expect(peer.heard().filter((what) => / 1$|RIB 4/.test(what))).toEqual([
+      'end-of-RIB 4',
+      'begin 1',
+      'end 1',
+    ]);
+  });
+
   it('never holds a route whose attributes do not fit a message, which is withdrawn instead (RFC 4271 §9.2)', () => {
     telling.rib.announce(OWN, P4, own);
     const peer = telling.join(source('10.0.0.2'), context);
