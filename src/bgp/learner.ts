@@ -18,6 +18,7 @@ import {
   importedNextHop,
 } from './policy/import.ts';
 import { longLivedAttributes } from './policy/long-lived.ts';
+import { withoutMartians } from './policy/martians.ts';
 import { RecordImport } from './policy/import-record.ts';
 import { type RouteEdit, editAttributes } from './policy/route-edit.ts';
 import type { AttributeId } from './rib/attribute-store.ts';
@@ -184,7 +185,11 @@ export class Learner {
     }
     for (const nlri of message.withdrawn) this.unlearn(id, nlri);
     for (const nlri of message.treatAsWithdraw) this.unlearn(id, nlri);
-    for (const { nlri, route } of message.announced) this.learn(id, nlri, route, context);
+    for (const { nlri, route } of message.announced) {
+      const usable = withoutMartians(nlri);
+      if (usable !== nlri) this.options.log().debug('bgp prefixes ignored that are not unicast');
+      this.learn(id, usable, route, context);
+    }
     if (message.endOfRib !== undefined) this.endOfRib(message.endOfRib);
     this.options.changed();
   }

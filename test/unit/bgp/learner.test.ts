@@ -114,6 +114,12 @@ describe('what a peer tells', () => {
     expect(learner.received).toBe(0);
   });
 
+  it('is ignored where it is a prefix that no unicast route leads to, and counts beside it (RFC 4271 §6.3)', () => {
+    up('none');
+    tell(prefix('224.1.0.0/16'), PREFIXES[0]!, prefix('ff02::/16'), PREFIXES[2]!);
+    expect(learner.received).toBe(2);
+  });
+
   it('goes with the session without graceful restart', () => {
     up('none');
     tell(...PREFIXES);
