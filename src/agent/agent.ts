@@ -352,6 +352,7 @@ export class Agent {
       ...bgpHandlers({
         look: (name, params) => this.speaker.look(name, params),
         owner: (address) => routeOwner(this.datastore, address),
+        servicesWith: (address) => this.graph.servicesWith(address),
       }),
       [
         'POST /drain',

@@ -1,8 +1,7 @@
 /** The looking glass on the local socket: `GET /bgp/…` asks, `POST /bgp/…` acts. Parameters are those of BgpQuestions. */
-import type { BgpQuestions } from '../base/bgp-view.ts';
+import type { BgpQuestions, RouteOwner, RouteWhy, ServiceAddressView } from '../base/bgp-view.ts';
 import { type Address, parseAddress } from '../net/address.ts';
 import { type Prefix, parsePrefix } from '../net/prefix.ts';
-import type { RouteOwner } from '../base/bgp-view.ts';
 import { type LocalHandler, LocalRequestError } from './local-server.ts';
 
 export interface BgpRequestOptions {
@@ -11,13 +10,14 @@ export interface BgpRequestOptions {
     params: BgpQuestions[Name]['params'],
   ) => Promise<BgpQuestions[Name]['result']>;
   readonly owner: (address: Address) => Promise<RouteOwner>;
+  readonly servicesWith: (address: Address) => readonly ServiceAddressView[];
 }
 
 /** RFC 9003 §2. */
 const COMMUNICATION_LIMIT = 255;
 
 /** By method and path. */
-export function bgpHandlers({ look, owner }: BgpRequestOptions): [string, LocalHandler][] {
+export function bgpHandlers({ look, owner, servicesWith }: BgpRequestOptions): [string, LocalHandler][] {
   return [
     ['GET /bgp/neighbors', () => look('neighbors', undefined)],
     [
@@ -34,9 +34,13 @@ export function bgpHandlers({ look, owner }: BgpRequestOptions): [string, LocalH
     ['GET /bgp/advertised', (query) => look('advertised', { peer: peer(query), ...page(query) })],
     [
       'GET /bgp/why',
-      async (query) => {
+      async (query): Promise<RouteWhy> => {
         const address = addressOf(query.get('address'));
-        return { ...(await look('why', { address })), owner: await owner(address) };
+        return {
+          ...(await look('why', { address })),
+          owner: await owner(address),
+          services: servicesWith(address),
+        };
       },
     ],
     [

@@ -43,6 +43,7 @@ export function speakerConfig(plan: RoutingPlan, settings: SpeakerSettings): Spe
     outsideWorkloads: plan.outsideWorkloads,
     pools: plan.pools,
     services: plan.services,
+    serviceAddresses: plan.serviceAddresses,
     advertisements: plan.advertisements,
     aggregates: plan.options.aggregates ?? [],
     filters: plan.filters,

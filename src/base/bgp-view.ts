@@ -154,6 +154,39 @@ export interface RouteOwner {
   readonly pool?: { readonly name: string; readonly cidr: Prefix; readonly exported: boolean };
 }
 
+/**
+ * Why a node announces an address of a service on its own: `local-endpoint`, externalTrafficPolicy Local and one of its
+ * ready endpoints is on the node; `ready-endpoint`, the service has one somewhere, and no range speaks for the address.
+ * Why it does not: `range-announced` whole; `no-local-endpoint`, `no-endpoint` that is ready; `node-excluded` by label;
+ * `outside-ranges` of BGPConfiguration; `not-proxied`, because the service is headless or an ExternalName.
+ */
+export type ServiceAddressReason =
+  | 'local-endpoint'
+  | 'ready-endpoint'
+  | 'range-announced'
+  | 'no-local-endpoint'
+  | 'no-endpoint'
+  | 'node-excluded'
+  | 'outside-ranges'
+  | 'not-proxied';
+
+/** An address of a service, as this node announces it. */
+export interface ServiceAddressView {
+  /** `namespace/name`. */
+  readonly service: string;
+  readonly kind: 'cluster' | 'external' | 'load-balancer';
+  /** This node announces the single address. */
+  readonly announced: boolean;
+  readonly reason: ServiceAddressReason;
+}
+
+/** What the agent adds to {@link BgpWhyView}. */
+export interface RouteWhy extends BgpWhyView {
+  readonly owner: RouteOwner;
+  /** The services that have the address. */
+  readonly services: readonly ServiceAddressView[];
+}
+
 /** A route that need not exist, for a test of filters. */
 export interface BgpFilterQuestion {
   /** Name or address of the peer whose filters are asked. */

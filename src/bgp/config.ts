@@ -159,6 +159,8 @@ export interface SpeakerConfig {
   readonly pools: readonly PoolConfig[];
   /** Ranges of service addresses. */
   readonly services: readonly ServiceRange[];
+  /** Host prefixes within them that this node announces. */
+  readonly serviceAddresses: readonly Prefix[];
   /** Communities for what is advertised, by range. */
   readonly advertisements: readonly PrefixAdvertisement[];
   /** By name; only those that a peer names. */

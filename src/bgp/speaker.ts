@@ -522,7 +522,7 @@ function gateways({ peers }: SpeakerConfig): Map<Address, Address> {
 }
 
 /** The prefixes that are ours to announce. */
-function originated({ blocks, outsideWorkloads, services }: SpeakerConfig): Prefix[] {
+function originated({ blocks, outsideWorkloads, services, serviceAddresses }: SpeakerConfig): Prefix[] {
   const ranges = services.filter(({ advertised }) => advertised).map(({ cidr }) => cidr);
-  return [...blocks, ...outsideWorkloads, ...ranges];
+  return [...blocks, ...outsideWorkloads, ...ranges, ...serviceAddresses];
 }

@@ -11,10 +11,13 @@
  *   Network policies, Tier ─────────────┘                                              profiles, endpoints
  *
  *   Node, BGPPeer, BGPConfiguration, BlockAffinity, IPPool, local endpoints ──► RoutingCalculator ──► routing
+ *   Service, EndpointSlice ──► ServiceAddresses ──► RoutingCalculator
  *   IPPool, Node, BGPConfiguration ──► NodeNetworks ──► networks, sets
  *   FelixConfiguration, labels of this node ──► FelixConfig ──► felix
  */
+import type { ServiceAddressView } from '../base/bgp-view.ts';
 import { MargayError } from '../base/errors.ts';
+import type { Address } from '../net/address.ts';
 import { namespaceProfile } from '../model/convert/namespace.ts';
 import { convertClusterNetworkPolicy } from '../model/convert/cluster-network-policy.ts';
 import { convertNetworkPolicy } from '../model/convert/network-policy.ts';
@@ -126,6 +129,11 @@ export class CalcGraph {
     };
   }
 
+  /** The services that have an address, and why this node announces it or does not, as of the last flush. */
+  servicesWith(address: Address): readonly ServiceAddressView[] {
+    return this.routing.servicesWith(address);
+  }
+
   private readonly handlers: Handlers = {
     WorkloadEndpoint: (key, resource) => this.updateEndpoint(key, resource),
     HostEndpoint: (key, resource) => this.updateHostEndpoint(key, resource),
@@ -135,10 +143,12 @@ export class CalcGraph {
     },
     GlobalNetworkSet: (key, resource) => this.updateNetworkSet(key, resource, []),
     KubernetesEndpointSlice: (key, resource) => {
+      this.routing.setSlice(keyText(key), resource);
       const service = resource && serviceOfSlice(resource);
       if (service === undefined) this.sets.deleteSlice(keyText(key));
       else this.sets.setSlice(keyText(key), sliceLabels(service), sliceContribution(resource!));
     },
+    KubernetesService: (key, resource) => this.routing.setService(`${key.namespace}/${key.name}`, resource),
     NetworkPolicy: (key, resource) => this.updatePolicy(key, resource),
     GlobalNetworkPolicy: (key, resource) => this.updatePolicy(key, resource),
     KubernetesNetworkPolicy: (key, resource) =>

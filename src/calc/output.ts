@@ -194,6 +194,17 @@ export interface CalcDelta {
   readonly problems: ReadonlyMap<string, string | undefined>;
 }
 
+/** Where a service has an address from: clusterIPs, externalIPs, or what a load balancer gave it. */
+export type ServiceAddressKind = 'cluster' | 'external' | 'load-balancer';
+
+/** A range of service addresses (BGPConfiguration serviceClusterIPs, serviceExternalIPs, serviceLoadBalancerIPs). */
+export interface ServiceRange {
+  readonly cidr: Prefix;
+  readonly kind: ServiceAddressKind;
+  /** This node announces the whole range. */
+  readonly advertised: boolean;
+}
+
 /** What BGP and the route manager need to know. */
 export interface RoutingPlan {
   /** Absent until this node's Node resource exists. */
@@ -214,12 +225,10 @@ export interface RoutingPlan {
   /** Host prefixes of local workloads that lie outside the own blocks: advertised one by one. */
   readonly outsideWorkloads: readonly Prefix[];
   readonly pools: readonly { readonly cidr: Prefix; readonly exported: boolean }[];
-  /** Ranges of service addresses; `advertised`: this node announces the whole range. */
-  readonly services: readonly {
-    readonly cidr: Prefix;
-    readonly kind: 'cluster' | 'external' | 'load-balancer';
-    readonly advertised: boolean;
-  }[];
+  /** Ranges of service addresses. */
+  readonly services: readonly ServiceRange[];
+  /** Host prefixes within them that this node announces, sorted. */
+  readonly serviceAddresses: readonly Prefix[];
   /** Communities for what is advertised within a range (BGPConfiguration.prefixAdvertisements). */
   readonly advertisements: readonly ({ readonly cidr: Prefix } & CommunitySet)[];
   /** BGPFilters by name, those that a peer names. One that is named and not here lets no route pass, either way. */

@@ -4,8 +4,10 @@ import type {
   BgpKernelView,
   BgpNeighborView,
   BgpRouteView,
-  BgpWhyView,
   RouteOwner,
+  RouteWhy,
+  ServiceAddressReason,
+  ServiceAddressView,
 } from '../base/bgp-view.ts';
 import { plainTable } from './table.ts';
 
@@ -153,13 +155,14 @@ const RULES: Readonly<Record<string, string>> = {
   'service-range': 'it is a range of service addresses that this node announces',
   'inside-service-range': 'it lies within a range of service addresses',
   'exported-pool': 'it lies within an exported pool',
+  'service-address': 'it lies within a range of service addresses, of which this node tells its own alone',
   'not-in-a-pool': 'it lies in no pool and no range of services, so it is not ours to pass on',
 };
 
 /** Why an address is reached as it is, in sentences and two tables. */
-export function whyText(view: BgpWhyView & { readonly owner: RouteOwner }): string {
+export function whyText(view: RouteWhy): string {
   const { address, prefix, candidates, decidedBy } = view;
-  const lines = [`${address}: ${ownerText(view.owner)}`];
+  const lines = [`${address}: ${ownerText(view.owner)}`, ...view.services.map(serviceText)];
   if (prefix === undefined) {
     lines.push(
       'BGP knows no route to it: no peer announces a prefix that holds it, and this node does not either.',
@@ -180,6 +183,29 @@ export function whyText(view: BgpWhyView & { readonly owner: RouteOwner }): stri
   lines.push('');
   if (view.exports.length > 0) lines.push(exportTable(view.exports));
   return lines.join('\n');
+}
+
+const SERVICE_KINDS: Readonly<Record<ServiceAddressView['kind'], string>> = {
+  cluster: 'cluster',
+  external: 'external',
+  'load-balancer': 'load balancer',
+};
+
+const SERVICE_REASONS: Readonly<Record<ServiceAddressReason, string>> = {
+  'local-endpoint': 'externalTrafficPolicy is Local, and a ready endpoint of it is on this node',
+  'ready-endpoint': 'it has a ready endpoint, and no range is announced for the address',
+  'range-announced': 'the range around it is announced whole',
+  'no-local-endpoint': 'externalTrafficPolicy is Local, and no ready endpoint of it is on this node',
+  'no-endpoint': 'no endpoint of it is ready',
+  'node-excluded': 'the node has the label node.kubernetes.io/exclude-from-external-load-balancers',
+  'outside-ranges': 'no range of BGPConfiguration holds it',
+  'not-proxied': 'the service is headless or an ExternalName',
+};
+
+/** Calico's rules for the addresses of services, one sentence for each service that has the address. */
+function serviceText({ service, kind, announced, reason }: ServiceAddressView): string {
+  const verdict = announced ? 'announced by this node' : 'not announced by this node on its own';
+  return `The ${SERVICE_KINDS[kind]} address of service ${service} is ${verdict}: ${SERVICE_REASONS[reason]}.`;
 }
 
 function ownerText({ block, node, pool }: RouteOwner): string {

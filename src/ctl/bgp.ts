@@ -6,9 +6,8 @@ import {
   type BgpNeighborView,
   type BgpRoutePage,
   type BgpRouteView,
-  type BgpWhyView,
   type MrtDumpView,
-  type RouteOwner,
+  type RouteWhy,
 } from '../base/bgp-view.ts';
 import { MargayError } from '../base/errors.ts';
 import { LocalApiError, requestLocal } from '../base/local-api.ts';
@@ -82,7 +81,7 @@ export class BgpClient {
 
   /** Returns whether BGP knows a route. */
   async why(address: string): Promise<boolean> {
-    const view = (await this.ask('GET', 'why', { address })) as BgpWhyView & { readonly owner: RouteOwner };
+    const view = (await this.ask('GET', 'why', { address })) as RouteWhy;
     await this.print(view, () => whyText(view));
     return view.prefix !== undefined;
   }

@@ -91,6 +91,7 @@ describeKernel('the looking glass', () => {
     const handlers = bgpHandlers({
       look: (name, params) => ours.speaker.look(name, params),
       owner: async () => ({ block: prefix(SHARED), node: 'n2' }),
+      servicesWith: () => [],
     });
     server = await LocalServer.listen(join(directory, 'n1.sock'), new Map(handlers), silentLogger());
     await vi.waitFor(() => {

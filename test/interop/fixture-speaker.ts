@@ -51,6 +51,7 @@ export function speakerConfig(
     peers,
     blocks: [prefix(`10.65.${host}.0/26`), prefix(`fd65::${host}:0/122`)],
     outsideWorkloads: [],
+    serviceAddresses: [],
     pools: [
       { cidr: prefix('10.65.0.0/16'), exported: true },
       { cidr: prefix('fd65::/32'), exported: true },

@@ -1,6 +1,6 @@
 /** Operating a running agent: the looking glass through the BGP thread, metrics and health as FelixConfiguration asks. */
 import { expect, it, vi } from 'vitest';
-import type { BgpNeighborView, BgpRouteView, BgpWhyView, RouteOwner } from '../../src/base/bgp-view.ts';
+import type { BgpNeighborView, BgpRouteView, RouteWhy } from '../../src/base/bgp-view.ts';
 import type { Lab } from '../../src/lab/lab.ts';
 import { run } from '../../src/sys/process.ts';
 import { describeKernel } from '../kernel/fixture-namespace.ts';
@@ -37,7 +37,7 @@ describeKernel('a running agent', () => {
     for (const peer of neighbors) expect(peer).toMatchObject({ state: 'Established', type: 'mesh' });
     const { routes } = await json<{ routes: BgpRouteView[] }>('bgp', 'routes', '--best');
     expect(routes.filter(({ peer }) => peer === undefined).length).toBeGreaterThan(0);
-    const why = await json<BgpWhyView & { owner: RouteOwner }>('route', 'why', lab.address('x/b', 4));
+    const why = await json<RouteWhy>('route', 'why', lab.address('x/b', 4));
     expect(why).toMatchObject({ owner: { node: 'n2' }, decidedBy: 'only', kernel: { state: 'installed' } });
     expect(why.owner.block).toBe(why.prefix);
     expect(why.owner.pool).toMatchObject({ cidr: '10.65.0.0/16', exported: true });

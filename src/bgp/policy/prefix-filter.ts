@@ -47,6 +47,7 @@ export type ExportRule =
   | 'service-range'
   | 'inside-service-range'
   | 'exported-pool'
+  | 'service-address'
   | 'not-in-a-pool';
 
 export interface PrefixVerdict {
@@ -115,6 +116,13 @@ const STEPS: readonly Step[] = [
     rule: 'exported-pool',
     relation: 'within',
     nets: ({ pools }) => pools.filter((pool) => pool.exported).map((pool) => pool.cidr),
+  },
+  {
+    // Single addresses of services that this node announces. They come and go, so the rule asks for none by name.
+    accept: 'own',
+    rule: 'service-address',
+    relation: 'within',
+    nets: ({ services }) => services.map(({ cidr }) => cidr),
   },
 ];
 

@@ -8,7 +8,8 @@ import {
   speakerOptions,
 } from '../../model/bgp-options.ts';
 import { netPrefix, parseDuration } from '../../model/fields.ts';
-import type { RoutingPlan, SecretReference } from '../output.ts';
+import { isHostPrefix } from '../../net/prefix.ts';
+import type { RoutingPlan, SecretReference, ServiceRange } from '../output.ts';
 import { communitySet } from './filter-plan.ts';
 import type { BGPConfiguration } from '../../model/kinds/bgp-configuration.ts';
 
@@ -30,15 +31,12 @@ const defaultRoutePriority = 1024;
 
 /** What a BGPConfiguration asks for that is not acted on, with what happens instead; undefined if nothing is. */
 export function unsupportedSettings(spec: Spec): string | undefined {
-  const { programClusterRoutes: program, serviceLoadBalancerAggregation: aggregation } = spec;
+  const { programClusterRoutes: program } = spec;
   const found = (['localWorkloadPeeringIPV4', 'localWorkloadPeeringIPV6'] as const)
     .filter((field) => spec[field] !== undefined)
     .map((field) => `${field} (workloads peer with an address of the node)`);
   if (program === 'Disabled' || program === 'EnabledIPIPOnly') {
     found.push(`programClusterRoutes ${program} (learned routes are always programmed)`);
-  }
-  if (aggregation === 'Disabled' && (spec.serviceLoadBalancerIPs ?? []).length > 0) {
-    found.push('serviceLoadBalancerAggregation Disabled (neither ranges nor single addresses are announced)');
   }
   return found.length === 0 ? undefined : `not acted on: ${found.join(', ')}`;
 }
@@ -95,16 +93,19 @@ export class BgpSettings {
     };
   }
 
-  /** Ranges of service addresses; `announcing` is whether this node may attract their traffic. */
-  services(announcing: boolean): RoutingPlan['services'] {
-    const { serviceLoadBalancerAggregation: aggregation } = this.common ?? {};
+  /**
+   * Ranges of service addresses; `announcing` is whether this node may attract their traffic. Where a range is not
+   * announced whole, single addresses are, by those who serve them.
+   */
+  services(announcing: boolean): readonly ServiceRange[] {
+    const split = this.common?.serviceLoadBalancerAggregation === 'Disabled';
     return serviceKinds.flatMap(([kind, field]) =>
-      (this.common?.[field] ?? []).map(({ cidr }) => ({
-        cidr: netPrefix(cidr),
-        kind,
-        // Without aggregation only single addresses of services are announced, by whoever serves them.
-        advertised: announcing && !(kind === 'load-balancer' && aggregation === 'Disabled'),
-      })),
+      (this.common?.[field] ?? []).map((range) => {
+        const cidr = netPrefix(range.cidr);
+        // A range of one address is announced as long as there is a service that has it.
+        const bySingle = kind !== 'cluster' && (isHostPrefix(cidr) || (split && kind === 'load-balancer'));
+        return { cidr, kind, advertised: announcing && !bySingle };
+      }),
     );
   }
 

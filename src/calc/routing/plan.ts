@@ -2,12 +2,16 @@
 import { isDeepStrictEqual } from 'node:util';
 import { readOptions } from '../../model/annotation-options.ts';
 import { bgpPeerOptions } from '../../model/bgp-options.ts';
+import type { ServiceAddressView } from '../../base/bgp-view.ts';
+import type { Address } from '../../net/address.ts';
 import { type Prefix, isHostPrefix, prefixAddress } from '../../net/prefix.ts';
 import type { BGPConfiguration } from '../../model/kinds/bgp-configuration.ts';
 import type { BGPFilter } from '../../model/kinds/bgp-filter.ts';
 import type { BGPPeer } from '../../model/kinds/bgp-peer.ts';
 import type { BlockAffinity } from '../../model/kinds/block-affinity.ts';
 import type { IPPool } from '../../model/kinds/ip-pool.ts';
+import type { KubernetesEndpointSlice } from '../../model/kinds/kubernetes-endpoint-slice.ts';
+import type { KubernetesService } from '../../model/kinds/kubernetes-service.ts';
 import type { Node } from '../../model/kinds/node.ts';
 import type { Labels } from '../label-index.ts';
 import type { PeerPlan, RoutingPlan } from '../output.ts';
@@ -16,6 +20,7 @@ import { type FilterPlan, filterPlan } from './filter-plan.ts';
 import { OwnRoutes } from './own-routes.ts';
 import { type PeerSpec, planPeers } from './peers.ts';
 import { type Router, routerOf } from './router.ts';
+import { ServiceAddresses } from './service-addresses.ts';
 import { WorkloadEnds } from './workload-ends.ts';
 
 type SessionsPlan = Pick<
@@ -49,6 +54,7 @@ export class RoutingCalculator {
   private readonly filters = new Map<string, FilterPlan>();
   private readonly settings = new BgpSettings();
   private readonly ownRoutes: OwnRoutes;
+  private readonly serviceAddresses = new ServiceAddresses();
   private readonly workloads = new WorkloadEnds(() => {
     this.sessionsDirty = true;
   });
@@ -112,6 +118,21 @@ export class RoutingCalculator {
     this.routesDirty = true;
   }
 
+  /** Sets a service by `namespace/name`; undefined: it is gone. */
+  setService(name: string, service: KubernetesService | undefined): void {
+    this.serviceAddresses.setService(name, service);
+  }
+
+  /** Sets an EndpointSlice; undefined: it is gone. */
+  setSlice(key: string, slice: KubernetesEndpointSlice | undefined): void {
+    this.serviceAddresses.setSlice(key, slice);
+  }
+
+  /** The services that have an address, and why this node announces it or does not, as of the last flush. */
+  servicesWith(address: Address): readonly ServiceAddressView[] {
+    return this.serviceAddresses.explain(address);
+  }
+
   /** Sets a workload of this node; undefined: it is gone. */
   setWorkload(key: string, workload: LocalWorkload | undefined): void {
     this.ownRoutes.setWorkload(key, workload?.prefixes);
@@ -132,9 +153,9 @@ export class RoutingCalculator {
 
   /** The plan if it changed since the last flush; the first flush always gives it. */
   flush(): RoutingPlan | undefined {
-    const { sessionsDirty, routesDirty, poolsDirty, filtersDirty } = this;
-    if (!sessionsDirty && !routesDirty && !poolsDirty && !filtersDirty) return undefined;
-    const before = this.flushed;
+    const { sessionsDirty, routesDirty, poolsDirty, filtersDirty, flushed: before } = this;
+    const dirty = sessionsDirty || routesDirty || poolsDirty || filtersDirty;
+    if (!dirty && this.serviceAddresses.announced === before?.serviceAddresses) return undefined;
     const sessions = this.sessionsDirty || before === undefined ? this.planSessions() : before;
     const routes = this.routesDirty || before === undefined ? this.ownRoutes : before;
     const plan: RoutingPlan = {
@@ -143,6 +164,7 @@ export class RoutingCalculator {
       listenAddresses: sessions.listenAddresses,
       peers: sessions.peers,
       services: sessions.services,
+      serviceAddresses: this.serviceAddresses.announced,
       advertisements: sessions.advertisements,
       filters:
         this.filtersDirty || this.sessionsDirty || before === undefined
@@ -163,20 +185,24 @@ export class RoutingCalculator {
   private planSessions(): SessionsPlan {
     const own = this.routers.get(this.nodeName);
     const { settings } = this;
+    const announcing = own !== undefined && own.labels.get(noServicesLabel) !== 'true';
+    const services = settings.services(announcing);
+    const node = own?.kubernetesName ?? this.nodeName;
+    this.serviceAddresses.configure({ ranges: services, announcing, node });
     const common = {
+      services,
       listenPort: settings.configuredPort(this.nodeName) ?? defaultPort,
       advertisements: settings.advertisements,
       routePriority: settings.routePriority,
       options: settings.speakerOptions(this.nodeName),
     };
     if (own === undefined) {
-      return { ...common, listenAddresses: [], services: settings.services(false), peers: [] };
+      return { ...common, listenAddresses: [], peers: [] };
     }
     const { name, addresses, subnets, clusterId } = own;
     return {
       ...common,
       listenAddresses: settings.bindsToNode(name) ? Object.values(addresses) : [],
-      services: settings.services(own.labels.get(noServicesLabel) !== 'true'),
       node: {
         name,
         asNumber: own.asNumber ?? settings.asNumber,

@@ -7,6 +7,8 @@ import type { Labels } from '../label-index.ts';
 
 export interface Router {
   readonly name: string;
+  /** The node in Kubernetes. */
+  readonly kubernetesName: string;
   readonly labels: Labels;
   readonly addresses: Readonly<Partial<Record<Family, Address>>>;
   readonly subnets: readonly Prefix[];
@@ -20,7 +22,7 @@ export const families = [4, 6] as const satisfies readonly Family[];
 
 /** The router that a Node resource describes; undefined if the node takes no part in BGP. */
 export function routerOf(node: Node): Router | undefined {
-  const { bgp } = node.spec;
+  const { bgp, orchRefs = [] } = node.spec;
   if (bgp === undefined) return undefined;
   const addresses: Partial<Record<Family, Address>> = {};
   const subnets: Prefix[] = [];
@@ -32,8 +34,10 @@ export function routerOf(node: Node): Router | undefined {
     addresses[family] = address;
     subnets.push(subnet);
   }
+  const { name } = node.metadata;
   return {
-    name: node.metadata.name,
+    name,
+    kubernetesName: orchRefs.find(({ orchestrator }) => orchestrator === 'k8s')?.nodeName ?? name,
     labels: new Map(Object.entries(node.metadata.labels ?? {})),
     addresses,
     subnets,

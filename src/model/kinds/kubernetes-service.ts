@@ -44,7 +44,20 @@ export const kubernetesService = defineKind({
         .exactOptional()
         .describe('Its ports.'),
     }),
-  status: () => z.looseObject({}),
+  status: () =>
+    z.looseObject({
+      loadBalancer: z
+        .looseObject({
+          ingress: z
+            .array(
+              z.looseObject({ ip: z.string().exactOptional().describe('Address of the load balancer.') }),
+            )
+            .exactOptional()
+            .describe('Where the load balancer takes traffic.'),
+        })
+        .exactOptional()
+        .describe('What a load balancer gave it.'),
+    }),
 });
 
 export type KubernetesService = ResourceOf<typeof kubernetesService>;

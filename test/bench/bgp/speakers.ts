@@ -115,6 +115,7 @@ async function ours({ namespace, peers, kernel }: SpeakerTask): Promise<RunningS
     })),
     blocks: [],
     outsideWorkloads: [],
+    serviceAddresses: [],
     pools: [{ cidr: prefix('0.0.0.0/0'), exported: true }],
     services: [],
     advertisements: [],

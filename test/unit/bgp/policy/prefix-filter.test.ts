@@ -39,8 +39,9 @@ describe('the export chain of Calico', () => {
     ['10.65.9.64/26', false, 'pool-not-exported'],
     ['10.96.0.0/16', true, 'service-range'],
     ['192.0.2.0/24', true, 'service-range'],
-    ['192.0.2.1/32', false, 'not-in-a-pool'],
-    ['203.0.113.0/28', false, 'not-in-a-pool'],
+    ['192.0.2.1/32', 'own', 'service-address'],
+    ['203.0.113.0/28', 'own', 'service-address'],
+    ['10.96.0.1/32', 'own', 'service-address'],
     ['10.64.0.0/15', false, 'not-in-a-pool'],
     ['0.0.0.0/0', false, 'not-in-a-pool'],
     ['::/0', false, 'not-in-a-pool'],
@@ -66,7 +67,7 @@ describe('the export chain of Calico', () => {
   it.each([
     ['192.0.2.1/32', true, 'inside-service-range'],
     ['203.0.113.0/28', true, 'inside-service-range'],
-    ['10.96.0.1/32', false, 'not-in-a-pool'],
+    ['10.96.0.1/32', 'own', 'service-address'],
     ['10.96.0.0/16', true, 'service-range'],
   ] as const)('on a reflector gives %s accept=%s by rule %s', (text, accept, rule) => {
     const reflector = new PrefixFilter({ ...facts, reflector: true });
