@@ -31,6 +31,7 @@ export class FibRoutes {
   private readonly byMetric = new Map<number, Map<Prefix, Mutable>>();
   private touchedRoutes: FibRoute[] = [];
   private actualCount = 0;
+  private readonly refused = new Map<FibRoute, string>();
 
   /** How many there are in the kernel. */
   get installed(): number {
@@ -79,6 +80,30 @@ export class FibRoutes {
 
   touchDifferences(): void {
     for (const route of this.all()) if (!isWritten(route)) this.touch(route);
+  }
+
+  /** The kernel has refused it, and it is not tried again before something changes. */
+  refuse(route: FibRoute, reason: string): void {
+    this.refused.set(route, reason);
+  }
+
+  /** Why the kernel refused a route; undefined if it has not. */
+  refusal(route: FibRoute): string | undefined {
+    return this.refused.get(route);
+  }
+
+  /** Something has changed: it may be tried again. Returns whether it had been refused. */
+  allow(route: FibRoute): boolean {
+    return this.refused.delete(route);
+  }
+
+  allowAll(): void {
+    this.refused.clear();
+  }
+
+  /** Why the kernel refused what it refused, some of it. */
+  refusals(limit: number): string[] {
+    return [...this.refused.values()].slice(0, limit);
   }
 
   /** What was touched: new and changed routes first, so that nothing goes before what takes its place has come. */
