@@ -33,6 +33,10 @@ import {
   FSM_UNEXPECTED_IN_ESTABLISHED,
   FSM_UNEXPECTED_IN_OPEN_CONFIRM,
   FSM_UNEXPECTED_IN_OPEN_SENT,
+  MESSAGE_KEEPALIVE,
+  MESSAGE_OPEN,
+  MESSAGE_ROUTE_REFRESH,
+  MESSAGE_UPDATE,
   OPEN_BAD_PEER_AS,
 } from '../wire/iana.ts';
 import type { NotificationMessage, RouteRefreshMessage } from '../wire/message.ts';
@@ -61,13 +65,13 @@ type Row = {
 
 type AnyHandler = (turn: Turn, event: SessionEvent, connection: SessionConnection | undefined) => void;
 
-/** Messages that end a session when they come out of turn (RFC 6608). */
-const MESSAGES: ReadonlySet<SessionEvent['type']> = new Set([
-  'open-received',
-  'keepalive-received',
-  'update-received',
-  'route-refresh-received',
-]);
+/** Messages that end a session when they come out of turn (RFC 6608), by their type, which is what the peer is told. */
+const MESSAGES: Readonly<Partial<Record<SessionEvent['type'], number>>> = {
+  'open-received': MESSAGE_OPEN,
+  'update-received': MESSAGE_UPDATE,
+  'keepalive-received': MESSAGE_KEEPALIVE,
+  'route-refresh-received': MESSAGE_ROUTE_REFRESH,
+};
 
 const UNEXPECTED: Readonly<Partial<Record<SessionState, number>>> = {
   OpenSent: FSM_UNEXPECTED_IN_OPEN_SENT,
@@ -311,9 +315,12 @@ export function step(session: Session, event: SessionEvent, random: () => number
   const handler = TABLE[state][event.type] as AnyHandler | undefined;
   if (handler !== undefined) {
     handler(turn, event, connection);
-  } else if (connection !== undefined && MESSAGES.has(event.type)) {
-    const subcode = UNEXPECTED[state];
-    if (subcode !== undefined) refuse(turn, connection, notification(ERROR_FINITE_STATE_MACHINE, subcode));
+    return { session: turn.session, actions: turn.actions };
+  }
+  const messageType = MESSAGES[event.type];
+  const subcode = UNEXPECTED[state];
+  if (connection !== undefined && messageType !== undefined && subcode !== undefined) {
+    refuse(turn, connection, notification(ERROR_FINITE_STATE_MACHINE, subcode, Uint8Array.of(messageType)));
   }
   return { session: turn.session, actions: turn.actions };
 }

@@ -86,6 +86,7 @@ export const OPEN_UNSUPPORTED_VERSION = 1; // RFC 4271
 export const OPEN_BAD_PEER_AS = 2; // RFC 4271
 export const OPEN_BAD_BGP_IDENTIFIER = 3; // RFC 4271
 export const OPEN_UNSUPPORTED_PARAMETER = 4; // RFC 4271
+export const OPEN_AUTHENTICATION_FAILURE = 5; // deprecated by RFC 4271
 export const OPEN_UNACCEPTABLE_HOLD_TIME = 6; // RFC 4271
 export const OPEN_UNSUPPORTED_CAPABILITY = 7; // RFC 5492
 export const OPEN_ROLE_MISMATCH = 11; // RFC 9234
@@ -93,8 +94,15 @@ export const OPEN_ROLE_MISMATCH = 11; // RFC 9234
 /** UPDATE Message Error subcodes. */
 export const UPDATE_MALFORMED_ATTRIBUTE_LIST = 1; // RFC 4271
 export const UPDATE_UNRECOGNIZED_WELL_KNOWN = 2; // RFC 4271
+export const UPDATE_MISSING_WELL_KNOWN = 3; // RFC 4271
+export const UPDATE_ATTRIBUTE_FLAGS = 4; // RFC 4271
+export const UPDATE_ATTRIBUTE_LENGTH = 5; // RFC 4271
+export const UPDATE_INVALID_ORIGIN = 6; // RFC 4271
+export const UPDATE_AS_ROUTING_LOOP = 7; // deprecated by RFC 4271
+export const UPDATE_INVALID_NEXT_HOP = 8; // RFC 4271
 export const UPDATE_OPTIONAL_ATTRIBUTE = 9; // RFC 4271
 export const UPDATE_INVALID_NETWORK_FIELD = 10; // RFC 4271
+export const UPDATE_MALFORMED_AS_PATH = 11; // RFC 4271
 
 /** BGP Finite State Machine Error subcodes. */
 export const FSM_UNEXPECTED_IN_OPEN_SENT = 1; // RFC 6608
@@ -109,7 +117,7 @@ export const CEASE_ADMINISTRATIVE_RESET = 4; // RFC 4486, RFC 9003
 export const CEASE_CONNECTION_REJECTED = 5; // RFC 4486
 export const CEASE_OTHER_CONFIGURATION_CHANGE = 6; // RFC 4486
 export const CEASE_CONNECTION_COLLISION = 7; // RFC 4486
-const CEASE_OUT_OF_RESOURCES = 8; // RFC 4486
+export const CEASE_OUT_OF_RESOURCES = 8; // RFC 4486
 export const CEASE_HARD_RESET = 9; // RFC 8538
 export const CEASE_BFD_DOWN = 10; // RFC 9384
 
@@ -127,75 +135,3 @@ export const ROLE_ROUTE_SERVER = 1; // RFC 9234
 export const ROLE_ROUTE_SERVER_CLIENT = 2; // RFC 9234
 export const ROLE_CUSTOMER = 3; // RFC 9234
 export const ROLE_PEER = 4; // RFC 9234
-
-/** Names of error codes and their subcodes, as people read them in status and logs. */
-export const NOTIFICATION_NAMES: Readonly<
-  Record<number, { readonly name: string; readonly subcodes: Readonly<Record<number, string>> }>
-> = {
-  [ERROR_MESSAGE_HEADER]: {
-    name: 'Message Header Error',
-    subcodes: {
-      [HEADER_CONNECTION_NOT_SYNCHRONIZED]: 'Connection Not Synchronized',
-      [HEADER_BAD_MESSAGE_LENGTH]: 'Bad Message Length',
-      [HEADER_BAD_MESSAGE_TYPE]: 'Bad Message Type',
-    },
-  },
-  [ERROR_OPEN_MESSAGE]: {
-    name: 'OPEN Message Error',
-    subcodes: {
-      [OPEN_UNSUPPORTED_VERSION]: 'Unsupported Version Number',
-      [OPEN_BAD_PEER_AS]: 'Bad Peer AS',
-      [OPEN_BAD_BGP_IDENTIFIER]: 'Bad BGP Identifier',
-      [OPEN_UNSUPPORTED_PARAMETER]: 'Unsupported Optional Parameter',
-      5: 'Authentication Failure', // deprecated by RFC 4271
-      [OPEN_UNACCEPTABLE_HOLD_TIME]: 'Unacceptable Hold Time',
-      [OPEN_UNSUPPORTED_CAPABILITY]: 'Unsupported Capability',
-      [OPEN_ROLE_MISMATCH]: 'Role Mismatch',
-    },
-  },
-  [ERROR_UPDATE_MESSAGE]: {
-    name: 'UPDATE Message Error',
-    subcodes: {
-      [UPDATE_MALFORMED_ATTRIBUTE_LIST]: 'Malformed Attribute List',
-      [UPDATE_UNRECOGNIZED_WELL_KNOWN]: 'Unrecognized Well-known Attribute',
-      3: 'Missing Well-known Attribute', // RFC 4271; ours is treat-as-withdraw (RFC 7606 §3 d)
-      4: 'Attribute Flags Error', // RFC 4271; likewise (RFC 7606 §3 c)
-      5: 'Attribute Length Error', // RFC 4271
-      6: 'Invalid ORIGIN Attribute', // RFC 4271
-      7: 'AS Routing Loop', // deprecated by RFC 4271
-      8: 'Invalid NEXT_HOP Attribute', // RFC 4271
-      [UPDATE_OPTIONAL_ATTRIBUTE]: 'Optional Attribute Error',
-      [UPDATE_INVALID_NETWORK_FIELD]: 'Invalid Network Field',
-      11: 'Malformed AS_PATH', // RFC 4271
-    },
-  },
-  [ERROR_HOLD_TIMER_EXPIRED]: { name: 'Hold Timer Expired', subcodes: {} },
-  [ERROR_FINITE_STATE_MACHINE]: {
-    name: 'Finite State Machine Error',
-    subcodes: {
-      [FSM_UNEXPECTED_IN_OPEN_SENT]: 'Receive Unexpected Message in OpenSent State',
-      [FSM_UNEXPECTED_IN_OPEN_CONFIRM]: 'Receive Unexpected Message in OpenConfirm State',
-      [FSM_UNEXPECTED_IN_ESTABLISHED]: 'Receive Unexpected Message in Established State',
-    },
-  },
-  [ERROR_CEASE]: {
-    name: 'Cease',
-    subcodes: {
-      [CEASE_MAXIMUM_PREFIXES]: 'Maximum Number of Prefixes Reached',
-      [CEASE_ADMINISTRATIVE_SHUTDOWN]: 'Administrative Shutdown',
-      [CEASE_PEER_DECONFIGURED]: 'Peer De-configured',
-      [CEASE_ADMINISTRATIVE_RESET]: 'Administrative Reset',
-      [CEASE_CONNECTION_REJECTED]: 'Connection Rejected',
-      [CEASE_OTHER_CONFIGURATION_CHANGE]: 'Other Configuration Change',
-      [CEASE_CONNECTION_COLLISION]: 'Connection Collision Resolution',
-      [CEASE_OUT_OF_RESOURCES]: 'Out of Resources',
-      [CEASE_HARD_RESET]: 'Hard Reset',
-      [CEASE_BFD_DOWN]: 'BFD Down',
-    },
-  },
-  [ERROR_ROUTE_REFRESH_MESSAGE]: {
-    name: 'ROUTE-REFRESH Message Error',
-    subcodes: { [REFRESH_INVALID_MESSAGE_LENGTH]: 'Invalid Message Length' },
-  },
-  [ERROR_SEND_HOLD_TIMER_EXPIRED]: { name: 'Send Hold Timer Expired', subcodes: {} },
-};

@@ -2,15 +2,9 @@
 import type { Family } from '../../net/address.ts';
 import { ByteReader, ByteWriter } from '../../net/bytes.ts';
 import { afiSafi, familyOfAfiSafi } from './afi-safi.ts';
-import {
-  CEASE_ADMINISTRATIVE_RESET,
-  CEASE_ADMINISTRATIVE_SHUTDOWN,
-  CEASE_HARD_RESET,
-  CEASE_MAXIMUM_PREFIXES,
-  ERROR_CEASE,
-  NOTIFICATION_NAMES,
-} from './iana.ts';
+import { CEASE_HARD_RESET, ERROR_CEASE } from './iana.ts';
 import type { DecodeError, NotificationMessage } from './message.ts';
+import { NOTIFICATION_REGISTRY, notificationSubcode } from './notification-registry.ts';
 
 const NO_DATA = new Uint8Array(0);
 /** RFC 9003 §2: the length field has eight bits. */
@@ -31,8 +25,8 @@ export function notificationOf(error: DecodeError): NotificationMessage {
 
 /** A Cease, with a text for the peer's operator where the subcode allows one (RFC 9003 §2); cut at a whole character. */
 export function cease(subcode: number, communication?: string): NotificationMessage {
-  if (communication === undefined || !carriesText(ERROR_CEASE, subcode))
-    return notification(ERROR_CEASE, subcode);
+  const carriesText = notificationSubcode(ERROR_CEASE, subcode)?.data === 'text';
+  if (communication === undefined || !carriesText) return notification(ERROR_CEASE, subcode);
   const text = new Uint8Array(COMMUNICATION_LENGTH);
   const { written } = new TextEncoder().encodeInto(communication, text);
   const data = new Uint8Array(1 + written);
@@ -52,7 +46,7 @@ export function prefixLimitData(family: Family, limit: number): Uint8Array {
 }
 
 function prefixLimit({ code, subcode, data }: NotificationMessage): string | undefined {
-  if (code !== ERROR_CEASE || subcode !== CEASE_MAXIMUM_PREFIXES) return undefined;
+  if (notificationSubcode(code, subcode)?.data !== 'prefix-limit') return undefined;
   if (data.length !== PREFIX_LIMIT_DATA) return undefined;
   const reader = new ByteReader(data);
   const family = familyOfAfiSafi({ afi: reader.u16(), safi: reader.u8() });
@@ -70,7 +64,7 @@ export function isHardReset(message: NotificationMessage): boolean {
 
 /** The text of RFC 9003, if there is one. */
 export function shutdownCommunication({ code, subcode, data }: NotificationMessage): string | undefined {
-  if (!carriesText(code, subcode) || data.length === 0) return undefined;
+  if (notificationSubcode(code, subcode)?.data !== 'text' || data.length === 0) return undefined;
   const length = data[0]!;
   if (length === 0 || length + 1 > data.length) return undefined;
   try {
@@ -85,25 +79,21 @@ export function shutdownCommunication({ code, subcode, data }: NotificationMessa
 /** In words: `Cease, Administrative Shutdown: "upgrade at noon"`. */
 export function describeNotification(message: NotificationMessage): string {
   const { code, subcode, data } = message;
-  const known = NOTIFICATION_NAMES[code];
-  const name = known?.name ?? `error ${code}`;
-  const detail = subcode === 0 ? undefined : (known?.subcodes[subcode] ?? `subcode ${subcode}`);
+  const name = NOTIFICATION_REGISTRY[code]?.name ?? `error ${code}`;
+  const detail =
+    subcode === 0 ? undefined : (notificationSubcode(code, subcode)?.name ?? `subcode ${subcode}`);
   const words = detail === undefined ? name : `${name}, ${detail}`;
   if (isHardReset(message) && data.length >= 2) {
     return `${words}: ${describeNotification(notification(data[0]!, data[1]!, data.subarray(2)))}`;
   }
   const text = shutdownCommunication(message);
   if (text !== undefined) return `${words}: ${JSON.stringify(text)}`;
+  if (notificationSubcode(code, subcode)?.data === 'message-type' && data.length === 1) {
+    return `${words}: message type ${data[0]}`;
+  }
   const limit = prefixLimit(message);
   if (limit !== undefined) return `${words}: ${limit}`;
   return data.length === 0 ? words : `${words} (data ${hex(data)})`;
-}
-
-function carriesText(code: number, subcode: number): boolean {
-  return (
-    code === ERROR_CEASE &&
-    (subcode === CEASE_ADMINISTRATIVE_SHUTDOWN || subcode === CEASE_ADMINISTRATIVE_RESET)
-  );
 }
 
 function hex(data: Uint8Array): string {

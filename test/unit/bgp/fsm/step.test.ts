@@ -25,8 +25,10 @@ const malformed = {
   reason: 'the lists do not fit',
 } as const;
 const TO_IDLE = ['stop connect-retry', 'start idle-hold 1000'];
-const fsmError = (subcode: number): string[] => [
-  `send out-1 Finite State Machine Error, Receive Unexpected Message in ${['OpenSent', 'OpenConfirm', 'Established'][subcode - 1]} State`,
+const unexpected = (subcode: number, type: number): string =>
+  `Finite State Machine Error, Receive Unexpected Message in ${['OpenSent', 'OpenConfirm', 'Established'][subcode - 1]} State: message type ${type}`;
+const fsmError = (subcode: number, type: number): string[] => [
+  `send out-1 ${unexpected(subcode, type)}`,
   'close out-1',
 ];
 const lost = (reason: string): string => `lost out-1 retain []: ${reason}`;
@@ -175,13 +177,13 @@ const ROWS: readonly Row[] = [
     state: 'OpenSent',
     event: { type: 'keepalive-received', ...on },
     next: 'Idle',
-    actions: [...fsmError(1), ...TO_IDLE],
+    actions: [...fsmError(1, 4), ...TO_IDLE],
   },
   {
     state: 'OpenSent',
     event: { type: 'update-received', ...on, message: UPDATE },
     next: 'Idle',
-    actions: [...fsmError(1), ...TO_IDLE],
+    actions: [...fsmError(1, 2), ...TO_IDLE],
   },
   {
     state: 'OpenSent',
@@ -224,13 +226,13 @@ const ROWS: readonly Row[] = [
     state: 'OpenConfirm',
     event: { type: 'open-received', ...on, message: peerOpen() },
     next: 'Idle',
-    actions: [...fsmError(2), ...TO_IDLE],
+    actions: [...fsmError(2, 1), ...TO_IDLE],
   },
   {
     state: 'OpenConfirm',
     event: { type: 'route-refresh-received', ...on, message: refresh },
     next: 'Idle',
-    actions: [...fsmError(2), ...TO_IDLE],
+    actions: [...fsmError(2, 5), ...TO_IDLE],
   },
   {
     state: 'OpenConfirm',
@@ -302,11 +304,7 @@ const ROWS: readonly Row[] = [
     state: 'Established',
     event: { type: 'open-received', ...on, message: peerOpen() },
     next: 'Idle',
-    actions: [
-      ...fsmError(3),
-      lost('Sent: Finite State Machine Error, Receive Unexpected Message in Established State'),
-      ...TO_IDLE,
-    ],
+    actions: [...fsmError(3, 1), lost(`Sent: ${unexpected(3, 1)}`), ...TO_IDLE],
   },
   {
     state: 'Established',

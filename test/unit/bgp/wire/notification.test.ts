@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { encodeMessage } from '../../../../src/bgp/wire/codec.ts';
 import { readHeader } from '../../../../src/bgp/wire/header.ts';
-import { NOTIFICATION_NAMES } from '../../../../src/bgp/wire/iana.ts';
+import { NOTIFICATION_REGISTRY } from '../../../../src/bgp/wire/notification-registry.ts';
 import { BASIC_WIRE } from '../../../../src/bgp/wire/message.ts';
 import {
   cease,
@@ -16,10 +16,12 @@ import { hex } from './bytes.ts';
 
 describe('a NOTIFICATION in words', () => {
   it('names every code and subcode of the registry', () => {
-    for (const [code, { name, subcodes }] of Object.entries(NOTIFICATION_NAMES)) {
+    for (const [code, { name, subcodes }] of Object.entries(NOTIFICATION_REGISTRY)) {
       expect(describeNotification(notification(Number(code)))).toBe(name);
-      for (const [subcode, detail] of Object.entries(subcodes)) {
-        expect(describeNotification(notification(Number(code), Number(subcode)))).toBe(`${name}, ${detail}`);
+      for (const [subcode, row] of Object.entries(subcodes)) {
+        expect(describeNotification(notification(Number(code), Number(subcode)))).toBe(
+          `${name}, ${row.name}`,
+        );
       }
     }
   });
