@@ -18,6 +18,8 @@ export interface AdvertiserOptions {
   readonly families: readonly Family[];
   readonly wire: WireOptions;
   readonly enhancedRouteRefresh: boolean;
+  /** Nobody else is about to tell what this peer has from us alone, so that its end-of-RIB may follow. */
+  readonly mayEnd: (family: Family) => boolean;
   /** The peer is so far behind in reading that nothing more should be written. */
   readonly congested: () => boolean;
   readonly write: (bytes: Uint8Array) => void;
@@ -112,7 +114,7 @@ export class Advertiser {
       }
       const { group } = telling;
       if (!group.settled || !group.isInStep(member) || member.congested()) continue;
-      if (telling.endOfRibDue && settled(group.family)) {
+      if (telling.endOfRibDue && settled(group.family) && this.options.mayEnd(group.family)) {
         telling.endOfRibDue = false;
         this.options.send({ type: 'update', withdrawn: [], announced: [], endOfRib: group.family });
         if (telling.refreshDue) this.refreshMarked(telling);

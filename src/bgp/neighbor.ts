@@ -61,6 +61,8 @@ export interface NeighborEnvironment extends SettingsEnvironment {
   /** Says what becomes of the routes: seconds to keep them all, or undefined for what the session says. */
   readonly lost: (neighbor: Neighbor) => number | undefined;
   readonly endOfRib: (neighbor: Neighbor, family: Family) => void;
+  /** Whether a peer of our AS may get its end-of-RIB once it has what is selected. */
+  readonly hasTold: (neighbor: Neighbor, family: Family) => boolean;
   readonly bfd: () => BfdService;
 }
 
@@ -401,6 +403,7 @@ export class Neighbor {
         families: negotiated.families,
         wire: negotiated.wire,
         enhancedRouteRefresh: negotiated.enhancedRouteRefresh,
+        mayEnd: (family) => source.external || environment.hasTold(this, family),
         congested: () => peer.congested,
         write: (bytes) => peer.write(bytes),
         send: (message) => peer.send(message),

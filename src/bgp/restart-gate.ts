@@ -2,8 +2,9 @@
  * The restarting speaker's patience (RFC 4724 §4.1): after a restart, route selection waits until every peer that can
  * tell us something has sent its end-of-RIB, so that nothing half-known is advertised. A peer that restarts itself waits
  * for us, so selection does not wait for it. The kernel's routes do: where all nodes restart at once, nobody has told
- * anything yet when all begin to. Both are bounded twice, which is what Calico's users miss: a peer that does not come
- * up is given up after `peerWaitTime`, everything after `deferralTime`.
+ * anything yet when all begin to. So does the end of what a reflector tells, for its clients sweep by it. All of it is
+ * bounded twice, which is what Calico's users miss: a peer that does not come up is given up after `peerWaitTime`,
+ * everything after `deferralTime`.
  */
 import type { Clock, TimerHandle } from '../base/clock.ts';
 import type { Family } from '../net/address.ts';
@@ -13,7 +14,11 @@ interface Awaited {
   readonly up: boolean;
   /** It restarts itself: only the kernel's routes wait for it. */
   readonly restarting: boolean;
+  /** It does not wait for us either, so what we tell others may wait for it. */
+  readonly free: boolean;
 }
+
+const EXPECTED: Awaited = { up: false, restarting: false, free: false };
 
 export interface RestartGateOptions {
   readonly clock: Clock;
@@ -35,6 +40,8 @@ export interface GatePeer {
   readonly families: readonly Family[];
   /** R bit: it waits for us, so selection must not wait for it. */
   readonly restarting: boolean;
+  /** R bit of our own OPEN to it. */
+  readonly restartingToo: boolean;
 }
 
 const FAMILIES: readonly Family[] = [4, 6];
@@ -52,7 +59,7 @@ export class RestartGate {
     peers: Iterable<{ readonly name: string; readonly families: readonly Family[] }>,
   ) {
     for (const { name, families } of peers) {
-      for (const family of families) this.awaited[family].set(name, { up: false, restarting: false });
+      for (const family of families) this.awaited[family].set(name, EXPECTED);
     }
     const { clock, peerWaitTime, deferralTime } = options;
     this.timers.push(
@@ -81,14 +88,23 @@ export class RestartGate {
   /** A peer that nobody could await, because it comes by itself. */
   peerCame({ name, families }: { readonly name: string; readonly families: readonly Family[] }): void {
     for (const family of families) {
-      if (this.closed.has(family)) this.awaited[family].set(name, { up: false, restarting: false });
+      if (this.closed.has(family)) this.awaited[family].set(name, EXPECTED);
     }
   }
 
-  peerUp(name: string, peer: GatePeer): void {
+  /** Names of the peers that are about to tell us something, whatever we tell anyone. */
+  *telling(family: Family): Generator<string> {
+    for (const [name, { up, free }] of this.awaited[family]) if (up && free) yield name;
+  }
+
+  peerUp(name: string, { families, restarting, restartingToo }: GatePeer): void {
     this.change(name, 'end-of-rib from all peers', (family, before) =>
-      peer.families.includes(family)
-        ? { up: true, restarting: before.restarting || peer.restarting }
+      families.includes(family)
+        ? {
+            up: true,
+            restarting: before.restarting || restarting,
+            free: !restarting || restartingToo,
+          }
         : undefined,
     );
   }

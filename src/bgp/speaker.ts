@@ -152,6 +152,7 @@ export class Speaker {
       established: (neighbor, negotiated) => this.established(neighbor, negotiated),
       lost: (neighbor) => this.lost(neighbor),
       endOfRib: (neighbor, family) => this.endOfRib(neighbor, family),
+      hasTold: (neighbor, family) => this.hasTold(neighbor, family),
       bfd: () => (this.bfd ??= options.bfd()),
     };
   }
@@ -477,7 +478,11 @@ export class Speaker {
 
   private established(neighbor: Neighbor, { gracefulRestart, families: carried }: Negotiated): void {
     const families = gracefulRestart?.families.map(({ family }) => family) ?? [];
-    this.gate?.peerUp(neighbor.name, { restarting: gracefulRestart?.restarting ?? false, families });
+    this.gate?.peerUp(neighbor.name, {
+      families,
+      restarting: gracefulRestart?.restarting ?? false,
+      restartingToo: this.restarting,
+    });
     // A peer without graceful restart need not mark the end of what it tells.
     for (const family of FAMILIES) {
       if (!families.includes(family) || !carried.includes(family)) this.deliver(neighbor, family);
@@ -487,6 +492,7 @@ export class Speaker {
   private lost(neighbor: Neighbor): number | undefined {
     const { name } = neighbor;
     this.gate?.peerDown(name);
+    this.routing.schedule();
     if (!this.handover.isLeaving(name)) return undefined;
     // The other side was quicker. Its routes serve until ours have come by another way.
     neighbor.stop();
@@ -495,7 +501,22 @@ export class Speaker {
 
   private endOfRib(neighbor: Neighbor, family: Family): void {
     this.gate?.endOfRib(neighbor.name, family);
+    // Others may have waited for it.
+    this.routing.schedule();
     this.deliver(neighbor, family);
+  }
+
+  /**
+   * Whether a peer of our AS has from us all that others are about to tell. A client that restarts sweeps its kernel by
+   * our end-of-RIB, and has what we reflect from nobody else (RFC 4456 §6).
+   */
+  private hasTold(neighbor: Neighbor, family: Family): boolean {
+    for (const name of this.gate?.telling(family) ?? []) {
+      const reflected =
+        neighbor.config.reflectorClient || this.neighbors.get(name)?.config.reflectorClient === true;
+      if (name !== neighbor.name && reflected) return false;
+    }
+    return true;
   }
 
   private deliver(neighbor: Neighbor, family: Family): void {

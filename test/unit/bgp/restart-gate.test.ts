@@ -31,7 +31,8 @@ describe('the restart gate (RFC 4724 §4.1)', () => {
 
   it('opens each family when the last peer has sent its end-of-RIB', () => {
     const { gate, opened } = makeGate('a', 'b');
-    for (const name of ['a', 'b']) gate.peerUp(name, { families: BOTH, restarting: false });
+    for (const name of ['a', 'b'])
+      gate.peerUp(name, { families: BOTH, restarting: false, restartingToo: true });
     gate.endOfRib('a', 4);
     gate.endOfRib('a', 6);
     gate.endOfRib('b', 6);
@@ -43,8 +44,8 @@ describe('the restart gate (RFC 4724 §4.1)', () => {
 
   it('does not wait for a peer that restarts too, nor for one without graceful restart for the family', () => {
     const { gate, opened } = makeGate('a', 'b');
-    gate.peerUp('a', { families: BOTH, restarting: true });
-    gate.peerUp('b', { families: [4], restarting: false });
+    gate.peerUp('a', { families: BOTH, restarting: true, restartingToo: true });
+    gate.peerUp('b', { families: [4], restarting: false, restartingToo: true });
     expect(opened).toEqual(['6: end-of-rib from all peers at 0']);
     gate.endOfRib('b', 4);
     expect(opened[1]).toBe('4: end-of-rib from all peers at 0');
@@ -52,12 +53,13 @@ describe('the restart gate (RFC 4724 §4.1)', () => {
 
   it('keeps what is in the kernel until a peer that restarts too has told what it has', () => {
     const { clock, gate, opened, told } = makeGate('a', 'b', 'c');
-    for (const name of ['a', 'b', 'c']) gate.peerUp(name, { families: BOTH, restarting: true });
+    for (const name of ['a', 'b', 'c'])
+      gate.peerUp(name, { families: BOTH, restarting: true, restartingToo: true });
     expect(opened).toHaveLength(2);
     for (const name of ['a', 'b']) for (const family of BOTH) gate.endOfRib(name, family);
     // Its second session is not one of a restart, but selection has begun.
     gate.peerDown('c');
-    gate.peerUp('c', { families: BOTH, restarting: false });
+    gate.peerUp('c', { families: BOTH, restarting: false, restartingToo: true });
     expect(told).toEqual([]);
     clock.advance(1_000);
     for (const family of BOTH) gate.endOfRib('c', family);
@@ -66,9 +68,23 @@ describe('the restart gate (RFC 4724 §4.1)', () => {
     expect([opened.length, told.length]).toEqual([2, 2]);
   });
 
+  it('names the peers that tell us something and do not wait for us, for what a reflector tells others', () => {
+    const { gate } = makeGate('a', 'b', 'c');
+    expect([...gate.telling(4)]).toEqual([]);
+    gate.peerUp('a', { families: BOTH, restarting: true, restartingToo: true });
+    // It waits for us, who do not look to it like one that restarts: two that wait for each other end nothing.
+    gate.peerUp('b', { families: BOTH, restarting: true, restartingToo: false });
+    gate.peerUp('c', { families: [4], restarting: false, restartingToo: true });
+    expect([...gate.telling(4)]).toEqual(['a', 'c']);
+    expect([...gate.telling(6)]).toEqual(['a']);
+    gate.endOfRib('a', 4);
+    gate.peerDown('c');
+    expect([...gate.telling(4)]).toEqual([]);
+  });
+
   it('gives up a peer that restarts too and does not stay', () => {
     const { clock, gate, opened, told } = makeGate('a');
-    gate.peerUp('a', { families: BOTH, restarting: true });
+    gate.peerUp('a', { families: BOTH, restarting: true, restartingToo: true });
     gate.peerDown('a');
     expect([opened.length, told.length]).toEqual([2, 0]);
     clock.advance(15_000);
@@ -78,7 +94,7 @@ describe('the restart gate (RFC 4724 §4.1)', () => {
   it('waits for one that has come by itself, unless it is open by then', () => {
     const { clock, gate, opened } = makeGate('template');
     gate.peerCame({ name: 'guest', families: BOTH });
-    gate.peerUp('guest', { families: [4], restarting: false });
+    gate.peerUp('guest', { families: [4], restarting: false, restartingToo: true });
     clock.advance(15_000);
     expect(opened).toEqual(['6: peers unreachable at 15']);
     gate.peerCame({ name: 'late', families: [6] });
@@ -89,7 +105,7 @@ describe('the restart gate (RFC 4724 §4.1)', () => {
 
   it('gives up peers that do not come up within the peer wait time', () => {
     const { clock, gate, opened } = makeGate('a', 'dead');
-    gate.peerUp('a', { families: BOTH, restarting: false });
+    gate.peerUp('a', { families: BOTH, restarting: false, restartingToo: true });
     gate.endOfRib('a', 4);
     clock.advance(14_999);
     expect(opened).toEqual([]);
@@ -101,10 +117,10 @@ describe('the restart gate (RFC 4724 §4.1)', () => {
 
   it('waits again for a peer whose session breaks early, and not for one that breaks late', () => {
     const { clock, gate, opened } = makeGate('a');
-    gate.peerUp('a', { families: BOTH, restarting: false });
+    gate.peerUp('a', { families: BOTH, restarting: false, restartingToo: true });
     gate.peerDown('a');
     expect(opened).toEqual([]);
-    gate.peerUp('a', { families: BOTH, restarting: false });
+    gate.peerUp('a', { families: BOTH, restarting: false, restartingToo: true });
     clock.advance(20_000);
     expect(opened).toEqual([]);
     gate.peerDown('a');
@@ -113,7 +129,7 @@ describe('the restart gate (RFC 4724 §4.1)', () => {
 
   it('opens at the deferral timer whatever is missing', () => {
     const { clock, gate, opened } = makeGate('slow');
-    gate.peerUp('slow', { families: BOTH, restarting: false });
+    gate.peerUp('slow', { families: BOTH, restarting: false, restartingToo: true });
     clock.advance(120_000);
     expect(opened).toEqual(['4: deferral timer at 120', '6: deferral timer at 120']);
   });

@@ -122,6 +122,7 @@ export class TestPeer {
         families: [4, 6],
         wire: { ...wire, external, addPathSend: families },
         enhancedRouteRefresh,
+        mayEnd: () => true,
         congested: () => this.congested,
         write: (bytes) => {
           this.written += bytes.length;
