@@ -1,7 +1,7 @@
 /** Workload endpoints and the tiers that apply to them as chains. */
 import type { Direction, EndpointTier, LocalEndpoint } from '../../calc/output.ts';
 import { commentText, objectName, shortHash } from '../names.ts';
-import type { ChainValue, Element, MaskedMark, Rule, SetValue, Statement } from '../ruleset.ts';
+import type { ChainValue, Element, MaskedMark, Rule, Statement } from '../ruleset.ts';
 import type { Footprint } from './footprint.ts';
 import type { RenderOptions } from './options.ts';
 import { policyChainName } from './policy.ts';
@@ -11,6 +11,8 @@ import {
   DISPATCH_LIMITS,
   type DispatchLimits,
   type DispatchedPolicy,
+  type DispatchedTier,
+  type PortDispatch,
   dispatchByPort,
 } from './port-dispatch.ts';
 
@@ -62,13 +64,13 @@ function countedDrop(comment: string): Rule {
 }
 
 /** A tier as chains: its own first. */
-export interface RenderedTier {
-  readonly chains: readonly [ChainValue, ...ChainValue[]];
-  readonly maps: readonly SetValue[];
+export interface RenderedTier extends DispatchedTier {
+  /** Of a tier that is no plain list: takes changes of its policies. */
+  readonly dispatch?: PortDispatch;
 }
 
 /** What a tier must know of a policy. */
-interface PolicyInTier {
+export interface PolicyInTier {
   /** Whether it has a Pass rule. */
   readonly passes: boolean;
   readonly footprint: Footprint;
@@ -84,24 +86,29 @@ export function renderTier(
 ): RenderedTier {
   const comment = commentText(`tier ${tier.name}, ${direction}`);
   const plain = { name: tierChainName(direction, tier), comment };
-  const policies = inOrder(direction, tier).map((id): DispatchedPolicy => {
-    const { passes, footprint } = known(id);
-    const after = passes ? [leaveIfPassed(options.passMark)] : [];
-    return { id, chain: policyChainName('policy', direction, id), footprint, after };
-  });
+  const policies = policiesInOrder(direction, tier).map((id) =>
+    dispatchedPolicy(direction, id, known(id), options),
+  );
   const ends = tier[direction].length > 0 && tier.defaultAction === 'deny';
   const end = ends ? [countedDrop(endOfTierId(tier.name, direction))] : [];
+  const dispatch = dispatchByPort(plain, policies, end, limits);
+  if (dispatch !== undefined) return { ...dispatch.render(), dispatch };
   const rules = policies.flatMap(({ chain, after }) => [jump(chain), ...after]);
-  return (
-    dispatchByPort(plain, policies, end, limits) ?? {
-      chains: [{ ...plain, rules: [...rules, ...end] }],
-      maps: [],
-    }
-  );
+  return { chains: [{ ...plain, rules: [...rules, ...end] }], portMaps: [], sets: [] };
+}
+
+export function dispatchedPolicy(
+  direction: Direction,
+  id: string,
+  { passes, footprint }: PolicyInTier,
+  options: RenderOptions,
+): DispatchedPolicy {
+  const after = passes ? [leaveIfPassed(options.passMark)] : [];
+  return { id, chain: policyChainName('policy', direction, id), footprint, after };
 }
 
 /** The policies of a tier in the order in which they are asked, each staged one at its place. */
-function inOrder(direction: Direction, tier: EndpointTier): string[] {
+export function policiesInOrder(direction: Direction, tier: EndpointTier): string[] {
   const enforced = tier[direction];
   const places = tier.staged?.[direction] ?? [];
   if (places.length === 0) return [...enforced];

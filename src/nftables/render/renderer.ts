@@ -3,8 +3,8 @@
  * looked at: a pod that appears costs its own chains and the elements of the sets that select it.
  *
  * Chains are there while something jumps to them: a policy's while a tier chain does, a tier's while an endpoint
- * does. Sets by content are there while a chain uses them. A tier of many policies is rendered again when the ports
- * change that one of them is about (port-dispatch.ts).
+ * does. Sets by content are there while a chain uses them. A tier of many policies follows when the ports change that
+ * one of them is about (tier-table.ts).
  */
 import type {
   ActivePolicy,
@@ -18,10 +18,10 @@ import type {
 import { familyOf } from '../../net/address.ts';
 import { commentText } from '../names.ts';
 import type { DesiredTable } from '../reconciler.ts';
-import type { ChainValue, Rule, SetValue } from '../ruleset.ts';
+import type { ChainValue, Rule } from '../ruleset.ts';
 import { CalculatedSets, setsOfRule } from './calculated-sets.ts';
 import { dispatchChain, fixedChains, fixedSets, foreignSourceChain } from './base-chains.ts';
-import { policiesIn, profileVerdict, renderTier, tierChainName } from './endpoint.ts';
+import { type PolicyInTier, policiesIn, profileVerdict, tierChainName } from './endpoint.ts';
 import { EndpointPlaces } from './endpoint-places.ts';
 import type { ActiveHostEndpoint, HostChainUse } from './host-endpoints.ts';
 import { HostTable } from './host-table.ts';
@@ -43,6 +43,7 @@ import { ANY_MEMBERS, type KnownSets } from './rule.ts';
 import { SharedSets, Users } from './sharing.ts';
 import { sourceSet } from './set-names.ts';
 import { TablePart } from './table-part.ts';
+import { TierTable } from './tier-table.ts';
 
 const DIRECTIONS: readonly Direction[] = ['ingress', 'egress'];
 const FAMILIES = [4, 6] as const;
@@ -87,9 +88,9 @@ export class PolicyRenderer {
   private readonly quarantined = new Map<string, string>();
   /** What the chain of each policy in use can be about. */
   private readonly footprints = new Map<string, Footprint>();
-  /** The chains behind each tier's maps. */
-  private readonly segments = new Map<string, ReadonlySet<string>>();
-  private readonly dirtyTiers = new Set<string>();
+  private readonly tiers: TierTable;
+  /** Tiers of which a policy is rendered otherwise than before, with these policies. */
+  private readonly dirtyTiers = new Map<string, Set<string>>();
   /** Policies that ask for connections to be cut which a change of them denies. */
   private readonly flushing = new Set<string>();
   private options: RenderOptions;
@@ -98,11 +99,12 @@ export class PolicyRenderer {
   constructor(
     private given: RenderOptions,
     private readonly desired: DesiredTable,
-    private readonly limits: DispatchLimits = DISPATCH_LIMITS,
+    limits: DispatchLimits = DISPATCH_LIMITS,
   ) {
     this.options = given;
     this.sharedSets = new SharedSets(desired);
     this.calculatedSets = new CalculatedSets(desired, given.families);
+    this.tiers = new TierTable(desired, this.sharedSets, this.inTier, limits);
     this.hosts = new HostTable(desired, (use) => this.useChainsOf(use));
     this.qos = new TablePart(desired);
     for (const { elements, ...set } of fixedSets()) {
@@ -136,7 +138,8 @@ export class PolicyRenderer {
     this.setFixedChains();
     this.setNetworkChains();
     for (const [name, chain] of this.policyChains.all()) this.setPolicyChain(name, chain);
-    for (const [name, chain] of this.tierChains.all()) this.setTierChain(name, chain);
+    for (const [, { direction, tier }] of this.tierChains.all())
+      this.tiers.set(direction, tier, this.options);
     for (const endpoint of this.endpoints.values()) this.placeEndpoint(endpoint);
     while (this.places.settle());
     this.hosts.set(this.hosts.active, this.options);
@@ -340,8 +343,10 @@ export class PolicyRenderer {
 
   /** Tiers are rendered once all that changed at a time is known. */
   private markTiersOf(direction: Direction, id: string): void {
-    for (const name of this.policyChains.usersOf(policyChainName('policy', direction, id)))
-      this.dirtyTiers.add(name);
+    for (const name of this.policyChains.usersOf(policyChainName('policy', direction, id))) {
+      const policies = this.dirtyTiers.get(name) ?? new Set();
+      this.dirtyTiers.set(name, policies.add(id));
+    }
   }
 
   /** Renders again what depends on several things that change at a time. */
@@ -352,33 +357,17 @@ export class PolicyRenderer {
   }
 
   private settleTiers(): void {
-    for (const name of this.dirtyTiers) {
-      const tier = this.tierChains.get(name);
-      if (tier !== undefined) this.setTierChain(name, tier);
+    for (const [name, policies] of this.dirtyTiers) {
+      const known = this.tierChains.get(name);
+      if (known !== undefined) this.tiers.change(known.direction, known.tier, policies, this.options);
     }
     this.dirtyTiers.clear();
   }
 
-  private setTierChain(name: string, { direction, tier }: TierChain): void {
-    const known = (id: string): { readonly passes: boolean; readonly footprint: Footprint } => ({
-      passes: this.passes(direction, id),
-      footprint: this.footprints.get(policyChainName('policy', direction, id))!,
-    });
-    const { chains, maps } = renderTier(direction, tier, known, this.options, this.limits);
-    this.setSegments(name, maps, chains.slice(1));
-    this.desired.setChain(chains[0]);
-  }
-
-  /** The maps of a tier and the chains behind them; those that it had before and has no longer go. */
-  private setSegments(tier: string, maps: readonly SetValue[], chains: readonly ChainValue[]): void {
-    this.sharedSets.use(tier, maps);
-    const names = new Set(chains.map(({ name }) => name));
-    const before = this.segments.get(tier) ?? new Set();
-    for (const name of before) if (!names.has(name)) this.desired.removeChain(name);
-    for (const chain of chains) if (!before.has(chain.name)) this.desired.setChain(chain);
-    if (names.size === 0) this.segments.delete(tier);
-    else this.segments.set(tier, names);
-  }
+  private readonly inTier = (direction: Direction, id: string): PolicyInTier => ({
+    passes: this.passes(direction, id),
+    footprint: this.footprints.get(policyChainName('policy', direction, id))!,
+  });
 
   private setEndpoint(key: string, endpoint: LocalEndpoint): void {
     const previous = this.endpoints.get(key);
@@ -447,20 +436,18 @@ export class PolicyRenderer {
     this.settlePolicyChains(newProfiles);
   }
 
-  private makeTierChain(name: string, tierChain: TierChain): void {
-    const { direction, tier } = tierChain;
+  private makeTierChain(name: string, { direction, tier }: TierChain): void {
     const policies = policiesIn(direction, tier).map((id): PolicyChain => ({
       role: 'policy',
       direction,
       id,
     }));
     this.settlePolicyChains(this.policyChains.use(name, named(policies)));
-    this.setTierChain(name, tierChain);
+    this.tiers.set(direction, tier, this.options);
   }
 
   private removeTierChain(name: string): void {
-    this.setSegments(name, [], []);
-    this.desired.removeChain(name);
+    this.tiers.remove(name);
     this.settlePolicyChains(this.policyChains.use(name, new Map()));
   }
 

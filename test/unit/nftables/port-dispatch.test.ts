@@ -1,14 +1,22 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { ActivePolicy, CompiledRule } from '../../../src/calc/output.ts';
+import type { ActivePolicy, CompiledRule, Direction, EndpointTier } from '../../../src/calc/output.ts';
 import { address } from '../../../src/net/address.ts';
 import { prefix } from '../../../src/net/prefix.ts';
-import { type RenderedTier, renderTier } from '../../../src/nftables/render/endpoint.ts';
+import { Reconciler, type DesiredTable } from '../../../src/nftables/reconciler.ts';
+import {
+  type PolicyInTier,
+  type RenderedTier,
+  renderTier,
+  tierChainName,
+} from '../../../src/nftables/render/endpoint.ts';
 import { footprintOf } from '../../../src/nftables/render/footprint.ts';
 import { DEFAULT_RENDER_OPTIONS } from '../../../src/nftables/render/options.ts';
 import { hasPass, policyChainName, renderPolicy } from '../../../src/nftables/render/policy.ts';
 import { calculatedSet } from '../../../src/nftables/render/set-names.ts';
-import type { ChainValue, SetValue, Statement } from '../../../src/nftables/ruleset.ts';
+import { SharedSets } from '../../../src/nftables/render/sharing.ts';
+import { TierTable } from '../../../src/nftables/render/tier-table.ts';
+import type { ChainValue, Ruleset, SetValue, Statement } from '../../../src/nftables/ruleset.ts';
 import { HTTP_SET, RULE_SHAPES, WEB_SET, peer, policy, rule } from './fixtures.ts';
 import { type Packet, matchesHold } from './packet.ts';
 
@@ -175,11 +183,12 @@ describe('a tier that is dispatched by port', () => {
       { leastPolicies, listedPerPolicy, sources: 100 },
     );
     const all = [...chains.map(({ chain }) => chain), ...rendered.chains];
+    const maps = [...rendered.portMaps, ...rendered.sets];
     return {
       tier: rendered.chains[0].name,
-      maps: rendered.maps,
+      maps,
       chains: new Map(all.map((chain) => [chain.name, chain])),
-      sets: [...SETS, ...chains.flatMap(({ sets }) => sets), ...rendered.maps],
+      sets: [...SETS, ...chains.flatMap(({ sets }) => sets), ...maps],
     };
   }
 
@@ -240,9 +249,149 @@ describe('a tier that is dispatched by port', () => {
       if (index > 0) expect(first).toBeGreaterThan(ranges[index - 1]!.at(-1)!);
     }
     for (const { verdict } of [...narrow!, ...wide!]) {
-      const target = verdict !== undefined && 'jump' in verdict ? verdict.jump.target : '';
+      const target = verdict !== undefined && 'goto' in verdict ? verdict.goto.target : '';
       expect(chains.has(target)).toBe(true);
     }
     expect(chains.get(policyChainName('policy', 'ingress', policies[0]!.id))!.rules.length).toBe(1);
+  });
+
+  describe('of which a policy changes', () => {
+    /** A tier as the table has it, and the keys of elements that were written since it was asked last. */
+    class Table {
+      private readonly written = new Set<string>();
+      private readonly reconciler = new Reconciler();
+      private readonly tiers: TierTable;
+
+      constructor(
+        private policies: readonly ActivePolicy[],
+        listedPerPolicy = 100,
+      ) {
+        const { reconciler, written } = this;
+        const desired: DesiredTable = {
+          setChain: (chain) => reconciler.setChain(chain),
+          removeChain: (name) => reconciler.removeChain(name),
+          setSet: (set) => reconciler.setSet(set),
+          removeSet: (name) => reconciler.removeSet(name),
+          keysOf: (set) => reconciler.keysOf(set),
+          addElements: (set, elements) => {
+            const all = [...elements];
+            for (const { key } of all) written.add(key);
+            reconciler.addElements(set, all);
+          },
+          removeElements: (set, keys) => {
+            const all = [...keys];
+            for (const key of all) written.add(key);
+            reconciler.removeElements(set, all);
+          },
+        };
+        const limits = { leastPolicies: 1, listedPerPolicy, sources: 100 };
+        this.tiers = new TierTable(desired, new SharedSets(desired), this.known, limits);
+        this.tiers.set('ingress', this.tier, DEFAULT_RENDER_OPTIONS);
+      }
+
+      private readonly known = (_: Direction, id: string): PolicyInTier => {
+        const one = this.policies.find((known) => known.id === id)!;
+        const { chain, sets } = renderPolicy(one, 'policy', 'ingress', DEFAULT_RENDER_OPTIONS);
+        return { passes: hasPass(one, 'ingress'), footprint: footprintOf(chain.rules, sets) };
+      };
+
+      private get tier(): EndpointTier {
+        const ingress = this.policies.map(({ id }) => id);
+        return { name: 'default', defaultAction: 'deny', ingress, egress: [] };
+      }
+
+      change(policies: readonly ActivePolicy[], changed: readonly string[]): void {
+        this.policies = policies;
+        this.tiers.change('ingress', this.tier, changed, DEFAULT_RENDER_OPTIONS);
+      }
+
+      remove(): void {
+        this.tiers.remove(tierChainName('ingress', this.tier));
+      }
+
+      ruleset(): Ruleset {
+        return this.reconciler.ruleset('margay');
+      }
+
+      writtenKeys(): string[] {
+        const keys = [...this.written].toSorted();
+        this.written.clear();
+        return keys;
+      }
+    }
+
+    it('comes to the same chains and maps as when it is made anew, whatever changes', () => {
+      fc.assert(
+        fc.property(
+          arbitraryPolicies,
+          fc.array(fc.tuple(fc.nat({ max: 9 }), fc.array(arbitraryRule, { maxLength: 3 })), { maxLength: 6 }),
+          fc.constantFrom(100, 2, 1),
+          (first, changes, listedPerPolicy) => {
+            const policies = [...first];
+            const table = new Table(policies, listedPerPolicy);
+            for (const [number, rules] of changes) {
+              const index = number % policies.length;
+              policies[index] = policy(`p${index}`, { ingress: rules });
+              table.change(policies, [policies[index].id]);
+              expect(table.ruleset()).toEqual(new Table(policies, listedPerPolicy).ruleset());
+            }
+            table.remove();
+            expect(table.ruleset()).toMatchObject({ chains: [], sets: [] });
+          },
+        ),
+        { numRuns: 1_000 },
+      );
+    });
+
+    const onPorts = (index: number, ...ports: number[]): ActivePolicy =>
+      policy(`p${index}`, {
+        ingress: ports.map((first) =>
+          rule({ protocol: 6, destination: peer({ ports: [{ first, last: first }] }) }),
+        ),
+      });
+
+    it('writes the elements of the ports that moved, and no others', () => {
+      const policies = Array.from({ length: 100 }, (_, index) =>
+        onPorts(index, 1_000 + index, 1_001 + index),
+      );
+      const table = new Table(policies);
+      expect(table.writtenKeys()).toHaveLength(101);
+      policies[50] = onPorts(50, 1_050, 3_000);
+      policies[70] = onPorts(70, 1_010, 1_071);
+      table.change(policies, [policies[50].id, policies[70].id]);
+      expect(table.writtenKeys()).toEqual(['1010', '1051', '1070', '3000']);
+      expect(table.ruleset()).toEqual(new Table(policies).ruleset());
+    });
+
+    it('keeps the name of a map only while an element of it stands for the same', () => {
+      const policies = Array.from({ length: 8 }, (_, index) => onPorts(index, 80 + index));
+      const maps = (table: Table): string[] =>
+        table.ruleset().sets.flatMap(({ name, interval }) => (interval ? [] : [name]));
+      const [plain] = maps(new Table(policies));
+      const other: Readonly<Record<string, ActivePolicy>> = {
+        'asked about every packet': policy('p0', { ingress: [rule({ protocol: 1 })] }),
+        'handing packets to the next tier': policy('p0', {
+          ingress: onPorts(0, 80).ingress.map((one) => ({ ...one, action: 'pass' })),
+        }),
+      };
+      for (const first of Object.values(other)) {
+        const [name] = maps(new Table([first, ...policies.slice(1)]));
+        expect(name).not.toBe(plain);
+      }
+      // Three on all ports, for some sources, are more than one a policy.
+      const bySources = (...nets: string[]): string[] => {
+        const denying = nets.map((net, index) =>
+          policy(`d${index}`, { ingress: [rule({ source: peer({ nets: [prefix(net)] }) })] }),
+        );
+        return maps(new Table([...policies, ...denying], 1));
+      };
+      const [beside, another] = [
+        bySources('10.1.0.0/16', '10.2.0.0/16'),
+        bySources('10.1.0.0/16', '10.3.0.0/16'),
+      ];
+      expect(beside[0]).toContain('-beside-');
+      expect(another[0]).toContain('-beside-');
+      expect(another[0]).not.toBe(beside[0]);
+    });
   });
 });
