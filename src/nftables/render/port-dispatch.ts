@@ -167,6 +167,7 @@ export function dispatchByPort(
   if (sources.length > 0 && sources.length <= limits.sources && !whole[1].isShort) {
     const outer = by(elsewhere);
     if (outer[1].isShort) return new PortDispatch(plain, policies, end, sources, [outer, whole]);
+    if (whole[1].helps) return new PortDispatch(plain, policies, end, [], [whole, outer]);
   }
   return whole[1].helps ? new PortDispatch(plain, policies, end, [], [whole]) : undefined;
 }
@@ -224,7 +225,7 @@ export class PortDispatch {
     private readonly end: readonly Rule[],
     /** Packets from there go through the plain list. */
     private readonly sources: readonly Prefix[],
-    /** The first makes the maps; by the other was decided that it does. */
+    /** The first makes the maps; that it does was decided by the other, too. */
     private readonly sides: readonly [readonly [Side, ByPort], ...(readonly [Side, ByPort])[]],
   ) {
     const [, { dispatched, rest }] = sides[0];

@@ -339,7 +339,7 @@ describe('a tier that is dispatched by port', () => {
             expect(table.ruleset()).toMatchObject({ chains: [], sets: [] });
           },
         ),
-        { numRuns: 1_000 },
+        { numRuns: 300 },
       );
     });
 
