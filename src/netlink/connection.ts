@@ -66,6 +66,11 @@ export interface NetlinkConnectionOptions extends NetlinkSocketOptions {
   readonly closed?: (reason: KernelError | undefined) => void;
 }
 
+export interface BatchOptions {
+  /** Sent on another thread, so that what takes the kernel long does not hold the event loop. Not if left out. */
+  readonly inBackground?: boolean;
+}
+
 /** Answers with a sequence in [first, first + count) belong to this. */
 interface Pending {
   readonly first: number;
@@ -85,6 +90,8 @@ export class NetlinkConnection {
   private readonly pending = new Map<number, Pending>();
   private nextSequence = 1;
   private lastDump: Promise<unknown> = Promise.resolve();
+  /** What is being sent in the background, and what waits behind it; undefined: nothing. */
+  private sending: Promise<void> | undefined;
 
   constructor(private readonly options: NetlinkConnectionOptions) {
     this.socket = openNetlinkSocket(options, {
@@ -130,9 +137,9 @@ export class NetlinkConnection {
   /**
    * Sends all messages in one sendmsg(2), in order, and resolves when the kernel has worked them off. Failures of
    * single messages are in the result; rejects only if the whole batch could not be sent (EMSGSIZE) or its answers
-   * were lost (ENOBUFS, EBADF: the outcome is unknown).
+   * were lost (ENOBUFS, EBADF: the outcome is unknown). Nothing overtakes a batch that is sent in the background.
    */
-  batch(messages: readonly OutgoingMessage[]): Promise<BatchResult> {
+  batch(messages: readonly OutgoingMessage[], options: BatchOptions = {}): Promise<BatchResult> {
     return new Promise((resolve, reject) => {
       const failures: BatchFailure[] = [];
       const replies: BatchReply[] = [];
@@ -157,7 +164,7 @@ export class NetlinkConnection {
           }
         },
       });
-      this.transmit(first, writer, reject);
+      this.transmit(first, writer, reject, options);
       this.transmit(first, barrier(first + messages.length), reject);
     });
   }
@@ -218,14 +225,33 @@ export class NetlinkConnection {
     this.pending.set(pending.first, pending);
   }
 
-  private transmit(first: number, writer: ByteWriter, reject: (error: unknown) => void): void {
-    if (!this.pending.has(first) || writer.length === 0) return;
-    try {
-      this.socket.send(writer.bytes());
-    } catch (error) {
-      this.pending.delete(first);
-      reject(error);
-    }
+  /** In order of calls: at once, unless something is being sent in the background. */
+  private transmit(
+    first: number,
+    writer: ByteWriter,
+    reject: (error: unknown) => void,
+    { inBackground = false }: BatchOptions = {},
+  ): void {
+    const send = (): Promise<void> | undefined => {
+      if (!this.pending.has(first) || writer.length === 0) return undefined;
+      const fail = (error: unknown): void => {
+        this.pending.delete(first);
+        reject(error);
+      };
+      if (inBackground) return this.socket.sendInBackground(writer.bytes()).catch(fail);
+      try {
+        this.socket.send(writer.bytes());
+      } catch (error) {
+        fail(error);
+      }
+      return undefined;
+    };
+    const turn = this.sending === undefined ? send() : this.sending.then(send);
+    if (turn === undefined) return;
+    this.sending = turn;
+    void turn.then(() => {
+      if (this.sending === turn) this.sending = undefined;
+    });
   }
 
   private receive(datagram: Uint8Array): void {

@@ -33,8 +33,10 @@ import { decodeNeighbor, encodeNeighbor, encodeNeighborQuery } from './rtnetlink
 import { RouteEncoder, decodeRoute, encodeRouteKey, encodeRouteQuery } from './rtnetlink/route.ts';
 import { NETLINK_ROUTE } from './socket.ts';
 
-/** Messages per system call. The kernel works them off while we wait, at about 3 µs each: this keeps it short. */
+/** Messages per system call, which the kernel works off at about 3 µs each. */
 const CHUNK = 2048;
+/** From so many on, they are sent in the background: handing them to another thread costs some 0.1 ms. */
+const BACKGROUND = 128;
 
 const GROUPS: Readonly<Record<MonitorTopic, readonly number[]>> = {
   links: [rt.RTNLGRP_LINK],
@@ -253,7 +255,8 @@ class LinuxKernel implements RouteKernel {
     const failures: ChangeFailure<Change>[] = [];
     for (let start = 0; start < changes.length; start += CHUNK) {
       const chunk = changes.slice(start, start + CHUNK);
-      const result = await this.connection.batch(chunk.map(encode));
+      const inBackground = chunk.length >= BACKGROUND;
+      const result = await this.connection.batch(chunk.map(encode), { inBackground });
       for (const { index, error } of result.failures) failures.push({ change: chunk[index]!, error });
     }
     return { applied: changes.length - failures.length, failures };

@@ -2,7 +2,8 @@
  * A netlink socket on Node's event loop (design D2).
  *
  * Sends are one sendmsg(2) each and bypass the stream: the kernel works a batch off inside the call, so there is
- * nothing to wait for, and a stream would be free to merge or split buffers. A lost notification (ENOBUFS) is an
+ * nothing to wait for, and a stream would be free to merge or split buffers. What takes the kernel long is sent on
+ * another thread. A lost notification (ENOBUFS) is an
  * ordinary event: the socket goes on with the same port id and groups, and its owner resynchronises.
  */
 import { KernelError } from '../base/errors.ts';
@@ -16,6 +17,7 @@ import {
   getsockopt,
   receiveNow,
   send,
+  sendInBackground,
   setsockopt,
   socket,
 } from '../sys/libc.ts';
@@ -73,6 +75,11 @@ export interface NetlinkSocket {
   readonly sendLimit: number;
   /** One buffer, one sendmsg(2). Throws a KernelError; EMSGSIZE if it is longer than `sendLimit`. */
   send(bytes: Uint8Array): void;
+  /**
+   * {@link send} on another thread, while the event loop goes on: resolves when the kernel has worked it off. The bytes
+   * must stay as they are until then. Whatever is sent meanwhile overtakes it. Rejects with a KernelError.
+   */
+  sendInBackground(bytes: Uint8Array): Promise<void>;
   /** Joins a multicast group by number. */
   join(group: number): void;
   /** Closes at once; idempotent. */
@@ -131,6 +138,8 @@ class OpenNetlinkSocket implements NetlinkSocket {
   readonly sendLimit: number;
   private reader: DatagramReader;
   private open = true;
+  /** Threads that are about to use the descriptor, whose number would else come to mean something else. */
+  private senders = 0;
 
   constructor(
     private readonly fd: number,
@@ -143,8 +152,18 @@ class OpenNetlinkSocket implements NetlinkSocket {
   }
 
   send(bytes: Uint8Array): void {
-    if (!this.open) throw kernelError('send netlink message', 'EBADF', 'the socket is closed');
+    this.mustBeOpen();
     send(this.fd, bytes);
+  }
+
+  async sendInBackground(bytes: Uint8Array): Promise<void> {
+    this.mustBeOpen();
+    this.senders++;
+    try {
+      await sendInBackground(this.fd, bytes);
+    } finally {
+      if (--this.senders === 0 && !this.open) close(this.fd);
+    }
   }
 
   join(group: number): void {
@@ -153,6 +172,10 @@ class OpenNetlinkSocket implements NetlinkSocket {
 
   close(): void {
     this.finish(undefined);
+  }
+
+  private mustBeOpen(): void {
+    if (!this.open) throw kernelError('send netlink message', 'EBADF', 'the socket is closed');
   }
 
   private read(): DatagramReader {
@@ -181,7 +204,7 @@ class OpenNetlinkSocket implements NetlinkSocket {
     if (!this.open) return;
     this.open = false;
     this.reader.stop();
-    close(this.fd);
+    if (this.senders === 0) close(this.fd);
     process.nextTick(() => this.events.closed(reason));
   }
 }

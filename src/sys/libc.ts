@@ -1,6 +1,7 @@
 /**
  * The only door to C: a few libc calls that Node has no binding for. Nothing is bound before
- * the first call. Every call is synchronous and runs on the calling thread, which setns(2) and unshare(2) need.
+ * the first call. Every call but one ({@link sendInBackground}) is synchronous and runs on the calling thread, which
+ * setns(2) and unshare(2) need.
  */
 import koffi from 'koffi';
 import { errnoName } from './errno.ts';
@@ -42,12 +43,7 @@ function bindLibc() {
       value: Uint8Array,
       length: Uint8Array,
     ) => number,
-    send: library.func('intptr_t send(int fd, const void *bytes, size_t length, int flags)') as (
-      fd: number,
-      bytes: Uint8Array,
-      length: number,
-      flags: number,
-    ) => number | bigint,
+    send: library.func('intptr_t send(int fd, const void *bytes, size_t length, int flags)') as SendCall,
     recv: library.func('intptr_t recv(int fd, void *bytes, size_t length, int flags)') as (
       fd: number,
       bytes: Uint8Array,
@@ -93,6 +89,18 @@ function libc(): ReturnType<typeof bindLibc> {
 }
 
 /** errno must be read before any other foreign call, so the check follows the call at once. */
+/** A call of koffi's, also as one on another thread. */
+interface SendCall {
+  (fd: number, bytes: Uint8Array, length: number, flags: number): number | bigint;
+  readonly async: (
+    fd: number,
+    bytes: Uint8Array,
+    length: number,
+    flags: number,
+    done: (error: Error | null, result: number | bigint) => void,
+  ) => void;
+}
+
 function check(operation: string, result: number | bigint): number {
   const value = Number(result);
   if (value < 0) throw kernelError(operation, errnoName(koffi.errno()));
@@ -172,6 +180,27 @@ export function getsockoptBytes(fd: number, level: number, option: number, size:
 /** send(2): the whole buffer is one datagram. */
 export function send(fd: number, bytes: Uint8Array): number {
   return check('send', libc().send(fd, bytes, bytes.length, MSG_NOSIGNAL));
+}
+
+/**
+ * {@link send} on a thread of libuv's pool, for what takes the kernel long. Until it is done the descriptor must stay
+ * open and the bytes as they are. Rejects with a KernelError.
+ */
+export function sendInBackground(fd: number, bytes: Uint8Array): Promise<number> {
+  return new Promise((resolve, reject) => {
+    libc().send.async(fd, bytes, bytes.length, MSG_NOSIGNAL, (error, result) => {
+      if (error !== null) {
+        reject(error);
+        return;
+      }
+      try {
+        // In here, errno is that of the call.
+        resolve(check('send', result));
+      } catch (refused) {
+        reject(refused as Error);
+      }
+    });
+  });
 }
 
 /** recv(2) of one datagram into `bytes`, or undefined if none waits. */

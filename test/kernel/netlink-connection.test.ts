@@ -155,6 +155,56 @@ describeKernel('a netlink connection', () => {
     });
   });
 
+  it('sends in the background in order, each failure with its message, while the event loop turns', async () => {
+    await withConnection(here, async (connection) => {
+      const all = Array.from({ length: COUNT }, (_, index) => addBlackhole(index));
+      let turns = 0;
+      let written = false;
+      const first = connection.batch(all, { inBackground: true });
+      const second = connection.batch([...all.slice(0, 2), addBlackhole(COUNT)], { inBackground: true });
+      // In the foreground, but not before them.
+      const third = connection.batch([addBlackhole(COUNT), addBlackhole(COUNT + 1)]);
+      void first.then(() => (written = true));
+      await until(() => written || ++turns === 1_000_000, 'the first batch');
+      expect(turns).toBeGreaterThan(1);
+      expect(await first).toEqual({ failures: [], replies: [] });
+      expect((await second).failures.map(({ index, error }) => [index, error.errno])).toEqual([
+        [0, 'EEXIST'],
+        [1, 'EEXIST'],
+      ]);
+      expect((await third).failures.map(({ index }) => index)).toEqual([0]);
+    });
+    const kernel = openLinuxKernel({ namespace });
+    const routes = await kernel.routes({ protocol: PROTOCOL });
+    expect(routes).toHaveLength(COUNT + 2);
+    await kernel.changeRoutes(routes.map((route) => ({ operation: 'delete', route })));
+    kernel.close();
+  });
+
+  it('refuses a batch in the background that is too long, and goes on', async () => {
+    await withConnection({ ...here, sendBuffer: 8192 }, async (connection) => {
+      const messages = Array.from({ length: 1000 }, (_, index) => addBlackhole(index));
+      await expect(connection.batch(messages, { inBackground: true })).rejects.toThrow('EMSGSIZE');
+      expect((await connection.batch([], { inBackground: true })).failures).toEqual([]);
+    });
+  });
+
+  it('keeps its descriptor until what is being sent is sent, though it is closed', async () => {
+    const all = Array.from({ length: COUNT }, (_, index) => addBlackhole(index));
+    const kernel = openLinuxKernel({ namespace });
+    const connection = new NetlinkConnection(here);
+    const batch = connection.batch(all, { inBackground: true });
+    connection.close();
+    await expect(batch).rejects.toThrow('EBADF');
+    let found = 0;
+    while (found < COUNT) found = (await kernel.routes({ protocol: PROTOCOL })).length;
+    await kernel.changeRoutes(
+      all.map((_, index) => ({ operation: 'delete', route: { destination: destination(index) } })),
+    );
+    expect(await kernel.routes({ protocol: PROTOCOL })).toEqual([]);
+    kernel.close();
+  });
+
   it('rejects what is under way when it closes, and what comes later', async () => {
     let reason: unknown = 'not closed';
     const connection = new NetlinkConnection({ ...here, closed: (why) => (reason = why) });
