@@ -80,6 +80,8 @@ export interface BgpRouteView {
   readonly largeCommunities?: readonly string[];
   /** Each as 16 hexadecimal digits. */
   readonly extendedCommunities?: readonly string[];
+  /** Each as 40 hexadecimal digits. */
+  readonly ipv6ExtendedCommunities?: readonly string[];
   readonly originatorId?: Address;
   readonly clusterList?: readonly Address[];
   readonly aigp?: string;

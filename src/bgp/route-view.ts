@@ -39,7 +39,8 @@ export interface RouteOfPrefix {
 /** The view of one path; what it does not carry is left out. */
 export function routeView({ prefix, family, peer, route, best, stale }: RouteOfPrefix): BgpRouteView {
   const { attributes, nextHop, localPreference } = route;
-  const { aggregator, communities, largeCommunities, extendedCommunities, unknown } = attributes;
+  const { aggregator, communities, largeCommunities, extendedCommunities, ipv6ExtendedCommunities, unknown } =
+    attributes;
   return {
     prefix,
     family,
@@ -55,6 +56,10 @@ export function routeView({ prefix, family, peer, route, best, stale }: RouteOfP
     ...defined(
       'extendedCommunities',
       extendedCommunities?.map((value) => value.toString(16).padStart(16, '0')),
+    ),
+    ...defined(
+      'ipv6ExtendedCommunities',
+      ipv6ExtendedCommunities?.map((octets) => Buffer.from(octets).toString('hex')),
     ),
     ...defined('originatorId', attributes.originatorId),
     ...defined('clusterList', attributes.clusterList),

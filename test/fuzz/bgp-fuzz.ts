@@ -3,7 +3,7 @@ import { setFlagsFromString } from 'node:v8';
 import { Script, createContext, runInNewContext } from 'node:vm';
 import { attributeName } from '../../src/bgp/wire/attribute.ts';
 import { decodeMessage } from '../../src/bgp/wire/codec.ts';
-import { hex } from '../oracle/bgp-oracle.ts';
+import { hex } from '../oracle/octets.ts';
 import { SESSIONS, corpus } from './bgp-corpus.ts';
 import { putTogether, relabelled, takeApart } from './bgp-message.ts';
 import { type Case, Mutator } from './bgp-mutator.ts';

@@ -16,7 +16,8 @@ import type {
 import { encodeRouteAttributes, fits } from '../../src/bgp/wire/update-writer.ts';
 import { addressBytes } from '../../src/net/address.ts';
 import { prefixAddress, prefixLength } from '../../src/net/prefix.ts';
-import { type Meaning, type UpdateMeaning, hex, judge, prefixText } from '../oracle/bgp-oracle.ts';
+import { type Meaning, type UpdateMeaning, judge, prefixText } from '../oracle/bgp-oracle.ts';
+import { hex } from '../oracle/octets.ts';
 import { UPDATE, at } from '../unit/bgp/fsm/sessions.ts';
 import { SESSIONS } from './bgp-corpus.ts';
 import type { Case } from './bgp-mutator.ts';
@@ -165,6 +166,7 @@ function attributeTexts(attributes: PathAttributes): Record<string, string> {
   put('originatorId', attributes.originatorId);
   put('clusterList', attributes.clusterList?.join(' '));
   put('extendedCommunities', attributes.extendedCommunities?.map(wide).join(' '));
+  put('ipv6ExtendedCommunities', attributes.ipv6ExtendedCommunities?.map(hex).join(' '));
   put('aigp', attributes.aigp === undefined ? undefined : wide(attributes.aigp));
   put(
     'largeCommunities',

@@ -3,6 +3,8 @@
  * it with the codec. Nothing is shared with `src/bgp/wire` but the form of the answer.
  */
 
+import { hex, u16, u32 } from './octets.ts';
+
 /** What two ends of a session have agreed on, as far as it changes what bytes mean. */
 export interface OracleSession {
   readonly fourOctetAs: boolean;
@@ -291,6 +293,15 @@ const EXPECTATIONS = new Map<number, Expectation>([
       read: (value) => aggregator(value, true),
     },
   ],
+  [
+    25,
+    {
+      name: 'ipv6ExtendedCommunities',
+      kind: 0xc0,
+      damage: 'withdraw',
+      read: list(20, (value, at) => hex(value.subarray(at, at + 20))),
+    },
+  ],
   [26, { name: 'aigp', kind: 0x80, damage: 'discard', read: readAigp }],
   [
     32,
@@ -554,20 +565,3 @@ export function prefixText(family: 4 | 6, address: Uint8Array, bits: number, ide
 function ended(...allowed: readonly string[]): Ended {
   return { type: 'error', allowed: new Set(allowed) };
 }
-
-function u16(bytes: Uint8Array, at: number): number {
-  return bytes[at]! * 256 + bytes[at + 1]!;
-}
-
-function u32(bytes: Uint8Array, at: number): number {
-  return u16(bytes, at) * 65_536 + u16(bytes, at + 2);
-}
-
-/** Two digits an octet. */
-export function hex(bytes: Uint8Array): string {
-  let text = '';
-  for (const byte of bytes) text += HEX[byte];
-  return text;
-}
-
-const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));

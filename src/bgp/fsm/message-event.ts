@@ -1,4 +1,4 @@
-/** Turns what the codec read into the event it is. */
+/** Turns what the codec read into the event it is (RFC 4271 §8.1.5). */
 import type { IncomingMessage } from '../wire/codec.ts';
 import type { DecodeError } from '../wire/message.ts';
 import type { ConnectionId, SessionEvent } from './event.ts';

@@ -16,6 +16,7 @@
  *   next connection must be welcome (RFC 4724). Idle and its hold time are for errors (DampPeerOscillations).
  * - An expired timer that no longer matters, or an event of a connection that is closed, is ignored: it is a race
  *   inside this machine and nothing the peer should be told about.
+ * - The KeepaliveTimer is not put off by UPDATEs (§8.2.2 would): a KEEPALIVE too many harms nobody.
  * - A collision is resolved as soon as one OPEN is known, also against a connection in OpenSent: the identifier decides
  *   for both. DelayOpen (an option) is not there.
  */

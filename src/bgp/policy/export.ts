@@ -190,7 +190,7 @@ function toExternal(
     asPath,
     ...rest
   } = markedOnExport(attributes, role, localAs);
-  const { extendedCommunities } = rest;
+  const { extendedCommunities, ipv6ExtendedCommunities } = rest;
   return {
     ...rest,
     asPath: prependAs(asPathEdit === undefined ? asPath : editAsPath(asPath, asPathEdit), localAs),
@@ -200,7 +200,15 @@ function toExternal(
     ...(extendedCommunities === undefined
       ? {}
       : { extendedCommunities: extendedCommunities.filter((value) => (value & NON_TRANSITIVE) === 0n) }),
+    ...(ipv6ExtendedCommunities === undefined
+      ? {}
+      : { ipv6ExtendedCommunities: ipv6ExtendedCommunities.filter(isTransitive) }),
   };
+}
+
+/** RFC 5701 §2: the same bit as in an extended community of eight octets. */
+function isTransitive(community: Uint8Array): boolean {
+  return (community[0]! & 0x40) === 0;
 }
 
 function toInternal(

@@ -53,24 +53,24 @@ export class RecordImport {
       const value = at + attributeHeaderLength(bytes[at]!);
       const next = value + attributeValueLength(bytes, at);
       switch (bytes[at + 1]!) {
-        case ATTRIBUTE_AS_PATH:
+        case ATTRIBUTE_AS_PATH: // RFC 4271 §9.1.2
           if (!this.passesPath(bytes, value, next)) return false;
           break;
-        case ATTRIBUTE_COMMUNITIES:
+        case ATTRIBUTE_COMMUNITIES: // RFC 8326 §4
           if (this.external && hasWord(bytes, value, next, GRACEFUL_SHUTDOWN)) return false;
           break;
-        case ATTRIBUTE_LOCAL_PREF:
+        case ATTRIBUTE_LOCAL_PREF: // RFC 4271 §5.1.5
           if (this.external) return false;
           break;
-        case ATTRIBUTE_ORIGINATOR_ID:
+        case ATTRIBUTE_ORIGINATOR_ID: // RFC 4456 §8
           if (this.external || word32(bytes, value) === this.routerId) return false;
           break;
-        case ATTRIBUTE_CLUSTER_LIST:
+        case ATTRIBUTE_CLUSTER_LIST: // RFC 4456 §8
           if (this.external) return false;
           if (this.clusterId !== undefined && hasWord(bytes, value, next, this.clusterId)) return false;
           break;
-        case ATTRIBUTE_AIGP:
-        case ATTRIBUTE_ONLY_TO_CUSTOMER:
+        case ATTRIBUTE_AIGP: // RFC 7311 §3.1
+        case ATTRIBUTE_ONLY_TO_CUSTOMER: // RFC 9234 §5
           return false;
         default:
           break;
@@ -90,7 +90,7 @@ export class RecordImport {
     return true;
   }
 
-  /** Whether the next hop is, or begins with, an address of ours. */
+  /** Whether the next hop is, or begins with, an address of ours (RFC 4271 §5.1.3). */
   private isOwn(bytes: Uint8Array, start: number): boolean {
     const length = bytes[start]!;
     return this.ownAddresses.some(

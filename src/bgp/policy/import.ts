@@ -74,7 +74,11 @@ export function importedNextHop(nextHop: NextHop, { onLink }: ImportContext): Ne
   return onLink === true && nextHop.linkLocal !== undefined ? { address: nextHop.linkLocal } : nextHop;
 }
 
-/** How often our AS stands in the path: within a confederation as the member that it is, outside as the whole (RFC 5065 §4). */
+/**
+ * How often our AS stands in the path (RFC 4271 §9.1.2): within a confederation as the member that it is, outside as the
+ * whole (RFC 5065 §4). Where we show a peer another AS than our own, that is the one that counts, as in BIRD and so in
+ * Calico: nodes that share an AS number learn one another's routes over such peers.
+ */
 function ownAsCount({ asPath }: PathAttributes, { localAs, confederationId }: ImportContext): number {
   let count = 0;
   for (const { type, asNumbers } of asPath) {

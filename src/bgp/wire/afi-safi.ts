@@ -1,4 +1,4 @@
-/** Between the wire's address family numbers and ours. The speaker carries unicast of both families, nothing else. */
+/** Between the wire's address family numbers (RFC 4760 §3) and ours. The speaker carries unicast of both families, nothing else. */
 import type { Family } from '../../net/address.ts';
 import { AFI_IPV4, AFI_IPV6, SAFI_UNICAST } from './iana.ts';
 import type { AfiSafi } from './message.ts';

@@ -359,6 +359,22 @@ const ROWS: readonly AttributeCodec[] = [
     },
   },
   {
+    code: iana.ATTRIBUTE_IPV6_EXTENDED_COMMUNITIES,
+    name: 'IPV6_EXTENDED_COMMUNITIES', // RFC 5701 §2
+    flags: OPTIONAL_TRANSITIVE,
+    action: 'withdraw', // RFC 7606 §7.15
+    decode: (value, { attributes }) =>
+      items(
+        value,
+        20,
+        'RFC 7606 §7.15',
+        () => value.view(20).slice(),
+        (list) => (attributes.ipv6ExtendedCommunities = list),
+      ),
+    encode: ({ ipv6ExtendedCommunities }, writer) =>
+      writeItems(ipv6ExtendedCommunities, (community) => writer.append(community)),
+  },
+  {
     code: iana.ATTRIBUTE_AIGP,
     name: 'AIGP', // RFC 7311 §3
     flags: OPTIONAL,

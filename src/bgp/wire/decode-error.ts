@@ -1,4 +1,4 @@
-/** How decoders say that bytes are no message: by a {@link DecodeError}, thrown inside this room and never out of it. */
+/** How decoders say that bytes are no message (RFC 4271 §6): by a {@link DecodeError}, thrown inside this room and never out of it. */
 import { ShortReadError } from '../../net/bytes.ts';
 import type { DecodeError } from './message.ts';
 

@@ -126,6 +126,8 @@ export interface PathAttributes {
   readonly communities?: readonly number[] | undefined;
   /** RFC 4360: each 64 bits. */
   readonly extendedCommunities?: readonly bigint[] | undefined;
+  /** RFC 5701: each 20 octets. */
+  readonly ipv6ExtendedCommunities?: readonly Uint8Array[] | undefined;
   /** RFC 8092. */
   readonly largeCommunities?: readonly LargeCommunity[] | undefined;
   /** RFC 4456 §8. */

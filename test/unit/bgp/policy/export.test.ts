@@ -197,6 +197,7 @@ describe('attributes towards another AS', () => {
       aigp: 5n,
       communities: [65_536],
       extendedCommunities: [0x0002_fde8_0000_0001n, 0x4004_fde8_0000_0002n],
+      ipv6ExtendedCommunities: [new Uint8Array(20), new Uint8Array(20).fill(0x40)],
       unknown: [{ code: 99, value: Uint8Array.of(1) }],
     });
     expect(exported(from, towards(external))).toEqual({
@@ -204,6 +205,7 @@ describe('attributes towards another AS', () => {
       asPath: [{ type: 'sequence', asNumbers: [64512, 65001] }],
       communities: [65_536],
       extendedCommunities: [0x0002_fde8_0000_0001n],
+      ipv6ExtendedCommunities: [new Uint8Array(20)],
       unknown: [{ code: 99, value: Uint8Array.of(1) }],
       nextHop: '10.0.0.9',
     });

@@ -83,6 +83,7 @@ export function anyAttributes(wire: WireOptions): fc.Arbitrary<PathAttributes> {
       communities: list(u32),
       extendedCommunities: list(fc.bigInt({ min: 0n, max: 2n ** 64n - 1n })),
       largeCommunities: list(fc.record({ global: u32, local1: u32, local2: u32 })),
+      ipv6ExtendedCommunities: fc.array(bytes(20, 20), { minLength: 1, maxLength: 8 }),
       aigp: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
       onlyToCustomer: u32,
       unknown: fc.uniqueArray(fc.record({ code: fc.integer({ min: 36, max: 255 }), value: bytes(0, 300) }), {

@@ -43,6 +43,7 @@ const VALUES: Readonly<Record<string, string>> = {
   MP_REACH_NLRI: '0002011020010db8000000000000000000000001002020010db8',
   MP_UNREACH_NLRI: '0002012020010db8',
   EXTENDED_COMMUNITIES: '0002fde900000001',
+  IPV6_EXTENDED_COMMUNITIES: '000220010db80000000000000000000000010064',
   AS4_PATH: '02010000fde9',
   AS4_AGGREGATOR: '0000fde90a000001',
   AIGP: '01000b0000000000000001',
@@ -150,7 +151,7 @@ describe('the rules for faults (RFC 7606)', () => {
 
   it.each([
     ['ORIGIN', 'AS_PATH', 'NEXT_HOP', 'MULTI_EXIT_DISC', 'LOCAL_PREF', 'COMMUNITIES', 'ORIGINATOR_ID'],
-    ['CLUSTER_LIST', 'EXTENDED_COMMUNITIES', 'LARGE_COMMUNITY', 'OTC'],
+    ['CLUSTER_LIST', 'EXTENDED_COMMUNITIES', 'IPV6_EXTENDED_COMMUNITIES', 'LARGE_COMMUNITY', 'OTC'],
   ])('cost the routes where %s cannot be read (§7)', (...names) => {
     for (const name of names) {
       expect(ATTRIBUTE_CODECS.find((row) => row.name === name)?.action).toBe('withdraw');

@@ -6,7 +6,14 @@ import { anyAttributes } from './arbitraries.ts';
 /** Any attributes in half of the cases, and in the others none that is rare. */
 export function mostlyOrdinary(wire: WireOptions): fc.Arbitrary<PathAttributes> {
   const ordinary = anyAttributes(wire).map(
-    ({ aigp: _aigp, onlyToCustomer: _otc, unknown: _unknown, asPath, ...rest }): PathAttributes => ({
+    ({
+      aigp: _aigp,
+      ipv6ExtendedCommunities: _rare,
+      onlyToCustomer: _otc,
+      unknown: _unknown,
+      asPath,
+      ...rest
+    }): PathAttributes => ({
       ...rest,
       asPath: asPath.map(({ type, asNumbers }) => ({
         type: type.endsWith('set') ? 'set' : 'sequence',

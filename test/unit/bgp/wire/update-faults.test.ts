@@ -283,6 +283,12 @@ const CASES: readonly Case[] = [
     wire: INTERNAL,
   },
   { attribute: 'EXTENDED_COMMUNITIES', fault: 'length 0', attributes: `${BASE} c01000`, action: 'withdraw' },
+  {
+    attribute: 'IPV6_EXTENDED_COMMUNITIES',
+    fault: 'length 0',
+    attributes: `${BASE} c01900`,
+    action: 'withdraw',
+  },
   { attribute: 'LARGE_COMMUNITY', fault: 'length 0', attributes: `${BASE} c02000`, action: 'withdraw' },
   { attribute: 'OTC', fault: 'length 5', attributes: `${BASE} c02305 0000fde900`, action: 'withdraw' },
   {
