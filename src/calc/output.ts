@@ -220,6 +220,8 @@ export interface RoutingPlan {
   /** Where to listen; every address if empty (BGPConfiguration.bindMode). */
   readonly listenAddresses: readonly Address[];
   readonly peers: readonly PeerPlan[];
+  /** Addresses of this host for workloads that are peers (BGPConfiguration.localWorkloadPeeringIPV4/6). */
+  readonly workloadPeering: readonly Address[];
   /** This node's confirmed blocks (BlockAffinity), advertised whole and blackholed. */
   readonly blocks: readonly Prefix[];
   /** Host prefixes of local workloads that lie outside the own blocks: advertised one by one. */

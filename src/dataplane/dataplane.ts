@@ -9,10 +9,10 @@ import { type Clock, systemClock } from '../base/clock.ts';
 import { ConfigError, KernelError, describeError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import type { FelixParameters } from '../calc/felix-config.ts';
-import type { CalcDelta, LocalEndpoint } from '../calc/output.ts';
+import type { CalcDelta, LocalEndpoint, RoutingPlan } from '../calc/output.ts';
 import type { DataplaneStatus } from '../model/agent-status.ts';
 import type { Address } from '../net/address.ts';
-import { type Prefix, prefixContains } from '../net/prefix.ts';
+import { prefixContains } from '../net/prefix.ts';
 import { Conntrack } from '../netlink/conntrack.ts';
 import { type KernelEvent, type Monitor, type RouteKernel, TABLE_MAIN } from '../netlink/kernel.ts';
 import { openLinuxKernel } from '../netlink/linux.ts';
@@ -24,6 +24,7 @@ import { forwardObstacles } from './forward-check.ts';
 import { HostInterfaces } from './host-interfaces.ts';
 import { LinkTable } from './links.ts';
 import { outwardInterfaces } from './outward-interfaces.ts';
+import { PeeringAddresses } from './peering-addresses.ts';
 import { PolicyTable } from './policy-table.ts';
 import { renderOptions } from './render-options.ts';
 import { StaleConnections } from './stale-connections.ts';
@@ -65,7 +66,12 @@ export class Dataplane {
   private routes: WorkloadRoutes | undefined;
   private felix: FelixParameters | undefined;
   private monitor: Monitor | undefined;
-  private blocks: readonly Prefix[] = [];
+  private peering: PeeringAddresses | undefined;
+  private routing: Pick<RoutingPlan, 'blocks' | 'peers' | 'workloadPeering'> = {
+    blocks: [],
+    peers: [],
+    workloadPeering: [],
+  };
   private unread = true;
   /** Whether there was an apply: what the first one finds in the kernel is an earlier agent's. */
   private started = false;
@@ -107,9 +113,12 @@ export class Dataplane {
     for (const [key, endpoint] of delta.endpoints) this.updateEndpoint(key, endpoint);
     for (const [key, endpoint] of delta.hostEndpoints) this.hosts.set(key, endpoint);
     if (delta.hostEndpoints.size > 0) this.table?.setHostEndpoints(this.hosts.resolve());
-    if (delta.routing !== undefined) this.blocks = delta.routing.blocks;
+    if (delta.routing !== undefined) this.routing = delta.routing;
     this.releaseAddresses(before, delta.endpoints);
     if (delta.routing !== undefined) this.routes?.setBlackholes(delta.routing.blocks);
+    if (delta.routing !== undefined || delta.endpoints.size > 0) {
+      this.peering?.setPlan(this.routing, this.endpoints.values());
+    }
   }
 
   /** Resolves when the kernel has acknowledged everything that was desired at the call. Rejects with what hinders it. */
@@ -122,7 +131,9 @@ export class Dataplane {
         if (this.monitor === undefined) this.startMonitor();
         for (const name of this.links.replace(await this.kernel.links())) routes.linkChanged(name);
         for (const name of this.interfaces.keys()) this.unsettled.add(name);
-        this.hosts.replace(await this.kernel.addresses());
+        const addresses = await this.kernel.addresses();
+        this.hosts.replace(addresses);
+        this.peering?.replace(addresses);
         table.setHostEndpoints(this.hosts.resolve());
         await routes.resync();
       } catch (error) {
@@ -132,7 +143,12 @@ export class Dataplane {
     }
     await table.apply();
     await this.cleanConnections(routes);
-    const problems = [...this.configureHost(), ...this.configureInterfaces(), ...(await routes.apply(true))];
+    const problems = [
+      ...this.configureHost(),
+      ...this.configureInterfaces(),
+      ...(await routes.apply(true)),
+      ...((await this.peering?.apply()) ?? []),
+    ];
     if (problems.join() !== this.problems.join() && problems.length > 0) {
       this.options.log.warn({ problems }, 'some of the dataplane could not be programmed');
     }
@@ -251,6 +267,8 @@ export class Dataplane {
       for (const { interfaceName, addresses } of this.endpoints.values()) {
         this.routes.setInterface(interfaceName, addresses);
       }
+      this.peering = new PeeringAddresses(this.kernel, this.links, felix.deviceRouteProtocol);
+      this.peering.setPlan(this.routing, this.endpoints.values());
       this.unread = true;
     }
     if (before !== undefined && before.workloadSourceSpoofing !== felix.workloadSourceSpoofing) {
@@ -335,7 +353,7 @@ export class Dataplane {
     this.stale.add(left.values());
     if (!this.started) return;
     for (const address of gained.values()) {
-      if (!this.blocks.some((block) => prefixContains(block, address))) this.stale.add([address]);
+      if (!this.routing.blocks.some((block) => prefixContains(block, address))) this.stale.add([address]);
     }
   }
 
@@ -369,10 +387,12 @@ export class Dataplane {
       if (appeared && this.interfaces.has(name)) this.unsettled.add(name);
     }
     this.routes?.follow(event);
+    this.peering?.follow(event);
     const hostsMoved = this.hosts.follow(event);
     if (event.type !== 'route' && event.type !== 'route-deleted') this.onInterfaces();
     if (hostsMoved) this.table?.setHostEndpoints(this.hosts.resolve());
-    if (hostsMoved || this.routes?.pending === true || this.unsettled.size > 0) this.onDisturbance();
+    const pending = this.routes?.pending === true || this.peering?.pending === true;
+    if (hostsMoved || pending || this.unsettled.size > 0) this.onDisturbance();
   }
 
   private configureHost(): string[] {

@@ -77,6 +77,8 @@ export interface InterfaceAddress {
   readonly scope: RouteScope;
   /** IPv6: duplicate detection still running (IFA_F_TENTATIVE), the address is not usable yet. */
   readonly tentative: boolean;
+  /** Who made it, as of routes (IFA_PROTO, Linux 5.18); absent if nobody said. */
+  readonly protocol?: number;
 }
 
 export interface NewInterfaceAddress {
@@ -87,6 +89,10 @@ export interface NewInterfaceAddress {
   readonly scope?: RouteScope;
   /** IPv6: usable at once, without duplicate detection (IFA_F_NODAD). */
   readonly noDuplicateDetection?: boolean;
+  /** IPv6: no source of what the host sends while there is another (RFC 6724 §5, rule 3). */
+  readonly deprecated?: boolean;
+  /** An older kernel than 5.18 forgets it. */
+  readonly protocol?: number;
 }
 
 /** rtm_type (linux/rtnetlink.h). */

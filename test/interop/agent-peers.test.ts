@@ -127,6 +127,45 @@ spec: { localWorkloadSelector: role == 'router', asNumber: 65010 }
     }
   });
 
+  it('are workloads that all peer with one address of their host, whichever host that is', async () => {
+    const lab = await bench.up(TOPOLOGY);
+    try {
+      await apply(
+        lab,
+        `apiVersion: projectcalico.org/v3
+kind: FelixConfiguration
+metadata: { name: default }
+spec: { defaultEndpointToHostAction: Accept }
+---
+apiVersion: projectcalico.org/v3
+kind: BGPConfiguration
+metadata: { name: default }
+spec: { localWorkloadPeeringIPV4: 169.254.1.2 }
+---
+apiVersion: projectcalico.org/v3
+kind: BGPPeer
+metadata: { name: routers }
+spec: { localWorkloadSelector: role == 'router', asNumber: 65010 }
+`,
+      );
+      for (const [workload, host, route] of [
+        ['x/r', 'n1', '10.65.210.0/24'],
+        ['x/w', 'n2', '10.65.211.0/24'],
+      ] as const) {
+        const bird = await startRouter({
+          namespace: lab.endpoint(workload).namespace,
+          local: lab.address(workload, 4),
+          neighbor: '169.254.1.2',
+          asNumber: 65010,
+          routes: [route],
+        });
+        expect(await learned(lab, host, route, bird)).toBe(lab.address(workload, 4));
+      }
+    } finally {
+      await lab.down();
+    }
+  });
+
   it('connect from a prefix, and their routes are in the kernel', async () => {
     const lab = await bench.up(TOPOLOGY);
     try {

@@ -55,6 +55,24 @@ metadata: {name: node-a-10-65-0-0-26}
 spec: {state: confirmed, node: node-a, cidr: 10.65.0.0/26, type: host, deleted: false}
 `;
 
+/** The workload of the world above is a BGP peer, and the host has addresses for it. */
+const PEERING = `
+apiVersion: projectcalico.org/v3
+kind: Node
+metadata: {name: node-a}
+spec: {bgp: {ipv4Address: 192.0.2.1/24, ipv6Address: "2001:db8::1/64"}}
+---
+apiVersion: projectcalico.org/v3
+kind: BGPPeer
+metadata: {name: routers}
+spec: {localWorkloadSelector: app == 'web', asNumber: 65010}
+---
+apiVersion: projectcalico.org/v3
+kind: BGPConfiguration
+metadata: {name: default}
+spec: {localWorkloadPeeringIPV4: 169.254.1.2, localWorkloadPeeringIPV6: "fe80::1:2"}
+`;
+
 /** A calculation of the world above for node-a. */
 function graphOf(text: string): CalcGraph {
   const graph = new CalcGraph({ nodeName: 'node-a' });
@@ -267,6 +285,92 @@ describeKernel('the dataplane', () => {
         });
         const routes = (await kernel.routes()).filter((route) => route.destination === destination);
         expect(routes.map(({ protocol }) => protocol)).toEqual([80]);
+      } finally {
+        kernel.close();
+      }
+    });
+  });
+
+  it('has addresses of the host for a workload that is a BGP peer, as long as it is one', async () => {
+    await withNamespaces(2, async ([host, pod]) => {
+      const kernel = openLinuxKernel({ namespace: host! });
+      const held = async (): Promise<string[]> => {
+        const names = new Map((await kernel.links()).map(({ index, name }) => [index, name]));
+        return (await kernel.addresses())
+          .filter(({ protocol }) => protocol === 80)
+          .map((one) => `${names.get(one.interface)} ${one.address}/${one.prefixLength} ${one.scope}`)
+          .toSorted();
+      };
+      const ipv4 = 'lo 169.254.1.2/32 host';
+      const both = ['cali1 fe80::1:2/128 link', ipv4];
+      const peering = `${WORLD}---${PEERING}`;
+      try {
+        await withDataplane(host!, true, async (dataplane) => {
+          dataplane.update(graphOf(peering).flush());
+          await dataplane.apply();
+          await whileRepairing(dataplane, async () => {
+            await kernel.changeLink(1, { up: true });
+            const index = await makeInterface(kernel, pod!);
+            await vi.waitFor(async () => expect(await held()).toEqual(both));
+            await kernel.deleteAddress({ interface: 1, address: address('169.254.1.2'), prefixLength: 32 });
+            await kernel.deleteAddress({
+              interface: index,
+              address: address('fe80::1:2'),
+              prefixLength: 128,
+            });
+            await vi.waitFor(async () => expect(await held()).toEqual(both));
+            await kernel.changeLink(index, { up: false });
+            await vi.waitFor(async () => expect(await held()).toEqual([ipv4]));
+            await kernel.changeLink(index, { up: true });
+            await vi.waitFor(async () => expect(await held()).toEqual(both));
+            await kernel.deleteLink(index);
+            await vi.waitFor(async () => expect(await held()).toEqual([ipv4]));
+            await makeInterface(kernel, pod!);
+            await vi.waitFor(async () => expect(await held()).toEqual(both));
+          });
+          expect(dataplane.status().problems).toEqual([]);
+        });
+        // A restarted agent knows them again: it keeps them, and takes away what is no longer wanted.
+        await withDataplane(host!, true, async (dataplane) => {
+          dataplane.update(graphOf(peering).flush());
+          await dataplane.apply();
+          expect(dataplane.status().problems).toEqual([]);
+          expect(await held()).toEqual(both);
+        });
+        await withDataplane(host!, true, async (dataplane) => {
+          dataplane.update(graphOf(peering.replace("app == 'web'", "app == 'router'")).flush());
+          await dataplane.apply();
+          expect(await held()).toEqual([]);
+        });
+      } finally {
+        kernel.close();
+      }
+    });
+  });
+
+  it('does not take an address for workloads that are peers as source of what the host sends to them', async () => {
+    await withNamespaces(2, async ([host, pod]) => {
+      const kernel = openLinuxKernel({ namespace: host! });
+      const source = (destination: string): string | undefined =>
+        inNamespace(host!, () =>
+          execFileSync('ip', ['route', 'get', destination], { encoding: 'utf8' }),
+        ).match(/ src (\S+)/)?.[1];
+      try {
+        await kernel.changeLink(1, { up: true });
+        await makeInterface(kernel, pod!);
+        const own = { interface: 1, scope: 'global' } as const;
+        await kernel.addAddress({ ...own, address: address('192.0.2.1'), prefixLength: 32 });
+        await kernel.addAddress({ ...own, address: address('2001:db8::1'), prefixLength: 128 });
+        await withDataplane(host!, true, async (dataplane) => {
+          // Closer to the workload's address than that of the node.
+          const near = PEERING.replace('fe80::1:2', 'fd65::1:2');
+          dataplane.update(graphOf(`${WORLD}---${near}`).flush());
+          await dataplane.apply();
+          expect(dataplane.hasAddress(address('192.0.2.1'))).toBe(true);
+          const held = (await kernel.addresses()).filter(({ protocol }) => protocol === 80);
+          expect(held.map((one) => one.address).toSorted()).toEqual(['169.254.1.2', 'fd65::1:2']);
+          expect([source('10.65.0.2'), source('fd65::2')]).toEqual(['192.0.2.1', '2001:db8::1']);
+        });
       } finally {
         kernel.close();
       }

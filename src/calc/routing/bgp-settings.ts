@@ -1,5 +1,5 @@
 /** BGPConfiguration in effect: `default` for all nodes, `node.NAME` for what one node may differ in (reference §2.2). */
-import type { Family } from '../../net/address.ts';
+import { type Address, type Family, parseAddress } from '../../net/address.ts';
 import { readOptions } from '../../model/annotation-options.ts';
 import {
   type SessionOptions,
@@ -32,13 +32,9 @@ const defaultRoutePriority = 1024;
 /** What a BGPConfiguration asks for that is not acted on, with what happens instead; undefined if nothing is. */
 export function unsupportedSettings(spec: Spec): string | undefined {
   const { programClusterRoutes: program } = spec;
-  const found = (['localWorkloadPeeringIPV4', 'localWorkloadPeeringIPV6'] as const)
-    .filter((field) => spec[field] !== undefined)
-    .map((field) => `${field} (workloads peer with an address of the node)`);
-  if (program === 'Disabled' || program === 'EnabledIPIPOnly') {
-    found.push(`programClusterRoutes ${program} (learned routes are always programmed)`);
-  }
-  return found.length === 0 ? undefined : `not acted on: ${found.join(', ')}`;
+  return program === 'Disabled' || program === 'EnabledIPIPOnly'
+    ? `not acted on: programClusterRoutes ${program} (learned routes are always programmed)`
+    : undefined;
 }
 
 export class BgpSettings {
@@ -107,6 +103,12 @@ export class BgpSettings {
         return { cidr, kind, advertised: announcing && !bySingle };
       }),
     );
+  }
+
+  /** Addresses of the host for workloads that are peers; beside them, those of the node serve as well. */
+  get workloadPeering(): readonly Address[] {
+    const { localWorkloadPeeringIPV4: ipv4, localWorkloadPeeringIPV6: ipv6 } = this.common ?? {};
+    return [ipv4, ipv6].flatMap((text) => (text === undefined ? [] : (parseAddress(text) ?? [])));
   }
 
   /** Communities by range, with the names of BGPConfiguration.communities replaced by what they stand for. */

@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { readOptions } from '../../model/annotation-options.ts';
 import { bgpPeerOptions } from '../../model/bgp-options.ts';
 import type { ServiceAddressView } from '../../base/bgp-view.ts';
-import type { Address } from '../../net/address.ts';
+import { type Address, familyOf, isLinkLocal } from '../../net/address.ts';
 import { type Prefix, isHostPrefix, prefixAddress } from '../../net/prefix.ts';
 import type { BGPConfiguration } from '../../model/kinds/bgp-configuration.ts';
 import type { BGPFilter } from '../../model/kinds/bgp-filter.ts';
@@ -29,6 +29,7 @@ type SessionsPlan = Pick<
   | 'listenPort'
   | 'listenAddresses'
   | 'peers'
+  | 'workloadPeering'
   | 'services'
   | 'advertisements'
   | 'routePriority'
@@ -163,6 +164,7 @@ export class RoutingCalculator {
       listenPort: sessions.listenPort,
       listenAddresses: sessions.listenAddresses,
       peers: sessions.peers,
+      workloadPeering: sessions.workloadPeering,
       services: sessions.services,
       serviceAddresses: this.serviceAddresses.announced,
       advertisements: sessions.advertisements,
@@ -191,6 +193,7 @@ export class RoutingCalculator {
     this.serviceAddresses.configure({ ranges: services, announcing, node });
     const common = {
       services,
+      workloadPeering: settings.workloadPeering,
       listenPort: settings.configuredPort(this.nodeName) ?? defaultPort,
       advertisements: settings.advertisements,
       routePriority: settings.routePriority,
@@ -200,9 +203,16 @@ export class RoutingCalculator {
       return { ...common, listenAddresses: [], peers: [] };
     }
     const { name, addresses, subnets, clusterId } = own;
+    const peers = this.planPeers(own);
+    // Those that are there, but for link-local ones: a bind to these would need an interface.
+    const peering = settings.workloadPeering.filter(
+      (address) =>
+        !isLinkLocal(address) &&
+        peers.some((peer) => peer.type === 'workload' && familyOf(peer.address) === familyOf(address)),
+    );
     return {
       ...common,
-      listenAddresses: settings.bindsToNode(name) ? Object.values(addresses) : [],
+      listenAddresses: settings.bindsToNode(name) ? [...Object.values(addresses), ...peering] : [],
       node: {
         name,
         asNumber: own.asNumber ?? settings.asNumber,
@@ -210,7 +220,7 @@ export class RoutingCalculator {
         subnets,
         ...(clusterId === undefined ? {} : { clusterId }),
       },
-      peers: this.planPeers(own),
+      peers,
     };
   }
 

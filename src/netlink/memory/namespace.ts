@@ -153,6 +153,7 @@ export class MemoryNamespace {
       prefixLength: wanted.prefixLength,
       scope: wanted.scope ?? 'global',
       tentative: false,
+      ...(wanted.protocol === undefined ? {} : { protocol: wanted.protocol }),
     };
     this.addresses.push(entry);
     this.emit({ type: 'address', address: entry });

@@ -34,6 +34,16 @@ export function describeAddresses(bench: Bench, family: Family): void {
       expect(connected.map((route) => route.preferredSource)).toEqual(family === 4 ? [plan.own] : []);
     });
 
+    it('remember who made them', async () => {
+      const { index } = await bench.wire();
+      const prefixLength = family === 4 ? 32 : 128;
+      await bench.near.addAddress({ interface: index, address: plan.stranger, prefixLength, protocol: 80 });
+      const listed = await bench.near.addresses({ interface: index, family });
+      const protocols = new Map(listed.map(({ address, protocol }) => [address, protocol]));
+      expect(protocols.get(plan.stranger)).toBe(80);
+      expect(protocols.get(plan.own)).toBeUndefined();
+    });
+
     it('need a link', async () => {
       const nowhere = { interface: NOWHERE, address: plan.own, prefixLength: plan.length };
       expect(await errnoOf(bench.near.addAddress(nowhere))).toBe('ENODEV');

@@ -159,6 +159,7 @@ describe('the address codec', () => {
         address: anyAddress(family),
         prefixLength: fc.integer({ min: 0, max: family === 4 ? 32 : 128 }),
         scope: fc.constantFrom('global' as const, 'link' as const, 'host' as const),
+        protocol: fc.integer({ min: 0, max: 255 }),
       }),
     );
     fc.assert(

@@ -85,6 +85,33 @@ describe('BGPConfiguration', () => {
     expect(services.map(({ advertised }) => advertised)).toEqual([true, false, false]);
   });
 
+  it('gives the host addresses for workloads that are peers', () => {
+    const both = { localWorkloadPeeringIPV4: '169.254.1.2', localWorkloadPeeringIPV6: 'fe80::1:2' };
+    expect(plan(one, put('BGPConfiguration', 'default', both)).workloadPeering).toEqual([
+      '169.254.1.2',
+      'fe80::1:2',
+    ]);
+    expect(plan(one).workloadPeering).toEqual([]);
+  });
+
+  it('listens with bindMode NodeIP on those that workloads peer with, too', () => {
+    const bound = put('BGPConfiguration', 'default', {
+      bindMode: 'NodeIP',
+      localWorkloadPeeringIPV4: '169.254.1.2',
+      localWorkloadPeeringIPV6: 'fe80::1:2',
+    });
+    const peers = put('BGPPeer', 'routers', { localWorkloadSelector: "app == 'router'", asNumber: 65010 });
+    const router = put(
+      'WorkloadEndpoint',
+      'red/router',
+      { orchestrator: 'k8s', node: 'one', pod: 'router', ipNetworks: ['10.65.0.9/32', 'fd65::9/128'] },
+      { app: 'router' },
+    );
+    const node = ['172.16.0.1', 'fd16::1'];
+    expect(plan(one, bound, peers).listenAddresses).toEqual(node);
+    expect(plan(one, bound, peers, router).listenAddresses).toEqual([...node, '169.254.1.2']);
+  });
+
   it('refers to the password of the mesh, which is of no other session', () => {
     const secretKeyRef = { name: 'bgp', key: 'mesh', optional: true };
     const { peers } = plan(
@@ -113,8 +140,8 @@ describe('BGPConfiguration', () => {
       graph.update(key, resource);
       return graph.flush().problems.get('BGPConfiguration/default');
     };
-    expect(problem({ localWorkloadPeeringIPV4: '169.254.1.2', programClusterRoutes: 'Disabled' })).toBe(
-      'not acted on: localWorkloadPeeringIPV4 (workloads peer with an address of the node), programClusterRoutes Disabled (learned routes are always programmed)',
+    expect(problem({ programClusterRoutes: 'Disabled' })).toBe(
+      'not acted on: programClusterRoutes Disabled (learned routes are always programmed)',
     );
     expect(problem({ programClusterRoutes: 'Enabled' })).toBeUndefined();
     expect(
