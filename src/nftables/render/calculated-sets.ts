@@ -78,16 +78,18 @@ export class CalculatedSets implements KnownSets {
   }
 
   /** Whether rules about the half are to be rendered again: it got its first member, or another name. */
-  private write(id: SetId, family: Family, { kind, description, added, removed }: SetDelta): boolean {
-    const own = (members: readonly string[]): string[] =>
-      members.filter((member) => familyOf(member) === family);
+  private write(id: SetId, family: Family, delta: SetDelta): boolean {
+    const { kind, description } = delta;
+    const added = ofFamily(delta.added, family);
+    const removed = ofFamily(delta.removed, family);
+    const changes = added.length + removed.length > 0;
+    if (!changes && this.halves.has(halfKey(id, family))) return false;
     const half = this.halfOf(kind, id, family, description);
     const { refused } = half;
-    if (refused === undefined) return this.fill(half, family, description, own(added), own(removed));
+    if (refused === undefined) return this.fill(half, family, description, added, removed);
     // Members that were refused have changed: the kernel may take them now.
-    if (own(added).length + own(removed).length === 0) return false;
-    for (const member of own(removed)) refused.delete(member);
-    for (const member of own(added)) refused.add(member);
+    for (const member of removed) refused.delete(member);
+    for (const member of added) refused.add(member);
     delete half.refused;
     this.desired.setSet(half.set);
     this.fill(half, family, description, [...refused], []);
@@ -230,6 +232,10 @@ export class CalculatedSets implements KnownSets {
 
 function halfKey(id: SetId, family: Family): string {
   return `${family} ${id}`;
+}
+
+function ofFamily(members: readonly string[], family: Family): readonly string[] {
+  return members.length === 0 ? members : members.filter((member) => familyOf(member) === family);
 }
 
 function isHosts({ set }: Half): boolean {

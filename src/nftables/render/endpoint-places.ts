@@ -81,10 +81,9 @@ export class EndpointPlaces {
   /** Puts an endpoint where it belongs, `verdict` being what its profiles come to if that is plain. */
   set(direction: Direction, endpoint: LocalEndpoint, verdict: ProfileVerdict | undefined): void {
     const { interfaceName } = endpoint;
-    const tiers = tiersIn(direction, endpoint);
+    const { tiers, group } = askedOf(direction, endpoint);
     const key = `${direction} ${interfaceName}`;
     const own = endpointChainName(direction, interfaceName);
-    const group = groupChainName(direction, tiers);
     const known = this.whereabouts.get(key);
     const groups = this.groups[direction];
     const limit = known !== undefined && groups.has(known.chain) ? MOST_GROUPS_MOVING : MOST_GROUPS;
@@ -186,6 +185,28 @@ export class EndpointPlaces {
     this.desired.removeChain(chain);
     this.use({ user: chain, direction, tiers: [], profiles: [] });
   }
+}
+
+interface TiersAsked {
+  readonly tiers: readonly EndpointTier[];
+  readonly group: string;
+}
+
+/** The calculation gives endpoints with the same policies the same values; hashing takes its time. */
+const tiersAsked: Readonly<Record<Direction, WeakMap<readonly EndpointTier[], TiersAsked>>> = {
+  egress: new WeakMap(),
+  ingress: new WeakMap(),
+};
+
+/** The tiers that an endpoint has in a direction, and the chain of the group of those that have them. */
+function askedOf(direction: Direction, endpoint: LocalEndpoint): TiersAsked {
+  let asked = tiersAsked[direction].get(endpoint.tiers);
+  if (asked === undefined) {
+    const tiers = tiersIn(direction, endpoint);
+    asked = { tiers, group: groupChainName(direction, tiers) };
+    tiersAsked[direction].set(endpoint.tiers, asked);
+  }
+  return asked;
 }
 
 /** Longer than the name of an interface can be, so that no endpoint's own chain is called the same. */

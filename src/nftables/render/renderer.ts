@@ -80,6 +80,11 @@ export class PolicyRenderer {
   private readonly places: EndpointPlaces;
   /** Which endpoints have a profile. */
   private readonly profileUsers = new Users<true>();
+  /** Rules of profiles whoever is in sets, until the profile or the options change; known profiles only. */
+  private readonly profileRules: Readonly<Record<Direction, Map<string, readonly Rule[]>>> = {
+    egress: new Map(),
+    ingress: new Map(),
+  };
   private readonly dirtyEndpoints = new Set<string>();
   private readonly qos: TablePart;
   /** Whether an endpoint with limits came, changed or went since they were rendered. */
@@ -134,6 +139,7 @@ export class PolicyRenderer {
   setOptions(options: RenderOptions): void {
     this.given = options;
     this.options = this.wantedOptions();
+    for (const direction of DIRECTIONS) this.profileRules[direction].clear();
     this.calculatedSets.addFamilies(options.families);
     this.setFixedChains();
     this.setNetworkChains();
@@ -299,7 +305,10 @@ export class PolicyRenderer {
   private change(role: PolicyRole, id: string, change: () => void): void {
     const passed = DIRECTIONS.map((direction) => this.passes(direction, id));
     change();
-    if (role === 'profile') for (const key of this.profileUsers.usersOf(id)) this.dirtyEndpoints.add(key);
+    if (role === 'profile') {
+      for (const direction of DIRECTIONS) this.profileRules[direction].delete(id);
+      for (const key of this.profileUsers.usersOf(id)) this.dirtyEndpoints.add(key);
+    }
     for (const [index, direction] of DIRECTIONS.entries()) {
       const name = policyChainName(role, direction, id);
       const chain = this.policyChains.get(name);
@@ -386,13 +395,19 @@ export class PolicyRenderer {
   private placeEndpoint(endpoint: LocalEndpoint): void {
     this.dirtyEndpoints.delete(endpoint.key);
     for (const direction of DIRECTIONS) {
-      // Without a look at the members of sets: a verdict is the same whoever is in them.
-      const rulesOf = (id: string): readonly Rule[] => {
-        const name = policyChainName('profile', direction, id);
-        return this.renderPolicyChain(name, 'profile', direction, id, ANY_MEMBERS).chain.rules;
-      };
+      const rulesOf = (id: string): readonly Rule[] => this.rulesOfProfile(direction, id);
       this.places.set(direction, endpoint, profileVerdict(direction, endpoint, rulesOf));
     }
+  }
+
+  /** Without a look at the members of sets: a verdict is the same whoever is in them. */
+  private rulesOfProfile(direction: Direction, id: string): readonly Rule[] {
+    const known = this.profileRules[direction].get(id);
+    if (known !== undefined) return known;
+    const name = policyChainName('profile', direction, id);
+    const { rules } = this.renderPolicyChain(name, 'profile', direction, id, ANY_MEMBERS).chain;
+    if (this.policies.profile.has(id)) this.profileRules[direction].set(id, rules);
+    return rules;
   }
 
   private removeEndpoint(key: string): void {

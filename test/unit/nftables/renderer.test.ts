@@ -356,6 +356,33 @@ describe('the renderer', () => {
     expect(elements(ruleset(), 'to-workload-profiles')).toEqual([]);
   });
 
+  it('gives endpoints another verdict when their profile, or what denying means, changes', () => {
+    const { renderer, ruleset } = start();
+    const becomes = (...ingress: ActivePolicy['ingress']): void =>
+      renderer.apply(delta({ profiles: [profile('p', { ingress })] }));
+    const verdict = (): string[] =>
+      elements(ruleset(), 'to-workload-profiles').map(
+        (element) => `${Object.keys(element.verdict!)[0]} ${element.comment!.replace(/:.*/, '')}`,
+      );
+    const { id } = profile('p', {});
+    renderer.apply(delta({ endpoints: [endpoint('x', { profiles: [id] })] }));
+    expect(verdict()).toEqual(['drop fail closed']);
+    becomes(rule({ id: 'one' }));
+    expect(verdict()).toEqual(['accept one']);
+    becomes(rule({ id: 'two', action: 'deny' }));
+    expect(verdict()).toEqual(['drop two']);
+    // More than a verdict: the endpoint gets a chain of its own.
+    renderer.setOptions({ ...DEFAULT_RENDER_OPTIONS, denyAction: 'reject' });
+    expect(verdict()).toEqual([]);
+    renderer.setOptions(DEFAULT_RENDER_OPTIONS);
+    expect(verdict()).toEqual(['drop two']);
+    renderer.quarantine(id, 'refused');
+    expect(verdict()).toEqual(['drop fail closed']);
+    renderer.apply({ ...delta({}), profiles: new Map([[id, undefined]]) });
+    becomes(rule({ id: 'three' }));
+    expect(verdict()).toEqual(['accept three']);
+  });
+
   it('gives an interface to the endpoint that names it last', () => {
     const { renderer, ruleset } = start();
     renderer.apply(delta({ endpoints: [endpoint('old', { interfaceName: 'cali1' })] }));
