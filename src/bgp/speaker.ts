@@ -1,45 +1,34 @@
 /**
- * A BGP speaker (RFC 4271): peers and the port they meet at, what they tell each other (routing.ts), and what of it
- * the kernel gets (fib.ts). Changes of configuration touch only what changed: a session stays up unless something it
- * was opened with is different.
+ * A BGP speaker (RFC 4271): its peers (neighbors.ts) and the port they meet at (acceptor.ts), what they tell each other
+ * (routing.ts), and what of it the kernel gets (fib.ts). Changes of configuration touch only what changed: a session
+ * stays up unless something it was opened with is different.
  */
-import type { Socket } from 'node:net';
 import type { BgpQuestions } from '../base/bgp-view.ts';
-import type { Clock, TimerHandle } from '../base/clock.ts';
+import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
-import type { Address, Family } from '../net/address.ts';
+import type { Address } from '../net/address.ts';
 import type { PrefixBits } from '../net/prefix-bits.ts';
 import type { Prefix } from '../net/prefix.ts';
 import type { RouteKernel } from '../netlink/kernel.ts';
-import { socketScope } from '../sys/socket.ts';
+import { Acceptor } from './acceptor.ts';
 import { awaitedPeers } from './awaited-peers.ts';
 import type { BfdService } from './bfd-service.ts';
-import { type DrainConfig, type PeerConfig, type SpeakerConfig, peerChangeEffect } from './config.ts';
-import { descriptorOf } from './connection.ts';
+import type { PeerConfig, SpeakerConfig } from './config.ts';
+import { Drain } from './drain.ts';
 import { DynamicNeighbors, isTemplate } from './dynamic-neighbors.ts';
 import { Fib } from './fib.ts';
-import type { Negotiated } from './fsm/negotiate.ts';
-import { Handover } from './handover.ts';
-import { Listener, type Reception } from './listener.ts';
 import { LookingGlass } from './looking-glass.ts';
 import { Monitoring } from './monitoring.ts';
-import { Neighbor, type NeighborEnvironment } from './neighbor.ts';
+import { Neighbors } from './neighbors.ts';
 import { POLICY_FIELDS, Policies } from './policies.ts';
 import { RestartGate } from './restart-gate.ts';
 import { FAMILIES } from './rib/rib.ts';
 import { routeStatus } from './route-status.ts';
 import { Routing } from './routing.ts';
 import { Slice } from './slice.ts';
-import type { DrainState, KernelStatus, RouteStatus, SpeakerStatus } from './status.ts';
+import type { KernelStatus, RouteStatus, SpeakerStatus } from './status.ts';
 import { Unnumbered } from './unnumbered.ts';
-import {
-  CEASE_ADMINISTRATIVE_SHUTDOWN,
-  CEASE_OTHER_CONFIGURATION_CHANGE,
-  CEASE_PEER_DECONFIGURED,
-} from './wire/iana.ts';
-
-/** Seconds that the routes of a peer which left during a handover are kept: longer than any handover. */
-const HANDOVER_STALE_TIME = 120;
+import { CEASE_ADMINISTRATIVE_SHUTDOWN, CEASE_PEER_DECONFIGURED } from './wire/iana.ts';
 
 export interface SpeakerOptions {
   readonly kernel: RouteKernel;
@@ -54,22 +43,16 @@ export interface SpeakerOptions {
 export class Speaker {
   private readonly fib: Fib;
   private readonly routing: Routing;
-  private readonly listener: Listener;
-  private readonly handover: Handover;
+  private readonly acceptor: Acceptor;
   private readonly unnumbered: Unnumbered;
   private readonly dynamic: DynamicNeighbors;
-  private readonly environment: NeighborEnvironment;
   private readonly lookingGlass: LookingGlass;
   private policies: Policies;
-  /** By name. */
-  private readonly neighbors = new Map<string, Neighbor>();
-  /** What a new neighbour has yet to tell before its routes count as delivered. */
-  private readonly undelivered = new Map<Neighbor, Set<Family>>();
+  private readonly neighbors: Neighbors;
   private gate: RestartGate | undefined;
   /** We have come back with our forwarding state intact. */
   private restarted = false;
-  private drain: DrainState = 'serving';
-  private drainTimer: TimerHandle | undefined;
+  private readonly drain: Drain;
   private begun = false;
   private bfd: BfdService | undefined;
   private readonly monitoring: Monitoring;
@@ -88,14 +71,8 @@ export class Speaker {
       programmed: (prefix) => this.isProgrammed(prefix),
     });
     const inNamespace = namespace === undefined ? {} : { namespace };
-    this.listener = new Listener({
-      clock,
-      log,
-      ...inNamespace,
-      accept: (socket, remote, local) => this.accept(socket, remote, local),
-    });
     this.fib.nextHops.onLink((name) => {
-      for (const neighbor of this.neighbors.values()) {
+      for (const neighbor of this.neighbors) {
         if (neighbor.config.interface === name) neighbor.followLink();
       }
       if (this.config.peers.some((peer) => peer.interface === name)) this.seekPeers();
@@ -114,30 +91,20 @@ export class Speaker {
     this.dynamic = new DynamicNeighbors({
       clock,
       log,
-      neighbors: () => this.neighbors.values(),
+      neighbors: () => this.neighbors,
       remove: (name) => {
         log.info({ peer: name }, 'bgp dynamic peer has left');
-        this.remove(name, CEASE_PEER_DECONFIGURED);
+        this.neighbors.remove(name, CEASE_PEER_DECONFIGURED);
       },
     });
     this.dynamic.follow(config.peers);
-    this.handover = new Handover({ clock, over: (name) => this.remove(name, CEASE_PEER_DECONFIGURED) });
     this.monitoring = new Monitoring({
       clock,
       log,
       ...inNamespace,
       neighbor: (name) => this.neighbors.get(name),
     });
-    this.lookingGlass = new LookingGlass({
-      clock,
-      self: () => this.config,
-      rib: this.routing.rib,
-      fib: this.fib,
-      neighbors: () => this.neighbors.values(),
-      ownMetric: (family) => this.config.kernel.metric[family],
-      programmed: (prefix) => this.isProgrammed(prefix),
-    });
-    this.environment = {
+    this.neighbors = new Neighbors({
       clock,
       slice: new Slice(clock),
       log,
@@ -148,13 +115,40 @@ export class Speaker {
       config: () => this.config,
       policies: () => this.policies,
       restart: () => ({ restarted: this.restarted, waiting: this.restarting }),
-      draining: () => this.drain !== 'serving',
-      established: (neighbor, negotiated) => this.established(neighbor, negotiated),
-      lost: (neighbor) => this.lost(neighbor),
-      endOfRib: (neighbor, family) => this.endOfRib(neighbor, family),
-      hasTold: (neighbor, family) => this.hasTold(neighbor, family),
+      draining: () => this.drain.state !== 'serving',
       bfd: () => (this.bfd ??= options.bfd()),
-    };
+    });
+    this.drain = new Drain(
+      {
+        clock,
+        log,
+        drained: (communication) => {
+          for (const { name } of this.neighbors) {
+            this.neighbors.remove(name, CEASE_ADMINISTRATIVE_SHUTDOWN, communication);
+          }
+        },
+      },
+      config.drain,
+    );
+    const { neighbors, dynamic, drain } = this;
+    this.acceptor = new Acceptor({
+      clock,
+      log,
+      ...inNamespace,
+      neighbors,
+      dynamic,
+      drain,
+      nextHops: this.fib.nextHops,
+    });
+    this.lookingGlass = new LookingGlass({
+      clock,
+      self: () => this.config,
+      rib: this.routing.rib,
+      fib: this.fib,
+      neighbors: () => this.neighbors,
+      ownMetric: (family) => this.config.kernel.metric[family],
+      programmed: (prefix) => this.isProgrammed(prefix),
+    });
   }
 
   /**
@@ -170,7 +164,6 @@ export class Speaker {
   private async begin(): Promise<void> {
     const { config, options } = this;
     const { enabled, restarting, peerWaitTime, deferralTime } = config.gracefulRestart;
-    if (config.drain !== undefined) this.drain = 'drained';
     // Selection is deferred before anything is read or said.
     for (const family of FAMILIES) this.routing.hold(family);
     const found = await this.fib.start();
@@ -194,7 +187,7 @@ export class Speaker {
         opened: (family, reason) => {
           this.routing.open(family);
           if (!this.restarted) return;
-          for (const neighbor of this.neighbors.values()) neighbor.renewSession();
+          for (const neighbor of this.neighbors) neighbor.renewSession();
           options.log.info({ family, reason }, 'bgp restart complete: routes are selected');
         },
         told: (family, reason) => {
@@ -203,11 +196,13 @@ export class Speaker {
             options.log.info({ family, reason }, 'bgp sweeps the kernel of what no peer told');
         },
       },
-      this.restarted && this.drain !== 'drained' ? awaitedPeers(config.peers, left) : [],
+      this.restarted && this.drain.state !== 'drained' ? awaitedPeers(config.peers, left) : [],
     );
+    this.neighbors.follow(this.gate);
     this.monitoring.follow(config.monitoring);
     this.listen();
-    for (const peer of this.unnumbered.resolve(this.wantedPeers)) this.add(peer, { replaces: false });
+    for (const peer of this.unnumbered.resolve(this.wantedPeers))
+      this.neighbors.add(peer, { replaces: false });
   }
 
   /** Goes over to another configuration. Only what differs is touched. Kernel protocol and table must be the same. */
@@ -222,19 +217,19 @@ export class Speaker {
       this.dynamic.follow(config.peers);
     }
     this.seekPeers();
-    const imports = this.importTexts();
+    const imports = this.neighbors.importTexts();
     if (differs(...POLICY_FIELDS)) this.policies = new Policies(config);
     if (differs('services', 'kernel')) this.routing.reprogram();
     if (differs('decision')) this.decide();
     if (differs('aggregates', 'asNumber', 'routerId', 'confederation')) this.aggregate();
     this.routing.originate(originated(config));
     if (differs('monitoring')) this.monitoring.follow(config.monitoring);
-    if (differs('drain')) this.turnDrain(config.drain);
+    if (differs('drain')) this.drain.turn(config.drain);
     this.reconfigurePeers(differs('routerId', 'confederation'));
     if (differs('nodeAddresses', 'drain', ...POLICY_FIELDS)) {
-      for (const neighbor of this.neighbors.values()) neighbor.exportAgain();
+      for (const neighbor of this.neighbors) neighbor.exportAgain();
     }
-    this.importChanges(imports);
+    this.neighbors.importChanges(imports);
     this.listen();
   }
 
@@ -260,85 +255,18 @@ export class Speaker {
     return this.config.kernel.install !== false && !this.policies.prefixes.isService(prefix);
   }
 
+  private reconfigurePeers(resetAll: boolean): void {
+    this.neighbors.reconfigure(this.unnumbered.resolve(this.wantedPeers), resetAll);
+  }
+
+  private listen(): void {
+    this.acceptor.listen(this.config.listen, this.unnumbered.resolve(this.config.peers));
+  }
+
   /** Peers to have sessions with: none on a drained node. */
   private get wantedPeers(): readonly PeerConfig[] {
-    if (this.drain === 'drained') return [];
+    if (this.drain.state === 'drained') return [];
     return [...this.config.peers.filter((peer) => !isTemplate(peer)), ...this.dynamic.resolve()];
-  }
-
-  /** Begins to drain, with the sessions' end after its delay, or serves again. */
-  private turnDrain(drain: DrainConfig | undefined): void {
-    const { clock, log } = this.options;
-    this.drainTimer?.cancel();
-    if (drain === undefined) {
-      log.info('bgp serves again');
-      this.drain = 'serving';
-      return;
-    }
-    if (this.drain === 'drained') return;
-    log.info({ delay: drain.delay, communication: drain.communication }, 'bgp drains: peers are told');
-    this.drain = 'draining';
-    this.drainTimer = clock.after(drain.delay * 1000, () => {
-      this.drain = 'drained';
-      for (const name of this.neighbors.keys()) {
-        this.remove(name, CEASE_ADMINISTRATIVE_SHUTDOWN, drain.communication);
-      }
-      log.info('bgp drained: sessions have ended');
-    });
-  }
-
-  private reconfigurePeers(resetAll: boolean): void {
-    const wanted = new Map(this.unnumbered.resolve(this.wantedPeers).map((peer) => [peer.name, peer]));
-    const unwanted = [...this.neighbors.values()].filter(({ name }) => !wanted.has(name));
-    for (const after of wanted.values()) {
-      let neighbor = this.neighbors.get(after.name);
-      if (neighbor === undefined) {
-        neighbor = unwanted.find(
-          ({ config: { address, port, interface: device } }) =>
-            address === after.address && port === after.port && device === after.interface,
-        );
-        // The same session under another name, as when a node of the mesh becomes a reflector.
-        if (neighbor !== undefined) this.rename(neighbor, after.name);
-      }
-      const effect = neighbor === undefined || resetAll ? 'reset' : peerChangeEffect(neighbor.config, after);
-      if (neighbor !== undefined && effect !== 'reset') {
-        this.handover.forget(neighbor.name);
-        neighbor.changeConfig(after);
-        // The other side may have ended it while it was leaving.
-        neighbor.resume();
-        if (effect === 'reopen') {
-          this.expect(neighbor);
-          neighbor.reopen();
-        } else if (effect === 'export') {
-          neighbor.exportAgain();
-        }
-        continue;
-      }
-      if (neighbor !== undefined) this.remove(neighbor.name, CEASE_OTHER_CONFIGURATION_CHANGE);
-      this.add(after, { replaces: true });
-    }
-    for (const neighbor of unwanted) {
-      if (this.neighbors.get(neighbor.name) !== neighbor || wanted.has(neighbor.name)) continue;
-      if (neighbor.isUp) this.handover.leave(neighbor.name, neighbor.config.type === 'mesh');
-      else if (!this.handover.isLeaving(neighbor.name)) this.remove(neighbor.name, CEASE_PEER_DECONFIGURED);
-    }
-  }
-
-  /** The neighbour goes on under another name, which its configuration is about to say. */
-  private rename(neighbor: Neighbor, name: string): void {
-    this.handover.forget(neighbor.name);
-    this.gate?.peerRemoved(neighbor.name);
-    this.neighbors.delete(neighbor.name);
-    this.neighbors.set(name, neighbor);
-  }
-
-  /** Where import policy is not what it was, peers tell all again. */
-  private importChanges(before: ReadonlyMap<Neighbor, string>): void {
-    for (const [neighbor, text] of before) {
-      const { config, name } = neighbor;
-      if (this.neighbors.get(name) !== neighbor || this.policies.importText(config) === text) continue;
-      if (!neighbor.importAgain()) neighbor.reopen();
-    }
   }
 
   /**
@@ -346,16 +274,13 @@ export class Speaker {
    * (design D20). Otherwise peers are told, and the kernel's learned routes are taken out.
    */
   async stop({ graceful }: { readonly graceful: boolean }): Promise<void> {
-    this.handover.stop();
     this.unnumbered.stop();
     this.dynamic.stop();
-    this.drainTimer?.cancel();
-    this.listener.close();
+    this.drain.stop();
+    this.acceptor.close();
     this.gate?.stop();
     this.routing.stop();
-    for (const neighbor of this.neighbors.values()) {
-      neighbor.stop(graceful ? undefined : CEASE_ADMINISTRATIVE_SHUTDOWN);
-    }
+    this.neighbors.stop(graceful ? undefined : CEASE_ADMINISTRATIVE_SHUTDOWN);
     await this.monitoring.close();
     await this.bfd?.stop();
     if (!graceful) await this.fib.clear();
@@ -363,16 +288,16 @@ export class Speaker {
   }
 
   status(): SpeakerStatus {
-    const { problem } = this.listener;
+    const { problem } = this.acceptor;
     return {
       state: problem === undefined ? 'running' : 'failed',
       ...(problem === undefined ? {} : { problem }),
       asNumber: this.config.asNumber,
       routerId: this.config.routerId,
       restarting: this.restarting,
-      drain: this.drain,
+      drain: this.drain.state,
       peers: [
-        ...[...this.neighbors.values()].map((neighbor) => neighbor.status()),
+        ...[...this.neighbors].map((neighbor) => neighbor.status()),
         ...this.unnumbered.missing(this.wantedPeers),
       ],
       dynamic: this.dynamic.status(),
@@ -401,137 +326,6 @@ export class Speaker {
 
   private get restarting(): boolean {
     return this.restarted && FAMILIES.some((family) => this.gate?.waiting(family) !== false);
-  }
-
-  private listen(): void {
-    const { listen } = this.config;
-    const peers = this.unnumbered.resolve(this.config.peers);
-    const single = peers.filter((peer) => !isTemplate(peer));
-    this.listener.configure({
-      ...listen,
-      passwords: new Map<Address | Prefix, string>([
-        ...this.dynamic.keys(),
-        ...single.flatMap(({ address, password }) =>
-          password === undefined ? [] : [[address, password] as const],
-        ),
-      ]),
-      ttlSecurity: peers.some(({ ttlSecurity }) => ttlSecurity !== undefined),
-    });
-  }
-
-  private accept(socket: Socket, remote: Address, local: Address | undefined): Reception {
-    const candidates = [...this.neighbors.values()].filter(
-      ({ name, config }) =>
-        config.address === remote && this.isOnLink(socket, config) && !this.handover.isLeaving(name),
-    );
-    const chosen =
-      candidates.find(({ config }) => config.sourceAddress === local) ??
-      candidates.find(({ config }) => config.sourceAddress === undefined) ??
-      candidates[0];
-    const neighbor = chosen ?? this.admit(remote, local);
-    if (!(neighbor instanceof Neighbor)) return neighbor;
-    neighbor.peer.accept(socket);
-    return 'accepted';
-  }
-
-  /** The peer that a template makes of one that no other is configured for. */
-  private admit(remote: Address, local: Address | undefined): Neighbor | Exclude<Reception, 'accepted'> {
-    const config = this.drain === 'drained' ? undefined : this.dynamic.admit(remote, local);
-    if (config === 'full') return 'refused';
-    // One that is about to leave is not another.
-    if (config === undefined || this.neighbors.has(config.name)) return 'unknown';
-    this.options.log.info({ peer: config.name, template: config.template }, 'bgp dynamic peer has come');
-    this.gate?.peerCame(config);
-    return this.add(config, { replaces: false });
-  }
-
-  /** Link-local addresses mean nothing without their link. */
-  private isOnLink(socket: Socket, { interface: name }: PeerConfig): boolean {
-    if (name === undefined) return true;
-    const descriptor = descriptorOf(socket);
-    return descriptor !== undefined && socketScope(descriptor) === this.fib.nextHops.linkNamed(name)?.index;
-  }
-
-  private add(config: PeerConfig, { replaces }: { readonly replaces: boolean }): Neighbor {
-    const neighbor = new Neighbor(this.environment, config);
-    this.neighbors.set(config.name, neighbor);
-    if (replaces) this.expect(neighbor);
-    neighbor.start();
-    return neighbor;
-  }
-
-  /** What goes for its sake stays until it has told what it has. */
-  private expect(neighbor: Neighbor): void {
-    this.handover.expect(neighbor.name);
-    this.undelivered.set(neighbor, new Set(neighbor.config.families));
-  }
-
-  private remove(name: string, cease: number, communication?: string): void {
-    const neighbor = this.neighbors.get(name);
-    if (neighbor === undefined) return;
-    neighbor.remove(cease, communication);
-    this.neighbors.delete(name);
-    this.undelivered.delete(neighbor);
-    this.gate?.peerRemoved(name);
-    this.handover.forget(name);
-  }
-
-  private established(neighbor: Neighbor, { gracefulRestart, families: carried }: Negotiated): void {
-    const families = gracefulRestart?.families.map(({ family }) => family) ?? [];
-    this.gate?.peerUp(neighbor.name, {
-      families,
-      restarting: gracefulRestart?.restarting ?? false,
-      restartingToo: this.restarting,
-    });
-    // A peer without graceful restart need not mark the end of what it tells.
-    for (const family of FAMILIES) {
-      if (!families.includes(family) || !carried.includes(family)) this.deliver(neighbor, family);
-    }
-  }
-
-  private lost(neighbor: Neighbor): number | undefined {
-    const { name } = neighbor;
-    this.gate?.peerDown(name);
-    this.routing.schedule();
-    if (!this.handover.isLeaving(name)) return undefined;
-    // The other side was quicker. Its routes serve until ours have come by another way.
-    neighbor.stop();
-    return HANDOVER_STALE_TIME;
-  }
-
-  private endOfRib(neighbor: Neighbor, family: Family): void {
-    this.gate?.endOfRib(neighbor.name, family);
-    // Others may have waited for it.
-    this.routing.schedule();
-    this.deliver(neighbor, family);
-  }
-
-  /**
-   * Whether a peer of our AS has from us all that others are about to tell. A client that restarts sweeps its kernel by
-   * our end-of-RIB, and has what we reflect from nobody else (RFC 4456 §6).
-   */
-  private hasTold(neighbor: Neighbor, family: Family): boolean {
-    for (const name of this.gate?.telling(family) ?? []) {
-      const reflected =
-        neighbor.config.reflectorClient || this.neighbors.get(name)?.config.reflectorClient === true;
-      if (name !== neighbor.name && reflected) return false;
-    }
-    return true;
-  }
-
-  private deliver(neighbor: Neighbor, family: Family): void {
-    const missing = this.undelivered.get(neighbor);
-    if (missing === undefined) return;
-    missing.delete(family);
-    if (missing.size > 0) return;
-    this.undelivered.delete(neighbor);
-    this.handover.delivered(neighbor.name);
-  }
-
-  private importTexts(): Map<Neighbor, string> {
-    return new Map(
-      [...this.neighbors.values()].map((neighbor) => [neighbor, this.policies.importText(neighbor.config)]),
-    );
   }
 }
 
