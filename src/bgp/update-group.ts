@@ -88,15 +88,19 @@ export class UpdateGroup implements TellingGroup {
 
   /** Takes in a peer that holds nothing, or holds what another group has told it. */
   join(member: GroupMember, previous?: TellingGroup): void {
-    const before = previous instanceof UpdateGroup ? previous : undefined;
     const lag = new Lag(this.rib.prefixes);
-    for (let prefix = 0; prefix < this.rib.prefixes.limit; prefix++) {
-      const wanted = this.told.attributeFor(prefix, member.source);
-      const old = before === undefined ? WITHDRAWN : before.heldAttribute(member, prefix);
-      if (wanted !== old) lag.add(prefix, old !== WITHDRAWN);
+    if (previous instanceof UpdateGroup) {
+      // At once: the other group goes on, and may be no more.
+      for (let prefix = 0; prefix < this.rib.prefixes.limit; prefix++) {
+        const wanted = this.told.attributeFor(prefix, member.source);
+        const old = previous.heldAttribute(member, prefix);
+        if (wanted !== old) lag.add(prefix, old !== WITHDRAWN);
+      }
+    } else if (this.heldBy(member) > 0) {
+      lag.tellAll();
     }
     previous?.leave(member);
-    this.members.set(member, lag.size === 0 ? undefined : lag);
+    this.members.set(member, lag.isOver ? undefined : lag);
   }
 
   leave(member: GroupMember): void {
@@ -106,11 +110,10 @@ export class UpdateGroup implements TellingGroup {
 
   /** Has a member told all again (RFC 2918 §4). */
   refresh(member: GroupMember): void {
+    if (this.heldBy(member) === 0) return;
     const lag = this.members.get(member) ?? new Lag(this.rib.prefixes);
-    for (let prefix = 0; prefix < this.rib.prefixes.limit; prefix++) {
-      if (this.told.attributeFor(prefix, member.source) !== WITHDRAWN) lag.add(prefix, true);
-    }
-    if (lag.size > 0) this.members.set(member, lag);
+    lag.tellAgain();
+    this.members.set(member, lag);
   }
 
   /** Whether {@link flush} would do something now: never while all that could be told at once do not read. */
@@ -175,6 +178,7 @@ export class UpdateGroup implements TellingGroup {
     const lag = this.members.get(member);
     if (lag === undefined) return;
     const { batch } = this;
+    lag.walk(limit, (prefix) => this.told.attributeFor(prefix, member.source) !== WITHDRAWN);
     const prefixes = lag.next(limit);
     for (const prefix of prefixes) {
       const attribute = this.told.attributeFor(prefix, member.source);
@@ -184,7 +188,7 @@ export class UpdateGroup implements TellingGroup {
     for (const prefix of prefixes) lag.settle(prefix);
     // To the end of the queue, so that nobody waits for another's whole table.
     this.members.delete(member);
-    this.members.set(member, lag.size === 0 ? undefined : lag);
+    this.members.set(member, lag.isOver ? undefined : lag);
   }
 
   /** Nobody is told anything any more. */
@@ -208,7 +212,8 @@ export class UpdateGroup implements TellingGroup {
   /** The prefix is about to change: who lags has missed that. */
   private missed(prefix: PrefixId): void {
     for (const [member, lag] of this.members) {
-      if (lag !== undefined) lag.add(prefix, this.told.attributeFor(prefix, member.source) !== WITHDRAWN);
+      if (lag === undefined || lag.isUntold(prefix)) continue;
+      lag.add(prefix, this.told.attributeFor(prefix, member.source) !== WITHDRAWN);
     }
   }
 
@@ -253,6 +258,8 @@ export class UpdateGroup implements TellingGroup {
   private heldAttribute(member: GroupMember, prefix: PrefixId): AttributeId {
     const lag = this.members.get(member);
     if (lag?.has(prefix) === true) return lag.holds(prefix) ? -1 : WITHDRAWN;
-    return this.told.attributeFor(prefix, member.source);
+    if (lag?.isUntold(prefix) === true) return WITHDRAWN;
+    const attribute = this.told.attributeFor(prefix, member.source);
+    return attribute !== WITHDRAWN && lag?.isDueAgain(prefix) === true ? -1 : attribute;
   }
 }

@@ -1,22 +1,32 @@
 /**
  * What one peer does not know yet of what its group has been told: a bit for each prefix that it is to be told anew,
  * and one for each of these that it holds in an older form. So a slow reader costs two bits a prefix, however much
- * changes meanwhile.
+ * changes meanwhile. One that is to be told everything is walked through the table a piece at a time: what the walk has
+ * not come to costs nothing.
  */
 import { PrefixBitmap } from './prefix-bitmap.ts';
 import type { PrefixId, PrefixTable } from './prefix-table.ts';
+
+/** Where a walk stands that is over. */
+const DONE = Infinity;
 
 export class Lag {
   private readonly dirty = new PrefixBitmap();
   private readonly old = new PrefixBitmap();
   private cursor = 0;
   private count = 0;
+  /** What the walk looks at next. */
+  private position = DONE;
+  /** The peer held nothing when the walk began: what the walk has not come to it does not hold. */
+  private isNew = false;
+  /** Another walk is to follow. */
+  private again = false;
 
   constructor(private readonly prefixes: PrefixTable) {}
 
-  /** Prefixes to be told. */
-  get size(): number {
-    return this.count;
+  /** The peer knows all that it is to know. */
+  get isOver(): boolean {
+    return this.count === 0 && this.position === DONE;
   }
 
   has(prefix: PrefixId): boolean {
@@ -26,6 +36,42 @@ export class Lag {
   /** Whether the peer holds an older form of a prefix that it is to be told. */
   holds(prefix: PrefixId): boolean {
     return this.old.has(prefix);
+  }
+
+  /** The peer holds nothing, and is to be told all. */
+  tellAll(): void {
+    this.position = 0;
+    this.isNew = true;
+  }
+
+  /** The peer is to be told all again. */
+  tellAgain(): void {
+    if (this.isNew) this.again = true;
+    else this.position = 0;
+  }
+
+  /** Goes through up to `limit` prefixes of the table, and adds those that the peer is to be told. */
+  walk(limit: number, wanted: (prefix: PrefixId) => boolean): void {
+    if (this.position === DONE) return;
+    const end = Math.min(this.position + limit, this.prefixes.limit);
+    for (let prefix = this.position; prefix < end; prefix++) {
+      if (wanted(prefix)) this.add(prefix, !this.isNew);
+    }
+    this.position = end;
+    if (end < this.prefixes.limit) return;
+    this.position = this.again ? 0 : DONE;
+    this.isNew = false;
+    this.again = false;
+  }
+
+  /** The walk has not come to a prefix of which the peer holds nothing yet. */
+  isUntold(prefix: PrefixId): boolean {
+    return this.isNew && prefix >= this.position;
+  }
+
+  /** The walk, or the one that follows, is still to have a prefix told again. */
+  isDueAgain(prefix: PrefixId): boolean {
+    return this.again || (!this.isNew && prefix >= this.position);
   }
 
   /** The peer is to be told of a prefix. `held`: it holds it now; what counts is the first time. */
