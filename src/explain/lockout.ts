@@ -169,8 +169,11 @@ export function standingFor(
   const own = endpoints.toSorted((a, b) => (a.key < b.key ? -1 : 1));
   const named = own.filter((one) => one.interfaceName !== undefined && one.interfaceName !== anyInterface);
   const certain =
-    named.find((one) => one.interfaceName === interfaceName) ??
-    named.find((one) => one.expectedAddresses.includes(local)) ??
+    named.find((one) =>
+      interfaceName === undefined
+        ? one.expectedAddresses.includes(local)
+        : one.interfaceName === interfaceName,
+    ) ??
     own.find((one) => one.interfaceName === undefined && one.expectedAddresses.includes(local)) ??
     own.find((one) => one.interfaceName === anyInterface);
   const possible =

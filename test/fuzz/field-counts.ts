@@ -12,7 +12,9 @@ export class FieldCounts {
 
   /** Takes in the walks of one packet in a world. */
   add(documents: readonly Document[], walks: readonly EndpointWalk[]): void {
-    for (const { tiers, profiles } of walks) {
+    for (const { tiers, profiles, stage, direction, verdict, decidedBy } of walks) {
+      if (stage !== undefined) this.count(`${stage} ${direction}: ${verdict}`, decidedBy.length > 0);
+      if (decidedBy[0]?.startsWith('failsafe') === true) this.count(decidedBy[0], true);
       for (const { ended, defaultAction } of tiers) {
         if (ended) this.count(`end of tier: ${defaultAction}`, true);
       }

@@ -5,8 +5,9 @@ import type { Packet } from '../../src/explain/packet.ts';
 import type { KnownResource } from '../../src/model/registry.ts';
 import { keyOf, keyText } from '../../src/model/resource.ts';
 import { calculate } from './policy-trial.ts';
-import type { Defect } from './policy-defects.ts';
-import { type Document, decodeDocuments, thisNode } from './policy-world.ts';
+import type { Defect } from './defect.ts';
+import { thisNode } from './policy-places.ts';
+import { type Document, decodeDocuments } from './policy-world.ts';
 import { ProbeLab } from './probe-lab.ts';
 
 export class KernelJudge {
@@ -97,5 +98,6 @@ function difference(before: CalcDelta | undefined, after: CalcDelta): CalcDelta 
     policies: gone(before.policies, after.policies),
     profiles: gone(before.profiles, after.profiles),
     endpoints: gone(before.endpoints, after.endpoints),
+    hostEndpoints: gone(before.hostEndpoints, after.hostEndpoints),
   };
 }

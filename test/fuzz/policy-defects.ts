@@ -1,8 +1,4 @@
-/**
- * Defects planted on purpose: what a differential test is worth is how soon it sees them. Each changes what one of
- * the three judges sees: resources on their way into the calculation, or its result on the way to the evaluator and
- * the kernel, or to the kernel alone.
- */
+/** The defects that a differential test of policy must see (defect.ts). */
 import type {
   ActivePolicy,
   CalcDelta,
@@ -11,25 +7,10 @@ import type {
   LocalEndpoint,
   SetDelta,
 } from '../../src/calc/output.ts';
+import { type Change, type Defect, inside, mapValues, without } from './defect.ts';
+import { hostDefects } from './host-defects.ts';
 import { portPool } from './policy-pools.ts';
 import type { Document } from './policy-world.ts';
-
-export interface Defect {
-  readonly name: string;
-  readonly documents?: (documents: readonly Document[]) => readonly Document[];
-  readonly delta?: (delta: CalcDelta) => CalcDelta;
-  /** For the kernel alone: the evaluator sees the delta as it is. */
-  readonly kernel?: (delta: CalcDelta) => CalcDelta;
-}
-
-type Change<Value> = (value: Value) => Value;
-
-function mapValues<Value>(
-  map: ReadonlyMap<string, Value | undefined>,
-  change: Change<Value>,
-): Map<string, Value | undefined> {
-  return new Map([...map].map(([key, value]) => [key, value === undefined ? undefined : change(value)]));
-}
 
 const policies =
   (change: Change<ActivePolicy>): Change<CalcDelta> =>
@@ -57,29 +38,11 @@ const sets =
   (change: Change<SetDelta>): Change<CalcDelta> =>
   (delta) => ({ ...delta, sets: mapValues(delta.sets, change) });
 
-function without<Value extends object, Key extends keyof Value>(value: Value, key: Key): Omit<Value, Key> {
-  const { [key]: _, ...rest } = value;
-  return rest;
-}
-
-/** Changes every object inside the specs of a kind. */
-const inside =
-  (kinds: readonly string[], change: (value: Record<string, unknown>) => void) =>
-  (documents: readonly Document[]): readonly Document[] => {
-    const visit = (value: unknown): void => {
-      if (typeof value !== 'object' || value === null) return;
-      if (!Array.isArray(value)) change(value as Record<string, unknown>);
-      for (const part of Object.values(value)) visit(part);
-    };
-    for (const { kind, spec } of documents) if (kinds.includes(kind)) visit(spec);
-    return documents;
-  };
-
 const calicoPolicies = ['GlobalNetworkPolicy', 'NetworkPolicy', 'Profile'];
 const kubernetesPolicies = ['KubernetesNetworkPolicy'];
 const clusterPolicies = ['KubernetesClusterNetworkPolicy'];
 
-export const defects: readonly Defect[] = [
+const podDefects: readonly Omit<Defect, 'hosts'>[] = [
   { name: 'notNets is ignored', delta: peers((peer) => ({ ...peer, notNets: [] })) },
   {
     name: 'only the first of nets counts',
@@ -271,4 +234,9 @@ export const defects: readonly Defect[] = [
       tiers: endpoint.tiers.map((tier) => ({ ...tier, egress: tier.ingress })),
     })),
   },
+];
+
+export const defects: readonly Defect[] = [
+  ...podDefects.map((defect) => ({ ...defect, hosts: false })),
+  ...hostDefects.map((defect) => ({ ...defect, hosts: true })),
 ];

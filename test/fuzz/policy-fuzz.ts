@@ -5,7 +5,7 @@ import { ValidationError } from '../../src/model/problem.ts';
 import type { Packet } from '../../src/explain/packet.ts';
 import { FieldCounts } from './field-counts.ts';
 import type { KernelJudge } from './kernel-judge.ts';
-import type { Defect } from './policy-defects.ts';
+import type { Defect } from './defect.ts';
 import { type Evaluation, calculate, evaluate, makeTrial, oracleVerdicts } from './policy-trial.ts';
 import type { Document } from './policy-world.ts';
 import { shrink } from './shrink.ts';
@@ -49,7 +49,7 @@ export async function fuzzPolicy(options: FuzzOptions): Promise<FuzzResult> {
   let passed = 0;
   for (let index = 0; index < options.seeds; index++) {
     const seed = options.firstSeed + index;
-    const { documents, packets } = makeTrial(seed, options.packets);
+    const { documents, packets } = makeTrial(seed, options.packets, options.defect?.hosts);
     const { verdicts, evaluations } = await judge(documents, packets, options).catch((cause: unknown) => {
       throw new Error(`the world of seed ${seed} cannot be judged`, { cause });
     });

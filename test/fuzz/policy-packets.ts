@@ -2,18 +2,16 @@
 import { type Address, address } from '../../src/net/address.ts';
 import type { Packet } from '../../src/explain/packet.ts';
 import { portPool } from './policy-pools.ts';
-import { type Place, localPods, remotePods, strangers } from './policy-world.ts';
+import { type Place, localPods, remotePods, strangers, uplinks } from './policy-places.ts';
 import type { Random } from './random.ts';
 
-const everywhere: readonly Place[] = [...localPods, ...localPods, ...remotePods, ...strangers];
+const beyond: readonly Place[] = [...remotePods, ...strangers];
+const everywhere: readonly Place[] = [...localPods, ...localPods, ...beyond];
 
-/** A packet from or to a local pod, or both. */
-export function makePacket(random: Random): Packet {
+/** A packet from or to a local pod, or both; of `hosts`, also one from or to the node itself, or only passing it. */
+export function makePacket(random: Random, hosts: boolean): Packet {
   const family = random.chance(0.5) ? 4 : 6;
-  const pod = random.one(localPods);
-  let other = random.one(everywhere);
-  while (other === pod) other = random.one(everywhere);
-  const [source, destination] = random.chance(0.5) ? [pod, other] : [other, pod];
+  const [source, destination] = hosts && random.chance(0.6) ? hostEnds(random) : podEnds(random);
   const between: { source: Address; destination: Address } = {
     source: address(source[family]),
     destination: address(destination[family]),
@@ -46,4 +44,26 @@ export function makePacket(random: Random): Packet {
     sourcePort: random.chance(0.5) ? random.one(portPool) : random.integer(1024, 65535),
     destinationPort: random.chance(0.85) ? random.one(portPool) : random.integer(1, 65535),
   };
+}
+
+function podEnds(random: Random): readonly [Place, Place] {
+  const pod = random.one(localPods);
+  let other = random.one(everywhere);
+  while (other === pod) other = random.one(everywhere);
+  return random.chance(0.5) ? [pod, other] : [other, pod];
+}
+
+/** Who is beyond one interface of the node, and who is beyond another, or is the node, or its pod. */
+function hostEnds(random: Random): readonly [Place, Place] {
+  const other = random.one(beyond);
+  const uplink = uplinks.find(({ places }) => places.includes(other))!;
+  const near = random.one<Place>([
+    uplink.own,
+    uplink.own,
+    uplink.own,
+    random.one(localPods),
+    ...uplinks.filter((one) => one !== uplink).map(({ places }) => random.one(places)),
+  ]);
+  if (near === uplink.own && random.chance(0.2)) return [random.one(localPods), near];
+  return random.chance(0.5) ? [near, other] : [other, near];
 }

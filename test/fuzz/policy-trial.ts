@@ -1,14 +1,16 @@
 /** One random world with its packets, and what the evaluator and the oracle make of them. */
 import { CalcGraph } from '../../src/calc/graph.ts';
 import type { CalcDelta } from '../../src/calc/output.ts';
-import { type EndpointWalk, evaluateEndpoint } from '../../src/explain/evaluate.ts';
+import type { EndpointWalk } from '../../src/explain/evaluate.ts';
 import type { Packet } from '../../src/explain/packet.ts';
 import { PolicyState } from '../../src/explain/policy-state.ts';
 import { keyOf } from '../../src/model/resource.ts';
 import { Oracle } from '../oracle/oracle.ts';
-import type { Defect } from './policy-defects.ts';
+import type { Defect } from './defect.ts';
+import { NodeWalk } from './node-walk.ts';
 import { makePacket } from './policy-packets.ts';
-import { type Document, decodeDocuments, localPods, makeDocuments, thisNode } from './policy-world.ts';
+import { localPods, thisNode, topology } from './policy-places.ts';
+import { type Document, decodeDocuments, makeDocuments } from './policy-world.ts';
 import { Random } from './random.ts';
 
 export interface Trial {
@@ -22,16 +24,19 @@ const fewestPassing = 0.25;
 const mostPassing = 0.75;
 const localNets = new Set(localPods.flatMap((pod) => [pod[4], pod[6]]));
 
+/** Every so many seeds the world has host endpoints. */
+const seedsToHosts = 3;
+
 /** The world of a seed: the first of its sequence in which a quarter to three quarters of the packets pass. */
-export function makeTrial(seed: number, packetCount: number): Trial {
+export function makeTrial(seed: number, packetCount: number, hosts = seed % seedsToHosts === 0): Trial {
   const random = new Random(seed);
   for (;;) {
-    const documents = makeDocuments(random);
-    const oracle = new Oracle(decodeDocuments(documents), thisNode);
+    const documents = makeDocuments(random, hosts);
+    const oracle = new Oracle(decodeDocuments(documents), thisNode, topology);
     const known = knownAddresses(documents);
     const packets: Packet[] = [];
     while (packets.length < packetCount) {
-      const packet = makePacket(random);
+      const packet = makePacket(random, hosts);
       const sound = [packet.source, packet.destination].every(
         (place) => !localNets.has(place) || known.has(place),
       );
@@ -52,7 +57,7 @@ function knownAddresses(documents: readonly Document[]): Set<string> {
 }
 
 export function oracleVerdicts(documents: readonly Document[], packets: readonly Packet[]): boolean[] {
-  const oracle = new Oracle(decodeDocuments(documents), thisNode);
+  const oracle = new Oracle(decodeDocuments(documents), thisNode, topology);
   return packets.map((packet) => oracle.judge(packet));
 }
 
@@ -69,22 +74,13 @@ export interface Evaluation {
   readonly walks: readonly EndpointWalk[];
 }
 
-/** Walks packets through the egress of their source and the ingress of their destination. */
+/** Walks packets past the host endpoints that they meet, the egress of their source and the ingress of their destination. */
 export function evaluate(delta: CalcDelta, packets: readonly Packet[]): Evaluation[] {
   const state = new PolicyState();
   state.apply(delta);
-  const byAddress = new Map(
-    [...state.endpoints.values()].flatMap((endpoint) =>
-      endpoint.addresses.map((own) => [own, endpoint] as const),
-    ),
-  );
+  const node = new NodeWalk(state, delta.felix);
   return packets.map((packet) => {
-    const from = byAddress.get(packet.source);
-    const to = byAddress.get(packet.destination);
-    const walks = [
-      ...(from === undefined ? [] : [evaluateEndpoint(from, 'egress', packet, state)]),
-      ...(to === undefined ? [] : [evaluateEndpoint(to, 'ingress', packet, state)]),
-    ];
+    const walks = node.walk(packet);
     if (walks.some(({ verdict }) => verdict === 'unknown'))
       throw new Error(`a whole packet left the evaluator in doubt: ${JSON.stringify(packet)}`);
     return { allowed: walks.every(({ verdict }) => verdict === 'allow'), walks };

@@ -6,11 +6,11 @@ import { ValidationError } from '../../src/model/problem.ts';
 import { decodeResource } from '../../src/model/decode.ts';
 import { type KnownKind, type KnownResource, kindDefinition } from '../../src/model/registry.ts';
 import { clusterSpec, kubernetesSpec } from './kubernetes-policies.ts';
+import { makeHosts, stageOf } from './policy-hosts.ts';
+import { type Place, localPods, remotePods, strangers, thisNode } from './policy-places.ts';
 import { type Fields, namespaces, portNames, portPool } from './policy-pools.ts';
 import type { Random } from './random.ts';
 
-/** The node whose policy is tested. */
-export const thisNode = 'one';
 const otherNode = 'two';
 
 /** A resource as it is written down. */
@@ -20,31 +20,6 @@ export interface Document {
   readonly metadata: Fields & { readonly name: string; readonly namespace?: string };
   readonly spec: Fields;
 }
-
-export interface Place {
-  readonly 4: string;
-  readonly 6: string;
-}
-
-export const localPods: readonly (Place & { readonly interfaceName: string })[] = Array.from(
-  { length: 8 },
-  (_, index) => ({
-    4: `10.65.0.${index + 2}`,
-    6: `fd65::${index + 2}`,
-    interfaceName: `cali${index}`,
-  }),
-);
-
-/** Pods of another node, and addresses outside the cluster: all behind the default route. */
-export const remotePods: readonly Place[] = [
-  { 4: '10.66.0.2', 6: 'fd66::2' },
-  { 4: '10.66.0.3', 6: 'fd66::3' },
-];
-export const strangers: readonly Place[] = [
-  { 4: '192.0.2.1', 6: '2001:db8::1' },
-  { 4: '192.0.2.9', 6: '2001:db8::9' },
-  { 4: '198.51.100.7', 6: '2001:db8:1::7' },
-];
 
 const accounts = ['robot', 'human'] as const;
 const services = ['shop', 'db'] as const;
@@ -69,9 +44,9 @@ const protocolPool = [
   6,
 ] as const;
 
-/** The resources of a random cluster. */
-export function makeDocuments(random: Random): Document[] {
-  return new WorldMaker(random).make();
+/** The resources of a random cluster, with host endpoints of the node where they are wanted. */
+export function makeDocuments(random: Random, hosts = false): Document[] {
+  return new WorldMaker(random, hosts).make();
 }
 
 /** Reads documents as the datastore would. Throws a ValidationError. */
@@ -82,7 +57,10 @@ export function decodeDocuments(documents: readonly Document[]): KnownResource[]
 class WorldMaker {
   private readonly made: Document[] = [];
 
-  constructor(private readonly random: Random) {}
+  constructor(
+    private readonly random: Random,
+    private readonly hasHosts: boolean,
+  ) {}
 
   make(): Document[] {
     const { random } = this;
@@ -119,6 +97,11 @@ class WorldMaker {
         bgp: { ipv4Address: `${place![4]}/24` },
         addresses: [{ address: place![6], type: 'InternalIP' }],
       }));
+    }
+    if (this.hasHosts) {
+      for (const { kind, metadata, spec } of makeHosts(random, (keys) => this.labels(keys))) {
+        this.put(kind, metadata, () => spec);
+      }
     }
     for (let index = random.integer(0, 3); index > 0; index--) this.networkSet(index);
     for (let index = random.integer(1, 7); index > 0; index--) this.slice(index);
@@ -265,7 +248,12 @@ class WorldMaker {
         ...(directions.includes('Egress') ? { egress: this.rules('egress', namespaced) } : {}),
       };
     };
-    const kind = random.one(['GlobalNetworkPolicy', 'NetworkPolicy', 'KubernetesNetworkPolicy']);
+    const kind = random.one([
+      'GlobalNetworkPolicy',
+      // Only global policies are for hosts.
+      this.hasHosts ? 'GlobalNetworkPolicy' : 'NetworkPolicy',
+      'KubernetesNetworkPolicy',
+    ] as const);
     const share = random.fraction();
     // Staged policies stand among the others and decide nothing.
     if (share < 0.15) {
@@ -280,7 +268,10 @@ class WorldMaker {
     } else if (kind === 'GlobalNetworkPolicy') {
       this.put(kind, { name: `g${index}` }, () => ({
         ...common(false),
-        ...(random.chance(0.2) ? { namespaceSelector: this.selector(['team', 'env']) } : {}),
+        ...(random.chance(this.hasHosts ? 0.05 : 0.2)
+          ? { namespaceSelector: this.selector(['team', 'env']) }
+          : {}),
+        ...(this.hasHosts ? stageOf(random) : {}),
       }));
     } else if (kind === 'NetworkPolicy') {
       this.put(kind, { name: `p${index}`, namespace }, () => common(true));

@@ -5,7 +5,8 @@
  */
 import { parseArgs } from 'node:util';
 import { KernelJudge } from './kernel-judge.ts';
-import { type Defect, defects } from './policy-defects.ts';
+import type { Defect } from './defect.ts';
+import { defects } from './policy-defects.ts';
 import { type FuzzResult, describe, fuzzPolicy, minimize } from './policy-fuzz.ts';
 
 const { values } = parseArgs({

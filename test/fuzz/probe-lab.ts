@@ -11,7 +11,7 @@ import type { CalcDelta } from '../../src/calc/output.ts';
 import { Dataplane } from '../../src/dataplane/dataplane.ts';
 import type { Packet } from '../../src/explain/packet.ts';
 import { address } from '../../src/net/address.ts';
-import { prefix } from '../../src/net/prefix.ts';
+import { hostPrefix } from '../../src/net/prefix.ts';
 import type { RouteKernel } from '../../src/netlink/kernel.ts';
 import { NetlinkConnection } from '../../src/netlink/connection.ts';
 import { openLinuxKernel } from '../../src/netlink/linux.ts';
@@ -21,8 +21,9 @@ import { SOCK_RAW, close, receiveNow, sendto, setsockopt, socket } from '../../s
 import { createNamespace, deleteNamespace, inNamespace } from '../../src/sys/netns.ts';
 import { runChecked } from '../../src/sys/process.ts';
 import { writeSysctl } from '../../src/sys/sysctl.ts';
-import { frameOf, probeOf } from './frame.ts';
-import { type Place, localPods, remotePods, strangers } from './policy-world.ts';
+import { frameOf, packetOf, probeOf } from './frame.ts';
+import { HostSockets } from './host-sockets.ts';
+import { type Place, localPods, type Uplink, topology, uplinks } from './policy-places.ts';
 
 const AF_PACKET = 17;
 /** ETH_P_ALL in network order. */
@@ -34,9 +35,6 @@ const PACKET_IGNORE_OUTGOING = 23;
 const RECEIVE_BUFFER = 32 * 1024 * 1024;
 
 const NODE_MAC = 'ee:ee:ee:ee:ee:ee';
-const GATEWAY = { 4: '203.0.113.2', 6: 'fe80::2' } as const;
-/** The way to everything that is not a local pod. */
-const OUTSIDE = 'outside';
 
 /** A veth pair: the node's end, and the end that packets are sent from and received at. */
 interface Wire {
@@ -47,7 +45,7 @@ interface Wire {
 
 const wires: readonly Wire[] = [
   ...localPods.map((pod, index) => ({ name: pod.interfaceName, mac: macOf(index + 1), places: [pod] })),
-  { name: OUTSIDE, mac: macOf(99), places: [...remotePods, ...strangers] },
+  ...uplinks.map(({ name, places }, index) => ({ name, mac: macOf(99 - index), places })),
 ];
 
 function macOf(index: number): string {
@@ -91,6 +89,7 @@ export class ProbeLab {
     readonly pods: string,
     private readonly dataplane: Dataplane,
     private readonly socket: number,
+    private readonly host: HostSockets,
     /** Index of each wire's end among the pods. */
     private readonly ends: ReadonlyMap<string, number>,
   ) {}
@@ -103,7 +102,7 @@ export class ProbeLab {
     const pods = openLinuxKernel({ namespace: names.pods });
     let dataplane: Dataplane | undefined;
     try {
-      const ends = await connect(node, pods, names.pods);
+      const ends = await connect(node, pods, names.node, names.pods);
       await runChecked('nft', ['add', 'table', 'inet', 'probes'], { namespace: names.node });
       const chain = '{ type filter hook prerouting priority raw; }';
       await runChecked('nft', ['add', 'chain', 'inet', 'probes', 'untracked', chain], {
@@ -113,7 +112,8 @@ export class ProbeLab {
         namespace: names.node,
       });
       dataplane = await Dataplane.open({ namespace: names.node, tableOwnership, log: silentLogger() });
-      return new ProbeLab(names.node, names.pods, dataplane, openSocket(names.pods), ends);
+      const host = await HostSockets.open(names.node);
+      return new ProbeLab(names.node, names.pods, dataplane, openSocket(names.pods), host, ends);
     } catch (error) {
       dataplane?.close();
       deleteNamespace(names.node);
@@ -209,6 +209,7 @@ export class ProbeLab {
   close(): void {
     this.dataplane.close();
     close(this.socket);
+    this.host.close();
     deleteNamespace(this.node);
     deleteNamespace(this.pods);
   }
@@ -218,18 +219,27 @@ export class ProbeLab {
     packet: Packet,
     number: number,
   ): { readonly frame: Buffer; readonly end: number; readonly receiver: string } {
+    return { ...this.leaving(packet, number), receiver: wireOf(packet.destination).mac };
+  }
+
+  private leaving(packet: Packet, number: number): { readonly frame: Buffer; readonly end: number } {
     const wire = wireOf(packet.source);
     const frame = frameOf(packet, number, { source: wire.mac, destination: NODE_MAC });
-    return { frame, end: this.ends.get(wire.name)!, receiver: wireOf(packet.destination).mac };
+    return { frame, end: this.ends.get(wire.name)! };
   }
 
   private send(number: number, packet: Packet): void {
-    const { frame, end } = this.framed(packet, number);
+    if (topology.isHost(packet.source)) {
+      this.host.send(packetOf(packet, number), packet.destination);
+      return;
+    }
+    const { frame, end } = this.leaving(packet, number);
     sendFrame(this.socket, frame, end);
   }
 
   /** Numbers of the probes that arrived, and what is wrong if it was at another wire than theirs. */
   private *receive(): Generator<{ readonly number: number; readonly astray: string | undefined }> {
+    for (const number of this.host.receive()) yield { number, astray: undefined };
     for (;;) {
       const length = receiveNow(this.socket, this.buffer);
       if (length === undefined) return;
@@ -273,7 +283,12 @@ export function openSocket(namespace: string): number {
 }
 
 /** Makes every wire, with neighbours known in advance, and the routes that are not the dataplane's. */
-async function connect(node: RouteKernel, pods: RouteKernel, podsName: string): Promise<Map<string, number>> {
+async function connect(
+  node: RouteKernel,
+  pods: RouteKernel,
+  nodeName: string,
+  podsName: string,
+): Promise<Map<string, number>> {
   writeSysctl('net/ipv6/conf/default/disable_ipv6', '1', podsName);
   const ends = new Map<string, number>();
   for (const { name, mac, places } of wires) {
@@ -288,34 +303,40 @@ async function connect(node: RouteKernel, pods: RouteKernel, podsName: string): 
     await pods.changeLink(end, { up: true });
     ends.set(name, end);
     const near = (await node.link(name))!.index;
-    const reached = name === OUTSIDE ? [GATEWAY] : places;
+    const reached = uplinks.find((uplink) => uplink.name === name)?.gateway ?? places[0]!;
     const known = await node.changeNeighbors(
-      reached.flatMap((place) =>
-        ([4, 6] as const).map((family) => ({
-          operation: 'replace' as const,
-          neighbor: { interface: near, address: address(place[family]), mac },
-        })),
-      ),
+      ([4, 6] as const).map((family) => ({
+        operation: 'replace' as const,
+        neighbor: { interface: near, address: address(reached[family]), mac },
+      })),
     );
     if (known.failures.length > 0) throw known.failures[0]!.error;
   }
-  const outside = (await node.link(OUTSIDE))!.index;
-  await node.addAddress({ interface: outside, address: address('203.0.113.1'), prefixLength: 24 });
+  for (const uplink of uplinks) await leadTo(uplink, node, nodeName);
+  return ends;
+}
+
+/** Gives an uplink its addresses, and the routes to who is reached by it. */
+async function leadTo(
+  { name, own, gateway, places }: Uplink,
+  node: RouteKernel,
+  namespace: string,
+): Promise<void> {
+  const index = (await node.link(name))!.index;
+  await node.addAddress({ interface: index, address: address(own[4]), prefixLength: 24 });
+  // Without detection of duplicates, which takes seconds.
+  await runChecked('ip', ['-6', 'addr', 'add', `${own[6]}/128`, 'dev', name, 'nodad'], { namespace });
   const { failures } = await node.changeRoutes(
-    (
-      [
-        ['0.0.0.0/0', GATEWAY[4]],
-        ['::/0', GATEWAY[6]],
-      ] as const
-    ).map(([destination, gateway]) => ({
-      operation: 'add' as const,
-      route: {
-        destination: prefix(destination),
-        protocol: 4,
-        nextHops: [{ gateway: address(gateway), interface: outside }],
-      },
-    })),
+    places.flatMap((place) =>
+      ([4, 6] as const).map((family) => ({
+        operation: 'add' as const,
+        route: {
+          destination: hostPrefix(address(place[family])),
+          protocol: 4,
+          nextHops: [{ gateway: address(gateway[family]), interface: index }],
+        },
+      })),
+    ),
   );
   if (failures.length > 0) throw failures[0]!.error;
-  return ends;
 }

@@ -6,7 +6,8 @@ import { describe, expect, it } from 'vitest';
 import type { EndpointWalk } from '../../src/explain/evaluate.ts';
 import { commentText } from '../../src/nftables/names.ts';
 import { KernelJudge } from '../fuzz/kernel-judge.ts';
-import { type Defect, defects } from '../fuzz/policy-defects.ts';
+import type { Defect } from '../fuzz/defect.ts';
+import { defects } from '../fuzz/policy-defects.ts';
 import {
   type FuzzOptions,
   describe as describeDisagreement,
@@ -56,7 +57,9 @@ async function expectFound(defect: Defect): Promise<void> {
 /** Comments of the rules that a packet is counted by on its way, up to the first that drops it. */
 function countedBy(walks: readonly EndpointWalk[]): string[] {
   const comments: string[] = [];
-  for (const { tiers, profiles, verdict, decidedBy } of walks) {
+  for (const { tiers, profiles, verdict, decidedBy, stage } of walks) {
+    // What becomes of packets of workloads to the host is a rule, and no policy.
+    if (stage === 'to-host') comments.push(...decidedBy);
     for (const { rules, failClosed } of [...tiers.flatMap((tier) => tier.policies), ...profiles]) {
       if (failClosed !== undefined) comments.push(`fail closed: ${failClosed}`);
       for (const { id, outcome } of rules) if (outcome === 'hit') comments.push(id);

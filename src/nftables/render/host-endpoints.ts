@@ -31,7 +31,7 @@ import { cutRules } from './cut-connections.ts';
 import { policiesIn, tierChainName } from './endpoint.ts';
 import type { RenderOptions } from './options.ts';
 import { policyChainName } from './policy.ts';
-import { NEIGHBOUR_DISCOVERY_SET, reference } from './set-names.ts';
+import { HOST_DISCOVERY_SET, reference } from './set-names.ts';
 
 /** A host endpoint and what it stands for now. */
 export interface ActiveHostEndpoint {
@@ -167,7 +167,7 @@ export function renderHostEndpoints(
   const used = new Set(rendered.flatMap(({ chains }) => chains).flatMap(targets));
   return {
     chains: [...rendered.flatMap(({ chains }) => chains), ...failsafes.filter(({ name }) => used.has(name))],
-    sets: rendered.map(({ map }) => map),
+    sets: [...rendered.map(({ map }) => map), HOST_DISCOVERY_SET],
     uses: rendered.flatMap(({ uses }) => uses),
   };
 }
@@ -289,9 +289,9 @@ function beforePolicy({ stage, direction, local }: Place, options: RenderOptions
     rules.push({ expr: [inState(['established', 'related']), { accept: null }] });
   }
   if (local) {
-    // A host without neighbour discovery has no IPv6 at all; ARP, its like, meets no policy either.
+    // ARP, its like in IPv4, meets no policy either.
     const type: Field = { payload: { protocol: 'icmpv6', field: 'type' } };
-    const discovery: Match = { op: '==', left: type, right: reference(NEIGHBOUR_DISCOVERY_SET) };
+    const discovery: Match = { op: '==', left: type, right: reference(HOST_DISCOVERY_SET) };
     rules.push({ expr: [{ match: discovery }, { accept: null }] });
     rules.push({ expr: [{ jump: { target: FAILSAFE_CHAINS[direction] } }] });
   }

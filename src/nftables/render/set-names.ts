@@ -75,6 +75,20 @@ export const NEIGHBOUR_DISCOVERY_SET = fixedSet(
   [130, 131, 132, 133, 135, 136],
 );
 
+/**
+ * The same between a host and its network, with what makes a host's own addresses and routes, and what it tells snooping
+ * switches: router advertisement (RFC 4861) and version 2 listener report (RFC 3810). BGP without addresses of its own
+ * finds its neighbours by router advertisements, too.
+ */
+export const HOST_DISCOVERY_SET = fixedSet(
+  {
+    name: 'host-discovery',
+    type: ['icmpv6_type'],
+    comment: 'ICMPv6 without which a host has no IPv6',
+  },
+  [130, 131, 132, 133, 134, 135, 136, 143],
+);
+
 /** Interface to chain, for packets from workloads and to workloads. */
 export const DISPATCH_SETS: Readonly<Record<Direction, NamedSet>> = {
   egress: {

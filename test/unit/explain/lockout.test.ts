@@ -88,6 +88,10 @@ describe('a change that locks out', () => {
     expect(cut(nodes, after, by('eth0'))).toEqual([]);
     expect(cut(nodes, after, by('eth1'))).toHaveLength(1);
     expect(cut(nodes, after, ssh(2222))).toHaveLength(1);
+    // One that names its interface is not found by the addresses that it expects.
+    const expecting = [...nodes, host('interfaceName: eth1, expectedIPs: [192.0.2.1]')];
+    expect(cut(nodes, expecting, by('eth0'))).toEqual([]);
+    expect(cut(nodes, expecting, by('eth1'))).toHaveLength(1);
   });
 
   it('is one that cuts nodes off from etcd or from BGP, in either direction and family', () => {
