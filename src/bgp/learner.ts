@@ -26,7 +26,7 @@ import { FAMILIES, type Rib } from './rib/rib.ts';
 import type { Source } from './rib/route.ts';
 import type { SourceId } from './rib/sources.ts';
 import type { RouteValues } from './wire/attribute-record.ts';
-import { type NlriBytes, visitNlriBits } from './wire/nlri.ts';
+import { type NlriBytes, decodeNlri, visitNlriBits } from './wire/nlri.ts';
 import { type ParsedUpdate, type ReceivedRoute, routeValues } from './wire/update.ts';
 
 /** Seconds that stale routes wait at most for the end-of-RIB of a peer that is back (RFC 4724 §4.2). */
@@ -57,6 +57,8 @@ export class Learner {
   private byRecord: RecordImport | undefined;
   /** Families whose end-of-RIB is awaited in this session. */
   private readonly awaited = new Set<Family>();
+  /** Attributes whose faults have cost routes in this session, and have been told of. */
+  private readonly toldFaults = new Set<string>();
 
   constructor(private readonly options: LearnerOptions) {}
 
@@ -90,6 +92,7 @@ export class Learner {
     const restart = negotiated.gracefulRestart?.families ?? [];
     const unbroken = reopened && negotiated.gracefulRestart?.restarting === false;
     this.awaited.clear();
+    this.toldFaults.clear();
     for (const family of FAMILIES) {
       const entry = restart.find((candidate) => candidate.family === family);
       if (entry !== undefined) this.awaited.add(family);
@@ -180,9 +183,7 @@ export class Learner {
   update(message: ParsedUpdate): void {
     const { id, context } = this;
     if (id === undefined || context === undefined) return;
-    for (const { attribute, action, reason } of message.faults) {
-      this.options.log().debug({ attribute, action, reason }, 'bgp update with a malformed attribute');
-    }
+    if (message.faults.length > 0) this.tellFaults(message);
     for (const nlri of message.withdrawn) this.unlearn(id, nlri);
     for (const nlri of message.treatAsWithdraw) this.unlearn(id, nlri);
     for (const { nlri, route } of message.announced) {
@@ -192,6 +193,23 @@ export class Learner {
     }
     if (message.endOfRib !== undefined) this.endOfRib(message.endOfRib);
     this.options.changed();
+  }
+
+  /** RFC 7606 §6: with the prefixes and the whole message; aloud the first time in a session that one costs routes. */
+  private tellFaults({ faults, announced, treatAsWithdraw, octets = new Uint8Array(0) }: ParsedUpdate): void {
+    const log = this.options.log();
+    for (const { attribute, action, reason } of faults) {
+      const isNews = action === 'withdraw' && !this.toldFaults.has(attribute);
+      if (!isNews && !log.isLevelEnabled('debug')) continue;
+      if (isNews) this.toldFaults.add(attribute);
+      const concerned = [...treatAsWithdraw, ...announced.map(({ nlri }) => nlri)];
+      const prefixes = concerned.flatMap((nlri) => decodeNlri(nlri).prefixes);
+      const update = Buffer.from(octets).toString('hex');
+      log[isNews ? 'warn' : 'debug'](
+        { attribute, action, reason, prefixes, update },
+        'bgp update with a malformed attribute',
+      );
+    }
   }
 
   private unlearn(id: SourceId, nlri: NlriBytes): void {

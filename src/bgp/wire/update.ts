@@ -44,6 +44,8 @@ export interface ParsedUpdate {
   /** Announced in malformed wise: to be handled as if withdrawn (RFC 7606 §2). */
   readonly treatAsWithdraw: readonly NlriBytes[];
   readonly faults: readonly AttributeFault[];
+  /** The whole message, if there are faults. */
+  readonly octets?: Uint8Array;
   readonly endOfRib: Family | undefined;
 }
 
@@ -141,6 +143,7 @@ function readUpdate(message: Uint8Array, wire: WireOptions): ParsedUpdate {
     announced,
     treatAsWithdraw,
     faults,
+    ...(faults.length === 0 ? {} : { octets: message }),
     endOfRib: withdrawn === undefined && nlri === undefined ? endOfRib(decoded, carriesIPv4) : undefined,
   };
 }

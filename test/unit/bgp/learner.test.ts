@@ -1,3 +1,4 @@
+import { pino } from 'pino';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { ManualClock } from '../../../src/base/clock.ts';
 import { silentLogger } from '../../../src/base/log.ts';
@@ -11,6 +12,7 @@ import { BASIC_WIRE, type UpdateMessage, type WireOptions } from '../../../src/b
 import { type Family, address, familyOf } from '../../../src/net/address.ts';
 import { prefix } from '../../../src/net/prefix.ts';
 import { attributes, source } from './rib/make.ts';
+import { toHex } from './wire/bytes.ts';
 
 const BOTH: readonly Family[] = [4, 6];
 const peer = source('10.0.0.2');
@@ -92,6 +94,34 @@ function tell(...prefixes: typeof PREFIXES): void {
 function up(forwarding: readonly Family[] | 'none' = BOTH): void {
   id = learner.established(peer, negotiated(forwarding), context);
 }
+
+describe('a malformed attribute that costs routes', () => {
+  it('is told of once a session, with the prefixes and the whole message (RFC 7606 §6)', () => {
+    const lines: string[] = [];
+    const log = pino({ level: 'warn' }, { write: (line) => lines.push(line) });
+    const { changed, endOfRib } = { changed: () => undefined, endOfRib: () => undefined };
+    learner = new Learner({ rib, clock, log: () => log, changed, endOfRib });
+    const nextHop = { address: address('10.0.0.2') };
+    const announced = [{ family: 4, prefixes: [PREFIXES[0]!], nextHop }] as const;
+    let sent = '';
+    const damage = (bytes: Uint8Array): void => {
+      bytes[bytes.findIndex((_, at) => bytes[at] === 0x40 && bytes[at + 1] === 1) + 3] = 9;
+      sent = toHex(bytes);
+    };
+    for (let session = 1; session <= 2; session++) {
+      up('none');
+      for (let time = 0; time < 3; time++) update({ announced, attributes: attributes() }, damage);
+      learner.lost([], 0);
+      expect(lines).toHaveLength(session);
+    }
+    expect(JSON.parse(lines[0]!)).toMatchObject({
+      attribute: 'ORIGIN',
+      action: 'withdraw',
+      prefixes: [PREFIXES[0]],
+      update: sent,
+    });
+  });
+});
 
 describe('what a peer tells', () => {
   it('enters the RIB, leaves it, and is refused when it cannot be used', () => {
