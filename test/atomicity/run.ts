@@ -66,7 +66,7 @@ export async function runAtomicity(options: AtomicityOptions): Promise<Atomicity
   const lab = await ProbeLab.open(options);
   try {
     const random = new Random(options.seed);
-    const { documents, packets } = makeTrial(options.seed, options.flows);
+    const { documents, packets } = makeTrial(options.seed, options.flows, false);
     const world = new World(random, packets);
     const program = (delta: CalcDelta): Promise<void> =>
       options.inTwoSteps === true ? programInTwoSteps(lab, delta) : lab.program(delta);
@@ -127,7 +127,7 @@ class World {
     const { random } = this;
     const share = this.passing / this.packets.length;
     if (share < 0.25 || share > 0.75) {
-      const { documents } = makeTrial(random.integer(1, 1_000_000), this.packets.length);
+      const { documents } = makeTrial(random.integer(1, 1_000_000), this.packets.length, false);
       const left = [...this.documents.values()].map((document) => ({ document, gone: true }));
       return [...left, ...documents.map((document) => ({ document, gone: false }))];
     }
