@@ -6,6 +6,7 @@
 import type { Clock, TimerHandle } from '../base/clock.ts';
 import { describeError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
+import { prefixBits } from '../net/prefix-bits.ts';
 import type { KernelEvent, Link, Monitor, Route, RouteKernel } from '../netlink/kernel.ts';
 import type { KernelConfig } from './config.ts';
 import type { FibRoute, FibRoutes } from './fib-routes.ts';
@@ -111,14 +112,14 @@ export class FibReader {
     const { config, routes, nextHops, changed } = this.options;
     if (route.table !== config.table) return;
     if (this.isOwn(route)) {
-      const own = routes.findOrAdd(route.destination, route.metric);
+      const own = routes.findOrAdd(prefixBits(route.destination), route.metric);
       routes.setActual(own, present ? route.nextHops : undefined);
       routes.touch(own);
       changed();
       return;
     }
     nextHops.route(route, present);
-    const own = routes.find(route.destination, route.metric);
+    const own = routes.find(prefixBits(route.destination), route.metric);
     if (own !== undefined && routes.allow(own)) routes.touch(own);
     if (nextHops.concerns(route.destination)) {
       this.resolveAgain();
@@ -189,7 +190,7 @@ export class FibReader {
     for (let start = 0; start < found.length; start += SLICE) {
       for (const route of found.slice(start, start + SLICE)) {
         if (!this.isOwn(route)) continue;
-        const own = routes.findOrAdd(route.destination, route.metric);
+        const own = routes.findOrAdd(prefixBits(route.destination), route.metric);
         seen.add(own);
         routes.setActual(own, route.nextHops);
       }

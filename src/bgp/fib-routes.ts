@@ -2,14 +2,18 @@
  * What is known of each route that is ours in the kernel, or is to be: one record for each destination and metric, so
  * that a route is looked up once however much is asked of it.
  */
-import { type Family, familyOf } from '../net/address.ts';
+import { randomInt } from 'node:crypto';
+import type { Family } from '../net/address.ts';
+import { type PrefixBits, formatPrefixBits, prefixBits } from '../net/prefix-bits.ts';
 import type { Prefix } from '../net/prefix.ts';
 import type { NextHop } from '../netlink/kernel.ts';
 import type { NextHopAddress } from './next-hop-table.ts';
 import { nextHopText, nextHopsText } from './next-hop-text.ts';
+import { type PrefixId, PrefixTable } from './rib/prefix-table.ts';
 
 export interface FibRoute {
   readonly destination: Prefix;
+  readonly family: Family;
   readonly metric: number;
   /** The next hops of whoever wants the route, reached or not; undefined if nobody does. */
   learned: readonly NextHopAddress[] | undefined;
@@ -27,8 +31,62 @@ export interface FibRoute {
 
 type Mutable = { -readonly [Key in keyof FibRoute]: FibRoute[Key] };
 
+/** The records of one family and metric, by the number of their destination: text would be costly to look up. */
+class Records {
+  private readonly prefixes: PrefixTable;
+  private readonly rows: (Mutable | undefined)[] = [];
+
+  constructor(
+    private readonly family: Family,
+    private readonly metric: number,
+    seed: number,
+  ) {
+    this.prefixes = new PrefixTable(family, seed);
+  }
+
+  find({ w0, w1, w2, w3, length }: PrefixBits): FibRoute | undefined {
+    return this.rows[this.prefixes.find(w0, w1, w2, w3, length)];
+  }
+
+  findOrAdd(destination: PrefixBits): FibRoute {
+    const { w0, w1, w2, w3, length } = destination;
+    const id = this.prefixes.findOrAdd(w0, w1, w2, w3, length);
+    return this.rows[id] ?? this.add(id, destination);
+  }
+
+  private add(id: PrefixId, destination: PrefixBits): FibRoute {
+    const route: Mutable = {
+      destination: formatPrefixBits(destination),
+      family: this.family,
+      metric: this.metric,
+      learned: undefined,
+      weights: undefined,
+      blackhole: false,
+      desired: undefined,
+      actual: undefined,
+      touched: false,
+    };
+    this.prefixes.hold(id);
+    this.rows[id] = route;
+    return route;
+  }
+
+  delete({ w0, w1, w2, w3, length }: PrefixBits): void {
+    const id = this.prefixes.find(w0, w1, w2, w3, length);
+    if (id < 0) return;
+    this.rows[id] = undefined;
+    this.prefixes.release(id);
+  }
+
+  *[Symbol.iterator](): Generator<FibRoute> {
+    for (const route of this.rows) if (route !== undefined) yield route;
+  }
+}
+
 export class FibRoutes {
-  private readonly byMetric = new Map<number, Map<Prefix, Mutable>>();
+  private readonly byMetric = new Map<number, Readonly<Record<Family, Records>>>();
+  /** Peers choose destinations: where they lie in memory must not be foreseen. */
+  private readonly seed = randomInt(2 ** 32);
   private touchedRoutes: FibRoute[] = [];
   private actualCount = 0;
   private readonly refused = new Map<FibRoute, string>();
@@ -38,32 +96,24 @@ export class FibRoutes {
     return this.actualCount;
   }
 
-  find(destination: Prefix, metric: number): FibRoute | undefined {
-    return this.byMetric.get(metric)?.get(destination);
+  find(destination: PrefixBits, metric: number): FibRoute | undefined {
+    return this.byMetric.get(metric)?.[destination.family].find(destination);
   }
 
-  findOrAdd(destination: Prefix, metric: number): FibRoute {
-    let routes = this.byMetric.get(metric);
-    if (routes === undefined) this.byMetric.set(metric, (routes = new Map()));
-    let route = routes.get(destination);
-    if (route === undefined) {
-      route = {
-        destination,
-        metric,
-        learned: undefined,
-        weights: undefined,
-        blackhole: false,
-        desired: undefined,
-        actual: undefined,
-        touched: false,
-      };
-      routes.set(destination, route);
+  findOrAdd(destination: PrefixBits, metric: number): FibRoute {
+    let records = this.byMetric.get(metric);
+    if (records === undefined) {
+      records = { 4: new Records(4, metric, this.seed), 6: new Records(6, metric, this.seed) };
+      this.byMetric.set(metric, records);
     }
-    return route;
+    return records[destination.family].findOrAdd(destination);
   }
 
   *all(): Generator<FibRoute> {
-    for (const routes of this.byMetric.values()) yield* routes.values();
+    for (const records of this.byMetric.values()) {
+      yield* records[4];
+      yield* records[6];
+    }
   }
 
   setActual(route: FibRoute, nextHops: readonly NextHop[] | undefined): void {
@@ -125,14 +175,13 @@ export class FibRoutes {
   prune(route: FibRoute): void {
     if (route.touched || route.learned !== undefined) return;
     if (route.desired !== undefined || route.actual !== undefined) return;
-    this.byMetric.get(route.metric)?.delete(route.destination);
+    this.byMetric.get(route.metric)?.[route.family].delete(prefixBits(route.destination));
   }
 
   /** Counts by family what is in the kernel. */
   countInstalled(): Record<Family, number> {
     const found = { 4: 0, 6: 0 };
-    for (const { destination, actual } of this.all())
-      if (actual !== undefined) found[familyOf(destination)]++;
+    for (const { family, actual } of this.all()) if (actual !== undefined) found[family]++;
     return found;
   }
 }

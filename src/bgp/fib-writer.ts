@@ -6,7 +6,7 @@ import { Backoff } from '../base/backoff.ts';
 import type { Clock, TimerHandle } from '../base/clock.ts';
 import { describeError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
-import { type Family, familyOf } from '../net/address.ts';
+import type { Family } from '../net/address.ts';
 import type { ChangeFailure, RouteChange, RouteKernel } from '../netlink/kernel.ts';
 import type { KernelConfig } from './config.ts';
 import type { FibReader } from './fib-reader.ts';
@@ -67,7 +67,7 @@ export class FibWriter {
 
   /** Whether a route stays in the kernel though nobody wants it. */
   isHeld(route: FibRoute): boolean {
-    return this.held.has(familyOf(route.destination));
+    return this.held.has(route.family);
   }
 
   /** Resolves when the kernel has all that it will take. */

@@ -10,8 +10,9 @@
 import type { BgpKernelView } from '../base/bgp-view.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
-import { type Address, type Family, familyOf } from '../net/address.ts';
-import { type Prefix, hostPrefix, isHostPrefix, prefixAddress } from '../net/prefix.ts';
+import { type Address, type Family, addressBits } from '../net/address.ts';
+import { type PrefixBits, formatPrefixBits, prefixBits } from '../net/prefix-bits.ts';
+import { type Prefix, hostPrefix, prefixAddress } from '../net/prefix.ts';
 import type { NextHop, RouteKernel } from '../netlink/kernel.ts';
 import type { KernelConfig } from './config.ts';
 import { FibReader } from './fib-reader.ts';
@@ -61,8 +62,8 @@ export class Fib {
   /** By family, the gateways of the routes that the kernel has; undefined for what leads straight out of a link. */
   gatewaysInUse(): Record<Family, Set<Address | undefined>> {
     const gateways = { 4: new Set<Address | undefined>(), 6: new Set<Address | undefined>() };
-    for (const { destination, actual = [] } of this.routes.all()) {
-      for (const { gateway } of actual) gateways[familyOf(destination)].add(gateway);
+    for (const { family, actual = [] } of this.routes.all()) {
+      for (const { gateway } of actual) gateways[family].add(gateway);
     }
     return gateways;
   }
@@ -72,7 +73,7 @@ export class Fib {
     this.metric = metric;
     const learned = [...this.routes.all()].filter((route) => route.learned !== undefined);
     for (const before of learned) {
-      if (metric[familyOf(before.destination)] !== before.metric) this.move(before);
+      if (metric[before.family] !== before.metric) this.move(before);
     }
     this.writer.schedule();
   }
@@ -80,7 +81,7 @@ export class Fib {
   /** To a record of the metric that is right now. */
   private move(before: FibRoute): void {
     const { learned = [], weights, blackhole } = before;
-    const route = this.findOrAdd(before.destination);
+    const route = this.findOrAdd(prefixBits(before.destination));
     Object.assign(route, { learned, weights, blackhole });
     Object.assign(before, { learned: undefined, weights: undefined, blackhole: false });
     for (const nextHop of learned) {
@@ -92,12 +93,12 @@ export class Fib {
     this.derive(route);
   }
 
-  private findOrAdd(prefix: Prefix): FibRoute {
-    return this.routes.findOrAdd(prefix, this.metric[familyOf(prefix)]);
+  private findOrAdd(prefix: PrefixBits): FibRoute {
+    return this.routes.findOrAdd(prefix, this.metric[prefix.family]);
   }
 
-  private find(prefix: Prefix): FibRoute | undefined {
-    return this.routes.find(prefix, this.metric[familyOf(prefix)]);
+  private find(prefix: PrefixBits): FibRoute | undefined {
+    return this.routes.find(prefix, this.metric[prefix.family]);
   }
 
   /** The networks of the link that a host is on; none if it is not on a link of ours. */
@@ -113,14 +114,15 @@ export class Fib {
     const before = this.gateways;
     this.gateways = gateways;
     this.nextHops.table.setGateways(gateways);
-    for (const host of before.keys()) if (!gateways.has(host)) this.forget(this.find(hostPrefix(host)));
-    for (const host of gateways.keys()) this.learn(this.findOrAdd(hostPrefix(host)), [host]);
+    for (const host of before.keys())
+      if (!gateways.has(host)) this.forget(this.find(prefixBits(hostPrefix(host))));
+    for (const host of gateways.keys()) this.learn(this.findOrAdd(prefixBits(hostPrefix(host))), [host]);
     this.nextHops.resolveAgain();
     this.writer.schedule();
   }
 
   /** Wants a route by all of these next hops that can be reached; `weights` (1 to 256) say how they share traffic. */
-  set(prefix: Prefix, nextHops: readonly NextHopAddress[], weights: readonly number[] = []): void {
+  set(prefix: PrefixBits, nextHops: readonly NextHopAddress[], weights: readonly number[] = []): void {
     if (this.isStatic(prefix)) return;
     const route = this.findOrAdd(prefix);
     route.weights = weights.some((weight) => weight !== 1) ? weights : undefined;
@@ -130,7 +132,7 @@ export class Fib {
   }
 
   /** Wants a route that leads nowhere, so that what no longer one covers goes no further. */
-  blackhole(prefix: Prefix): void {
+  blackhole(prefix: PrefixBits): void {
     if (this.isStatic(prefix)) return;
     const route = this.findOrAdd(prefix);
     if (route.blackhole) return;
@@ -140,8 +142,9 @@ export class Fib {
     this.writer.schedule();
   }
 
-  private isStatic(prefix: Prefix): boolean {
-    return this.gateways.size > 0 && isHostPrefix(prefix) && this.gateways.has(prefixAddress(prefix));
+  private isStatic(prefix: PrefixBits): boolean {
+    if (this.gateways.size === 0 || prefix.length < addressBits(prefix.family)) return false;
+    return this.gateways.has(prefixAddress(formatPrefixBits(prefix)));
   }
 
   private learn(route: FibRoute, nextHops: readonly NextHopAddress[]): void {
@@ -160,7 +163,7 @@ export class Fib {
     this.derive(route);
   }
 
-  delete(prefix: Prefix): void {
+  delete(prefix: PrefixBits): void {
     if (this.isStatic(prefix)) return;
     this.forget(this.find(prefix));
     this.writer.schedule();
@@ -220,7 +223,7 @@ export class Fib {
 
   /** For people: one prefix that is wanted. Rejects with a KernelError if links cannot be read. */
   async view(prefix: Prefix): Promise<BgpKernelView> {
-    const route = this.find(prefix);
+    const route = this.find(prefixBits(prefix));
     const links = await this.options.kernel.links();
     const nameOf = (index: number): string =>
       links.find((link) => link.index === index)?.name ?? String(index);

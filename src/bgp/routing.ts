@@ -252,25 +252,26 @@ export class Routing {
     // An aggregate is a promise for its parts alone: what has no part here must not go round in circles.
     if (isOwn && this.aggregates.isActive(rib.prefixes.text(prefix))) {
       this.inKernel[family].add(prefix);
-      fib.blackhole(rib.prefixes.text(prefix));
+      fib.blackhole(rib.prefixes.bits(prefix));
       return;
     }
     // What else is ours is routed here by whoever made it ours.
     if (best !== 0 && !isOwn && programmed(rib.prefixes.bits(prefix))) {
       this.inKernel[family].add(prefix);
-      this.programPaths(family, prefix, rib.prefixes.text(prefix));
+      this.programPaths(family, prefix);
     } else if (this.inKernel[family].delete(prefix)) {
-      fib.delete(rib.prefixes.text(prefix));
+      fib.delete(rib.prefixes.bits(prefix));
     }
   }
 
   /** Next hops that several paths have in common carry the traffic of all of them. */
-  private programPaths(family: Family, prefix: PrefixId, text: Prefix): void {
+  private programPaths(family: Family, prefix: PrefixId): void {
+    const { fib } = this.options;
     const rib = this.rib.families[family];
     const only = rib.paths.first(prefix);
     if (rib.paths.next(only) === 0) {
       const nextHop = this.nextHopOf(family, only);
-      if (nextHop !== undefined) this.options.fib.set(text, this.listOf(nextHop));
+      if (nextHop !== undefined) fib.set(rib.prefixes.bits(prefix), this.listOf(nextHop));
       return;
     }
     const { equal = [] } = rib.selection(prefix) ?? {};
@@ -282,7 +283,7 @@ export class Routing {
       if (nextHop === undefined) continue;
       weights.set(nextHop, Math.max(shares[index]!, weights.get(nextHop) ?? 0));
     }
-    this.options.fib.set(text, [...weights.keys()], [...weights.values()]);
+    fib.set(rib.prefixes.bits(prefix), [...weights.keys()], [...weights.values()]);
   }
 
   private nextHopOf(family: Family, path: PathId): NextHopAddress | undefined {

@@ -2,8 +2,8 @@
  * Prefixes as numbers, for tables of a million of them: 32-bit words in host order, the first the highest. An IPv4
  * prefix has one word, and the others are zero. Text (prefix.ts) is for people and for tables that are small.
  */
-import { type Family, formatAddress } from './address.ts';
-import { type Prefix, parsePrefixParts } from './prefix.ts';
+import { type Family, familyOf, formatAddress, ipv4Bits } from './address.ts';
+import { type Prefix, prefixBytes, prefixLength } from './prefix.ts';
 
 /** Host bits are zero. */
 export interface PrefixBits {
@@ -21,13 +21,13 @@ export type MutablePrefixBits = { -readonly [Key in keyof PrefixBits]: PrefixBit
 
 /** The numbers of a canonical prefix. */
 export function prefixBits(canonical: Prefix): PrefixBits {
-  const parts = parsePrefixParts(canonical);
-  if (parts === undefined) throw new RangeError(`not an IP prefix: ${JSON.stringify(canonical)}`);
-  const { family, bytes, length } = parts;
+  if (familyOf(canonical) === 4) {
+    return { family: 4, length: prefixLength(canonical), w0: ipv4Bits(canonical), w1: 0, w2: 0, w3: 0 };
+  }
+  const bytes = prefixBytes(canonical);
   const word = (at: number): number =>
     ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0;
-  if (family === 4) return { family, length, w0: word(0), w1: 0, w2: 0, w3: 0 };
-  return { family, length, w0: word(0), w1: word(4), w2: word(8), w3: word(12) };
+  return { family: 6, length: prefixLength(canonical), w0: word(0), w1: word(4), w2: word(8), w3: word(12) };
 }
 
 /** The canonical text. */

@@ -1,10 +1,11 @@
 import { expect, it } from 'vitest';
 import { FibRoutes, isWritten } from '../../../src/bgp/fib-routes.ts';
 import { address } from '../../../src/net/address.ts';
+import { prefixBits } from '../../../src/net/prefix-bits.ts';
 import { prefix } from '../../../src/net/prefix.ts';
 
-const P = prefix('10.65.2.0/26');
-const Q = prefix('10.65.3.0/26');
+const P = prefixBits(prefix('10.65.2.0/26'));
+const Q = prefixBits(prefix('10.65.3.0/26'));
 const one = [{ gateway: address('10.0.0.2'), interface: 2 }];
 const two = [{ gateway: address('10.0.0.3'), interface: 2 }, ...one];
 

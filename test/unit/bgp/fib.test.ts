@@ -3,6 +3,7 @@ import { ManualClock } from '../../../src/base/clock.ts';
 import { silentLogger } from '../../../src/base/log.ts';
 import { Fib } from '../../../src/bgp/fib.ts';
 import { address } from '../../../src/net/address.ts';
+import { prefixBits } from '../../../src/net/prefix-bits.ts';
 import { prefix, type Prefix } from '../../../src/net/prefix.ts';
 import type { KernelEvent, NewRoute, Route, RouteKernel } from '../../../src/netlink/kernel.ts';
 import { MemoryNetwork } from '../../../src/netlink/memory.ts';
@@ -87,16 +88,16 @@ describe('learned routes in the kernel', () => {
       [P4, near],
       [P6, near6],
     ] as const) {
-      fib.blackhole(at);
+      fib.blackhole(prefixBits(at));
       await settle();
       expect((await kernel.routes({ protocol: 81 })).map(({ type, nextHops }) => [type, nextHops])).toEqual([
         ['blackhole', []],
       ]);
-      fib.set(at, [hop]);
+      fib.set(prefixBits(at), [hop]);
       await settle();
       expect(await ours()).toEqual([`${at} ${hop} 1024`]);
-      fib.blackhole(at);
-      fib.delete(at);
+      fib.blackhole(prefixBits(at));
+      fib.delete(prefixBits(at));
       await settle();
       expect(await ours()).toEqual([]);
     }
@@ -104,28 +105,28 @@ describe('learned routes in the kernel', () => {
 
   it('share traffic among next hops by weight', async () => {
     await fib.start();
-    fib.set(P4, [near, other], [1, 4]);
+    fib.set(prefixBits(P4), [near, other], [1, 4]);
     await settle();
     expect(await ours()).toEqual([`${P4} ${near}+${other}*4 1024`]);
-    fib.set(P4, [near, other], [1, 1]);
+    fib.set(prefixBits(P4), [near, other], [1, 1]);
     await settle();
     expect(await ours()).toEqual([`${P4} ${near}+${other} 1024`]);
-    fib.set(P4, [near], [1]);
+    fib.set(prefixBits(P4), [near], [1]);
     await settle();
     expect(await ours()).toEqual([`${P4} ${near} 1024`]);
   });
 
   it('come, change and go', async () => {
     await fib.start();
-    fib.set(P4, [near]);
-    fib.set(P6, [near6]);
+    fib.set(prefixBits(P4), [near]);
+    fib.set(prefixBits(P6), [near6]);
     await settle();
     expect(await ours()).toEqual([`${P4} ${near} 1024`, `${P6} ${near6} 1024`]);
-    fib.set(P4, [other]);
+    fib.set(prefixBits(P4), [other]);
     await settle();
     expect(await ours()).toContain(`${P4} ${other} 1024`);
-    fib.delete(P4);
-    fib.delete(P4);
+    fib.delete(prefixBits(P4));
+    fib.delete(prefixBits(P4));
     await settle();
     expect(await ours()).toEqual([`${P6} ${near6} 1024`]);
     expect(fib.status()).toEqual({ installed: 1, stale: 0, unresolved: 0, problems: [] });
@@ -133,7 +134,7 @@ describe('learned routes in the kernel', () => {
 
   it('have all next hops that can be reached', async () => {
     await fib.start();
-    fib.set(P4, [near, address('192.0.2.1'), other]);
+    fib.set(prefixBits(P4), [near, address('192.0.2.1'), other]);
     await settle();
     expect(await ours()).toEqual([`${P4} ${near}+${other} 1024`]);
   });
@@ -144,8 +145,8 @@ describe('learned routes in the kernel', () => {
     events.length = 0;
     for (const family of [4, 6] as const) fib.hold(family);
     expect(await fib.start()).toEqual({ 4: 1, 6: 1 });
-    fib.set(P4, [near]);
-    fib.set(P6, [near6]);
+    fib.set(prefixBits(P4), [near]);
+    fib.set(prefixBits(P6), [near6]);
     for (const family of [4, 6] as const) fib.release(family);
     await settle();
     expect(events).toEqual([]);
@@ -167,7 +168,7 @@ describe('learned routes in the kernel', () => {
 
   it('wait for a route to their next hop, and go when it goes', async () => {
     await fib.start();
-    fib.set(P4, [address('192.0.2.1')]);
+    fib.set(prefixBits(P4), [address('192.0.2.1')]);
     await settle();
     expect(fib.status()).toMatchObject({ installed: 0, unresolved: 1 });
     const cover = {
@@ -192,8 +193,8 @@ describe('learned routes in the kernel', () => {
     fib.nextHops.onChange((changes) => {
       for (const [host, ways] of changes) told.push([host, ways !== undefined]);
     });
-    fib.set(P4, [near]);
-    fib.set(P6, [address('2001:db8::1')]);
+    fib.set(prefixBits(P4), [near]);
+    fib.set(prefixBits(P6), [address('2001:db8::1')]);
     await put({
       destination: prefix('2001:db8::/64'),
       protocol: 4,
@@ -222,7 +223,7 @@ describe('learned routes in the kernel', () => {
 
   it('come back when somebody deletes them', async () => {
     await fib.start();
-    fib.set(P4, [near]);
+    fib.set(prefixBits(P4), [near]);
     await settle();
     await kernel.changeRoutes([{ operation: 'delete', route: { destination: P4 } }]);
     await settle();
@@ -232,7 +233,7 @@ describe('learned routes in the kernel', () => {
   it('never replace a route of another program', async () => {
     await put({ ...own(P4, other), protocol: 4 });
     await fib.start();
-    fib.set(P4, [near]);
+    fib.set(prefixBits(P4), [near]);
     await settle();
     expect(await ours()).toEqual([]);
     expect(fib.status().problems).toEqual([`${P4}: a route of another program has the same metric`]);
@@ -244,7 +245,7 @@ describe('learned routes in the kernel', () => {
 
   it('move to another metric without a moment without route', async () => {
     await fib.start();
-    fib.set(P4, [near]);
+    fib.set(prefixBits(P4), [near]);
     await settle();
     events.length = 0;
     fib.changeMetrics({ 4: 500, 6: 500 });
@@ -258,7 +259,7 @@ describe('learned routes in the kernel', () => {
     ['once a minute', () => undefined, 60_050],
   ])('are compared with the kernel %s', async (_, cause, milliseconds) => {
     await fib.start();
-    fib.set(P4, [near]);
+    fib.set(prefixBits(P4), [near]);
     await settle();
     const read = vi.spyOn(kernel, 'routes');
     cause();
@@ -273,7 +274,7 @@ describe('learned routes in the kernel', () => {
   it('are tried again when the kernel could not be written', async () => {
     await fib.start();
     const write = vi.spyOn(kernel, 'changeRoutes').mockRejectedValueOnce(new Error('no buffer space'));
-    fib.set(P4, [near]);
+    fib.set(prefixBits(P4), [near]);
     await settle();
     expect(write).toHaveBeenCalledTimes(1);
     expect(await ours()).toEqual([]);
@@ -284,12 +285,12 @@ describe('learned routes in the kernel', () => {
 
   it('all go when cleared, and all stay when stopped', async () => {
     await fib.start();
-    fib.set(P4, [near]);
-    fib.set(P6, [near6]);
+    fib.set(prefixBits(P4), [near]);
+    fib.set(prefixBits(P6), [near6]);
     await settle();
     await fib.clear();
     expect(await ours()).toEqual([]);
-    fib.set(P4, [near]);
+    fib.set(prefixBits(P4), [near]);
     await settle();
     await fib.stop();
     expect(await ours()).toEqual([`${P4} ${near} 1024`]);
