@@ -138,7 +138,7 @@ export type HostStage = 'normal' | 'forward' | 'preDNAT' | 'untracked';
 /** A HostEndpoint of this node. Which interfaces it stands for depends on the addresses that they have. */
 export interface LocalHostEndpoint {
   readonly key: string;
-  /** `*` for all but those of workloads; undefined: those that have one of `expectedAddresses`. */
+  /** `*` for all, those of workloads for `forward` and `preDNAT` only; undefined: those that have one of `expectedAddresses`. */
   readonly interfaceName: string | undefined;
   readonly expectedAddresses: readonly Address[];
   /**
