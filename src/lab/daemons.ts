@@ -15,6 +15,7 @@ import { waitUntil } from './wait.ts';
 
 /** Milliseconds that a program may take to become ready. */
 const READY = 20_000;
+const LAST_LINES = 5;
 const ETCD_PORT = 2379;
 const FRR_DAEMONS = '/usr/lib/frr';
 /** FRR drops its privileges, and only this user is in the group that it gives its sockets to. */
@@ -280,9 +281,16 @@ async function ready(
     return dead;
   }, READY);
   if (done && !dead) return;
-  throw new DaemonError('lab.not-ready', `${name} ${dead ? 'ended' : 'is not ready'}${detail()}`, {
+  const said = lastLines(record.log);
+  throw new DaemonError('lab.not-ready', `${name} ${dead ? 'ended' : 'is not ready'}${detail()}${said}`, {
     fix: `read ${record.log}`,
   });
+}
+
+/** The end of a log, for an error message: the lab, and the log with it, may be gone when it is read. */
+function lastLines(log: string): string {
+  const lines = readFileSync(log, 'utf8').trimEnd().split('\n').slice(-LAST_LINES);
+  return ['; the last it said:', ...lines].join('\n  ');
 }
 
 /** Programs of others that a plan needs, which are looked for before anything is made. */
