@@ -1,14 +1,15 @@
 /**
  * What policy of a host endpoint does with the first packet of a connection that begins or ends at the host or passes
  * it, stage by stage, as the table has them (nftables/render/host-endpoints.ts). What an early stage accepts passes the
- * later ones of the same place; failsafe ports pass every stage but `forward`.
+ * later ones of the same place; failsafe ports, and the ICMPv6 that IPv6 needs, pass every stage but `forward`.
  */
 import type { FailsafePort } from '../calc/felix-config.ts';
 import type { Direction, HostStage, LocalHostEndpoint } from '../calc/output.ts';
+import { hostDiscoveryTypes } from '../net/icmpv6.ts';
 import { anyInterface } from '../model/kinds/host-endpoint.ts';
 import { prefixContains } from '../net/prefix.ts';
 import { type EndpointWalk, type Verdict, evaluateEndpoint } from './evaluate.ts';
-import type { Packet } from './packet.ts';
+import { type Packet, icmpProtocols } from './packet.ts';
 import type { PolicyState } from './policy-state.ts';
 
 export type Failsafes = Readonly<Record<'inbound' | 'outbound', readonly FailsafePort[]>>;
@@ -48,6 +49,8 @@ export type HostPlace = keyof typeof stagesOf;
 /** Names of the chains that accept failsafe ports, and their answers before connections are tracked. */
 const failsafeChains = { ingress: 'failsafe-in', egress: 'failsafe-out' } as const;
 const replyChains = { ingress: 'failsafe-in-replies', egress: 'failsafe-out-replies' } as const;
+/** Name of the set of ICMPv6 types that pass. */
+const discoverySet = 'host-discovery';
 
 /** What a packet meets of a host endpoint at one of its places, up to a stage that denies it. */
 export function walkHost(
@@ -95,7 +98,7 @@ export function walkHost(
 
 export interface HostVerdict {
   readonly verdict: Verdict;
-  /** Ids of the rules or ends that decide, or the chain of failsafe ports; none where nothing polices the packet. */
+  /** Ids of the rules or ends that decide, or the chain or set of what always passes; none where nothing polices the packet. */
   readonly decidedBy: readonly string[];
 }
 
@@ -120,7 +123,7 @@ export function forAllInterfaces(endpoints: readonly LocalHostEndpoint[]): Local
     .toSorted((a, b) => (a.key < b.key ? -1 : 1))[0];
 }
 
-/** The chain that lets the packet pass whatever the stage's policy says (FelixConfiguration failsafe…HostPorts). */
+/** The chain or set that lets the packet pass whatever the stage's policy says (FelixConfiguration failsafe…HostPorts). */
 function sparedBy(
   stage: HostStage,
   direction: Direction,
@@ -128,6 +131,10 @@ function sparedBy(
   { inbound, outbound }: Failsafes,
 ): string | undefined {
   if (stage === 'forward') return undefined;
+  const { protocol, icmp } = packet;
+  if (protocol === icmpProtocols[6] && icmp !== undefined && hostDiscoveryTypes.includes(icmp.type)) {
+    return discoverySet;
+  }
   const [own, others] = direction === 'ingress' ? [inbound, outbound] : [outbound, inbound];
   const remote = direction === 'ingress' ? packet.source : packet.destination;
   const holds = (ports: readonly FailsafePort[], number: number | undefined): boolean =>

@@ -1,6 +1,7 @@
 /** Every name of a set, and the sets that every table has. */
 import type { Direction, SetId } from '../../calc/output.ts';
 import type { Family } from '../../net/address.ts';
+import { hostDiscoveryTypes, workloadDiscoveryTypes } from '../../net/icmpv6.ts';
 import type { DataTypeName } from '../datatype.ts';
 import { commentText, objectName } from '../names.ts';
 import type { Element, NamedSet, SetReference, SetValue } from '../ruleset.ts';
@@ -61,32 +62,22 @@ export const PORT_PROTOCOL_SET = fixedSet(
   [...PORT_PROTOCOLS.keys()],
 );
 
-/**
- * ICMPv6 that a host must get from its workloads for IPv6 to work: multicast listener query, report and done
- * (RFC 2710), router and neighbour solicitation, neighbour advertisement (RFC 4861). Not router advertisement: a
- * workload is no router.
- */
 export const NEIGHBOUR_DISCOVERY_SET = fixedSet(
   {
     name: 'neighbour-discovery',
     type: ['icmpv6_type'],
     comment: 'ICMPv6 that the host must get from workloads',
   },
-  [130, 131, 132, 133, 135, 136],
+  workloadDiscoveryTypes,
 );
 
-/**
- * The same between a host and its network, with what makes a host's own addresses and routes, and what it tells snooping
- * switches: router advertisement (RFC 4861) and version 2 listener report (RFC 3810). BGP without addresses of its own
- * finds its neighbours by router advertisements, too.
- */
 export const HOST_DISCOVERY_SET = fixedSet(
   {
     name: 'host-discovery',
     type: ['icmpv6_type'],
     comment: 'ICMPv6 without which a host has no IPv6',
   },
-  [130, 131, 132, 133, 134, 135, 136, 143],
+  hostDiscoveryTypes,
 );
 
 /** Interface to chain, for packets from workloads and to workloads. */
