@@ -11,6 +11,11 @@ import { parseSelector } from './selector/parser.ts';
 import { SelectorError } from './selector/tokenizer.ts';
 import type { Selector } from './selector/selector.ts';
 
+// zod's own words for a value of the wrong type ask the value what its constructor is called, and a document may answer.
+z.config({
+  customError: (issue) => (issue.code === 'invalid_type' ? `expected ${issue.expected}` : undefined),
+});
+
 /** Facts of a fault that a custom check adds to its zod issue. */
 export interface FaultParams {
   /** What would be right, in words or as a list. */
