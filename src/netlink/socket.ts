@@ -3,8 +3,8 @@
  *
  * Sends are one sendmsg(2) each and bypass the stream: the kernel works a batch off inside the call, so there is
  * nothing to wait for, and a stream would be free to merge or split buffers. What takes the kernel long is sent on
- * another thread. A lost notification (ENOBUFS) is an
- * ordinary event: the socket goes on with the same port id and groups, and its owner resynchronises.
+ * another thread. A lost notification (ENOBUFS) is an ordinary event: the socket goes on with the same port id and
+ * groups, and its owner resynchronises.
  */
 import { KernelError } from '../base/errors.ts';
 import { kernelError, kernelErrorFrom } from '../sys/kernel-error.ts';

@@ -88,7 +88,6 @@ function libc(): ReturnType<typeof bindLibc> {
   return bound;
 }
 
-/** errno must be read before any other foreign call, so the check follows the call at once. */
 /** A call of koffi's, also as one on another thread. */
 interface SendCall {
   (fd: number, bytes: Uint8Array, length: number, flags: number): number | bigint;
@@ -101,6 +100,7 @@ interface SendCall {
   ) => void;
 }
 
+/** errno must be read before any other foreign call, so the check follows the call at once. */
 function check(operation: string, result: number | bigint): number {
   const value = Number(result);
   if (value < 0) throw kernelError(operation, errnoName(koffi.errno()));
