@@ -3,15 +3,12 @@
  * alone. What the kernel refuses is tried again later, after it was read anew.
  */
 import { Backoff } from '../base/backoff.ts';
-import type { Clock, TimerHandle } from '../base/clock.ts';
+import type { TimerHandle } from '../base/clock.ts';
 import { describeError } from '../base/errors.ts';
-import type { Logger } from '../base/log.ts';
 import type { Family } from '../net/address.ts';
-import type { ChangeFailure, RouteChange, RouteKernel } from '../netlink/kernel.ts';
-import type { KernelConfig } from './config.ts';
-import type { FibReader } from './fib-reader.ts';
-import { type FibRoute, type FibRoutes, isWritten } from './fib-routes.ts';
-import type { NextHopTracker } from './next-hop-tracker.ts';
+import type { ChangeFailure, RouteChange } from '../netlink/kernel.ts';
+import type { FibReader, FibReaderOptions } from './fib-reader.ts';
+import { type FibRoute, isWritten } from './fib-routes.ts';
 
 /** Changes per batch: some 2 ms to make, so that sessions are served in between. The kernel writes it meanwhile. */
 const BATCH = 2048;
@@ -22,13 +19,7 @@ interface Change {
   readonly change: RouteChange;
 }
 
-export interface FibWriterOptions {
-  readonly kernel: RouteKernel;
-  readonly config: Pick<KernelConfig, 'protocol' | 'table'>;
-  readonly clock: Clock;
-  readonly log: Logger;
-  readonly routes: FibRoutes;
-  readonly nextHops: NextHopTracker;
+export interface FibWriterOptions extends Omit<FibReaderOptions, 'changed'> {
   readonly reader: FibReader;
 }
 

@@ -41,9 +41,11 @@ export class PeeringAddresses {
     { peers, workloadPeering }: Pick<RoutingPlan, 'peers' | 'workloadPeering'>,
     attachments: Iterable<Attachment>,
   ): void {
-    const ends = new Set(peers.filter(({ type }) => type === 'workload').map(({ address }) => address));
+    // Asked with every workload that comes or goes, and mostly there is no such address.
+    const routers = workloadPeering.length === 0 ? [] : peers.filter(({ type }) => type === 'workload');
+    const ends = new Set(routers.map(({ address }) => address));
     const wanted = new Map<string, ReadonlySet<Address>>();
-    if (ends.size > 0 && workloadPeering.length > 0) {
+    if (ends.size > 0) {
       for (const { interfaceName, addresses } of attachments) {
         const families = new Set(addresses.filter((address) => ends.has(address)).map(familyOf));
         const own = workloadPeering.filter((address) => families.has(familyOf(address)));

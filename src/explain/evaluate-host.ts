@@ -98,7 +98,7 @@ export function walkHost(
 
 export interface HostVerdict {
   readonly verdict: Verdict;
-  /** Ids of the rules or ends that decide, or the chain or set of what always passes; none where nothing polices the packet. */
+  /** Ids of the rules or ends that decide, or what {@link sparedBy} says; none where nothing polices the packet. */
   readonly decidedBy: readonly string[];
 }
 
@@ -123,7 +123,7 @@ export function forAllInterfaces(endpoints: readonly LocalHostEndpoint[]): Local
     .toSorted((a, b) => (a.key < b.key ? -1 : 1))[0];
 }
 
-/** The chain or set that lets the packet pass whatever the stage's policy says (FelixConfiguration failsafe…HostPorts). */
+/** What lets the packet pass whatever the stage's policy says: a chain (FelixConfiguration failsafe…HostPorts) or a set. */
 function sparedBy(
   stage: HostStage,
   direction: Direction,

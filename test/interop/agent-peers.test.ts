@@ -48,6 +48,18 @@ protocol bgp margay {
 `;
 }
 
+/** Workloads that are routers peer with their host, which lets them. */
+const WORKLOADS_PEER = `apiVersion: projectcalico.org/v3
+kind: FelixConfiguration
+metadata: { name: default }
+spec: { defaultEndpointToHostAction: Accept }
+---
+apiVersion: projectcalico.org/v3
+kind: BGPPeer
+metadata: { name: routers }
+spec: { localWorkloadSelector: role == 'router', asNumber: 65010 }
+`;
+
 describeKernel('peers that are found', () => {
   const bench = useLabs();
   const birds: Bird[] = [];
@@ -84,19 +96,7 @@ describeKernel('peers that are found', () => {
   it('are workloads of the node, whose routes all nodes learn, and are forgotten with their selector', async () => {
     const lab = await bench.up(TOPOLOGY);
     try {
-      await apply(
-        lab,
-        `apiVersion: projectcalico.org/v3
-kind: FelixConfiguration
-metadata: { name: default }
-spec: { defaultEndpointToHostAction: Accept }
----
-apiVersion: projectcalico.org/v3
-kind: BGPPeer
-metadata: { name: routers }
-spec: { localWorkloadSelector: role == 'router', asNumber: 65010 }
-`,
-      );
+      await apply(lab, WORKLOADS_PEER);
       const local = lab.address('x/r', 4);
       const bird = await startRouter({
         namespace: lab.endpoint('x/r').namespace,
@@ -132,20 +132,11 @@ spec: { localWorkloadSelector: role == 'router', asNumber: 65010 }
     try {
       await apply(
         lab,
-        `apiVersion: projectcalico.org/v3
-kind: FelixConfiguration
-metadata: { name: default }
-spec: { defaultEndpointToHostAction: Accept }
----
+        `${WORKLOADS_PEER}---
 apiVersion: projectcalico.org/v3
 kind: BGPConfiguration
 metadata: { name: default }
 spec: { localWorkloadPeeringIPV4: 169.254.1.2 }
----
-apiVersion: projectcalico.org/v3
-kind: BGPPeer
-metadata: { name: routers }
-spec: { localWorkloadSelector: role == 'router', asNumber: 65010 }
 `,
       );
       for (const [workload, host, route] of [
