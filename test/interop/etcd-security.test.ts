@@ -96,6 +96,15 @@ describeEtcd('the etcd datastore', () => {
       expect(error.fix).toContain('ETCD_CA_CERT_FILE');
     });
 
+    it('says so however little time is left for the last try', async () => {
+      const wrong = { ...client(), caCertFile: file('stranger.pem') };
+      const tries = Array.from({ length: 40 }, async (_, i) => {
+        const datastore = await open(wrong, 600 + 10 * i);
+        return (await failure(datastore.list())).fix;
+      });
+      for (const fix of await Promise.all(tries)) expect(fix).toContain('ETCD_CA_CERT_FILE');
+    });
+
     it('is refused with the certificate of a stranger', async () => {
       const foreign = { ...client(), certFile: file('foreign.pem'), keyFile: file('foreign.key') };
       expect((await failure((await open(foreign)).list())).message).toContain('cannot reach etcd');

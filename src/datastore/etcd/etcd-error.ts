@@ -45,6 +45,11 @@ export class EtcdCallError extends Error {
     return this.code === UNAUTHENTICATED || /invalid auth token|auth store is old/.test(this.details);
   }
 
+  /** Whether nothing came back in time, which tells of no cause. */
+  get isSilence(): boolean {
+    return this.code === DEADLINE_EXCEEDED;
+  }
+
   get isCompacted(): boolean {
     return this.details.includes('required revision has been compacted');
   }
@@ -124,8 +129,8 @@ export function datastoreErrorOf(
   return new DatastoreError('datastore.unreachable', message, true, { fix });
 }
 
-function reasonOf({ code, details }: EtcdCallError): string {
-  if (code === DEADLINE_EXCEEDED) return 'no answer in time';
+function reasonOf({ isSilence, details }: EtcdCallError): string {
+  if (isSilence) return 'no answer in time';
   const inner = /Last error: (?:Error: )?(.*?)(?:\. Resolution note: .*)?$/s.exec(details)?.[1] ?? details;
   if (inner.includes('ECONNREFUSED')) return 'connection refused';
   return inner.replace(/^14 UNAVAILABLE: /, '').trim();

@@ -168,6 +168,7 @@ export class EtcdTransport {
     const backoff = new Backoff({ initial: 50, maximum: 1_000 });
     let repeated = false;
     let renewed = false;
+    let told: EtcdCallError | undefined;
     for (let tried = 1; ; tried++) {
       this.mustBeOpen();
       const endpoint = this.config.endpoints[this.member]!;
@@ -189,11 +190,13 @@ export class EtcdTransport {
       }
       if (failure.isCompacted) throw failure;
       if (!failure.isTransient) throw this.describe(failure);
+      // What little time is left for the last try is no reason to forget what an earlier one learnt.
+      if (!failure.isSilence) told = failure;
       repeated ||= failure.isAmbiguous;
       this.leave(endpoint);
       // A whole round of members is tried at once; after that there is a pause.
       const pause = tried % this.config.endpoints.length === 0 ? backoff.delay() : 0;
-      if (Date.now() + pause >= deadline) throw this.describe(failure);
+      if (Date.now() + pause >= deadline) throw this.describe(told ?? failure);
       if (pause > 0) await sleep(pause);
     }
   }
