@@ -17,14 +17,9 @@ import {
   reloadServers,
   startAgent,
 } from './daemons.ts';
-import {
-  type LabPlan,
-  type WorkloadPlan,
-  type WorkloadRequest,
-  machineOf,
-  planLab,
-  planWorkload,
-} from './plan.ts';
+import { type LabPlan, type WorkloadPlan, machineOf } from './plan.ts';
+import { planLab } from './plan-lab.ts';
+import { type WorkloadRequest, planWorkload } from './plan-workloads.ts';
 import { endProcesses, isRunning, signalProcess } from './processes.ts';
 import { ownProgram } from './program.ts';
 import { silentProgress } from './progress.ts';

@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { machineOf, planLab, planWorkload } from '../../../src/lab/plan.ts';
+import { machineOf } from '../../../src/lab/plan.ts';
+import { planLab } from '../../../src/lab/plan-lab.ts';
+import { planWorkload } from '../../../src/lab/plan-workloads.ts';
 import { infrastructureResources, workloadResources } from '../../../src/lab/resources.ts';
 import { birdConfig, frrBgpConfig, gobgpConfig } from '../../../src/lab/router-config.ts';
 import { parseTopology } from '../../../src/lab/topology-file.ts';
