@@ -6,7 +6,8 @@ import type { Family } from '../net/address.ts';
 import { runSuite } from './conformance.ts';
 import { DISTURBANCES, type Disturbance } from './conformance-disturbance.ts';
 import { formatCase, formatTotals, isConformant, suiteJson } from './conformance-report.ts';
-import { type Suite, parseSuite } from './conformance-suite.ts';
+import { parseSuite } from './conformance-format.ts';
+import type { Suite } from './conformance-suite.ts';
 import { printedProgress, silentProgress } from './progress.ts';
 
 interface ConformanceFlags {

@@ -1,5 +1,6 @@
 /** What people and machines read of a conformance run. */
-import type { CaseResult, CheckResult, SuiteResult } from './conformance.ts';
+import type { CaseResult, SuiteResult } from './conformance.ts';
+import type { CheckResult } from './conformance-check.ts';
 import { formatComparison } from './matrix.ts';
 import { serviceText } from './probe.ts';
 

@@ -3,17 +3,13 @@
  * revision in force, then probes every pair at the same time, once, and compares. Nothing is repeated until it agrees.
  */
 import { ConfigError, MargayError, describeError } from '../base/errors.ts';
-import { withoutVersion } from '../datastore/stamp.ts';
 import { type Family, familyOf } from '../net/address.ts';
 import type { Prefix } from '../net/prefix.ts';
-import { isKindOf, isVersionOf, kinds } from '../model/registry.ts';
 import { decodeEntry } from '../model/decode.ts';
-import { storedForm } from '../model/convert/stored-form.ts';
 import { ValidationError } from '../model/problem.ts';
-import { type Resource, type ResourceKey, keyOf, keyText } from '../model/resource.ts';
+import { type CheckResult, judge } from './conformance-check.ts';
 import {
   type ProbeSet,
-  type ResourceReference,
   type Suite,
   type SuiteCase,
   type SuiteStep,
@@ -21,10 +17,10 @@ import {
   substitute,
 } from './conformance-suite.ts';
 import { type Disturbance, disturb } from './conformance-disturbance.ts';
-import { type PairResult, probePairs, seen } from './connectivity.ts';
-import { type ProbeService, SILENCE, hasFamily } from './probe.ts';
+import { Undo } from './conformance-undo.ts';
+import { type PairResult, probePairs } from './connectivity.ts';
+import { SILENCE, hasFamily } from './probe.ts';
 import { Lab, type LabOptions } from './lab.ts';
-import { type Cell, type Matrix, agrees } from './matrix.ts';
 import { Responder } from './responder.ts';
 import type { Topology } from './topology.ts';
 
@@ -58,20 +54,6 @@ export interface ProbingContext {
   readonly step: number;
   readonly set: ProbeSet;
   readonly families: readonly Family[];
-}
-
-/** One set of probes of a step, in one family. */
-export interface CheckResult {
-  readonly step: number;
-  readonly family: Family;
-  readonly service: ProbeService;
-  readonly pods: readonly string[];
-  readonly matrix: Matrix;
-  readonly probes: number;
-  /** Refused where silence was expected; they count as closed. */
-  readonly refused: number;
-  /** Pairs that were not as expected, in words. */
-  readonly wrong: readonly string[];
 }
 
 export interface CaseResult {
@@ -331,125 +313,4 @@ function listed(document: unknown): unknown[] {
 /** JSON has no maps and sets: the probes, which hold no placeholders, are taken from the original. */
 function revive(steps: readonly SuiteStep[], original: readonly SuiteStep[]): SuiteStep[] {
   return steps.map((step, index) => ({ ...step, probes: original[index]!.probes }));
-}
-
-/** Changes a lab and remembers how it was. */
-class Undo {
-  private readonly before = new Map<string, { key: ResourceKey; resource: Resource | undefined }>();
-  private readonly relabelled = new Map<string, { kind: 'Pod' | 'Namespace'; name: string }>();
-  private readonly current = new Map<string, Readonly<Record<string, string>>>();
-
-  constructor(
-    private readonly lab: Lab,
-    private readonly suite: Suite,
-  ) {}
-
-  async write(resource: Resource): Promise<number> {
-    await this.remember(keyOf(storedForm(resource)));
-    return (await this.lab.open()).write(resource);
-  }
-
-  async remove(reference: ResourceReference): Promise<number | undefined> {
-    const key = this.keyOf(reference);
-    await this.remember(key);
-    return (await this.lab.open()).remove(key);
-  }
-
-  /** The labels of a pod or namespace as they are now. */
-  labels(kind: 'Pod' | 'Namespace', name: string): Readonly<Record<string, string>> {
-    return this.current.get(`${kind} ${name}`) ?? this.original(kind, name);
-  }
-
-  async relabel(
-    kind: 'Pod' | 'Namespace',
-    name: string,
-    labels: Readonly<Record<string, string>>,
-  ): Promise<number> {
-    this.relabelled.set(`${kind} ${name}`, { kind, name });
-    this.current.set(`${kind} ${name}`, labels);
-    return kind === 'Pod'
-      ? this.lab.setWorkloadLabels(name, labels)
-      : this.lab.setNamespaceLabels(name, labels);
-  }
-
-  /** Puts everything back; the newest revision, or undefined if nothing had been changed. */
-  async all(): Promise<number | undefined> {
-    const client = await this.lab.open();
-    const revisions: number[] = [];
-    for (const { key, resource } of [...this.before.values()].toReversed()) {
-      const revision =
-        resource === undefined ? await client.remove(key) : await client.write(withoutVersion(resource));
-      if (revision !== undefined) revisions.push(revision);
-    }
-    for (const { kind, name } of this.relabelled.values()) {
-      revisions.push(await this.relabel(kind, name, this.original(kind, name)));
-    }
-    this.before.clear();
-    this.relabelled.clear();
-    return revisions.length === 0 ? undefined : Math.max(...revisions);
-  }
-
-  private original(kind: 'Pod' | 'Namespace', name: string): Readonly<Record<string, string>> {
-    const labels =
-      kind === 'Pod' ? this.suite.pods.find((pod) => pod.name === name)?.labels : this.suite.namespaces[name];
-    if (labels === undefined) throw new RangeError(`the suite has no ${kind} ${name}`);
-    return labels;
-  }
-
-  private async remember(key: ResourceKey): Promise<void> {
-    const id = keyText(key);
-    if (this.before.has(id)) return;
-    this.before.set(id, { key, resource: await (await this.lab.open()).find(key) });
-  }
-
-  /**
-   * Without an apiVersion by what was written, because users' kinds are not unique: two kinds are called NetworkPolicy.
-   * What is stored in another form, such as a Namespace, is deleted in that form.
-   */
-  private keyOf({ apiVersion, kind, namespace, name }: ResourceReference): ResourceKey {
-    const meant = kinds.filter(
-      (one) => isKindOf(one, kind) && (apiVersion === undefined || isVersionOf(one, apiVersion)),
-    );
-    const keys = (meant.length === 0 ? [{ kind, namespaced: namespace !== undefined }] : meant).map((one) =>
-      keyOf(
-        storedForm({
-          apiVersion: '',
-          kind: one.kind,
-          metadata: { name, ...(one.namespaced ? { namespace: namespace ?? 'default' } : {}) },
-          spec: {},
-        }),
-      ),
-    );
-    return keys.find((key) => this.before.has(keyText(key))) ?? keys[0]!;
-  }
-}
-
-/** Compares what was seen with what was expected. */
-function judge(step: number, family: Family, set: ProbeSet, results: readonly PairResult[]): CheckResult {
-  const matrix = new Map<string, Map<string, Cell>>();
-  const wrong: string[] = [];
-  let refused = 0;
-  for (const result of results) {
-    const { source, destination } = result;
-    const expected = set.open.get(source)?.has(destination) === true ? 'open' : 'closed';
-    const cell: Cell = { seen: seen(result), expected };
-    const row = matrix.get(source) ?? new Map<string, Cell>();
-    matrix.set(source, row);
-    row.set(destination, cell);
-    if (agrees(cell)) {
-      if (cell.seen === 'refused') refused++;
-    } else {
-      wrong.push(`${source} → ${destination}: ${describe(result)}, expected ${expected}`);
-    }
-  }
-  const { service, pods } = set;
-  return { step, family, service, pods, matrix, probes: results.length, refused, wrong };
-}
-
-function describe({ result }: PairResult): string {
-  const time = `${result.milliseconds.toFixed(1)} ms`;
-  if (result.verdict === 'OPEN') return `OPEN, ${result.name ?? 'the kernel'} answered after ${time}`;
-  return result.verdict === 'ERROR'
-    ? `ERROR ${result.error} after ${time}`
-    : `${result.verdict} after ${time}`;
 }

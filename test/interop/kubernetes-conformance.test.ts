@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { expect, it } from 'vitest';
 import { runSuite } from '../../src/lab/conformance.ts';
 import { formatCase, suiteTotals } from '../../src/lab/conformance-report.ts';
-import { parseSuite } from '../../src/lab/conformance-suite.ts';
+import { parseSuite } from '../../src/lab/conformance-format.ts';
 import { describeKernel } from '../kernel/fixture-namespace.ts';
 import { uniqueLabName, useLabs } from '../kernel/lab-fixture.ts';
 

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { runSuite } from '../../src/lab/conformance.ts';
 import { DISTURBANCES } from '../../src/lab/conformance-disturbance.ts';
 import { formatCase, suiteTotals } from '../../src/lab/conformance-report.ts';
-import { parseSuite } from '../../src/lab/conformance-suite.ts';
+import { parseSuite } from '../../src/lab/conformance-format.ts';
 import { kubernetesSuite } from '../conformance/kubernetes.ts';
 import { describeKernel } from './fixture-namespace.ts';
 import { uniqueLabName, useLabs } from './lab-fixture.ts';

@@ -8,7 +8,7 @@ import type { PairResult } from '../../src/lab/connectivity.ts';
 import { seen } from '../../src/lab/connectivity.ts';
 import { type ProbingContext, runSuite } from '../../src/lab/conformance.ts';
 import { formatCase } from '../../src/lab/conformance-report.ts';
-import { parseSuite } from '../../src/lab/conformance-suite.ts';
+import { parseSuite } from '../../src/lab/conformance-format.ts';
 import type { Lab } from '../../src/lab/lab.ts';
 import { serviceText } from '../../src/lab/probe.ts';
 import { machineOf } from '../../src/lab/plan.ts';

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { type CaseResult, runSuite } from '../../src/lab/conformance.ts';
 import { formatCase, isConformant, suiteTotals } from '../../src/lab/conformance-report.ts';
-import { parseSuite } from '../../src/lab/conformance-suite.ts';
+import { parseSuite } from '../../src/lab/conformance-format.ts';
 import { Lab } from '../../src/lab/lab.ts';
 import { listNamespaces } from '../../src/sys/netns.ts';
 import { describeKernel } from './fixture-namespace.ts';

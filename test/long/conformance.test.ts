@@ -5,7 +5,7 @@ import type { Family } from '../../src/net/address.ts';
 import { runSuite } from '../../src/lab/conformance.ts';
 import { DISTURBANCES } from '../../src/lab/conformance-disturbance.ts';
 import { formatCase, formatTotals } from '../../src/lab/conformance-report.ts';
-import { parseSuite } from '../../src/lab/conformance-suite.ts';
+import { parseSuite } from '../../src/lab/conformance-format.ts';
 import { calicoSuite } from '../conformance/calico.ts';
 import { clusterSuite } from '../conformance/cluster.ts';
 import { kubernetesSuite } from '../conformance/kubernetes.ts';

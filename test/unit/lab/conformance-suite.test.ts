@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { addressedPods, parseSuite, substitute } from '../../../src/lab/conformance-suite.ts';
+import { parseSuite } from '../../../src/lab/conformance-format.ts';
+import { addressedPods, substitute } from '../../../src/lab/conformance-suite.ts';
 import type { Address, Family } from '../../../src/net/address.ts';
 
 const OWN = {
