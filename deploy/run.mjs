@@ -97,7 +97,13 @@ function test(projects, extra) {
   return total.failed.length > 0 || incomplete ? 1 : 0;
 }
 
-/** Runs `FOLDER/NAME.script.ts`, for `npm run bench -- NAME [arguments]`. */
+/** What a script says of itself and its flags in the comment that it begins with. */
+function usageOf(file) {
+  const comment = /^\/\*\*([\s\S]*?)\*\//.exec(readFileSync(file, 'utf8'))?.[1] ?? '';
+  return comment.replaceAll(/^ *\* ?/gm, '').trim();
+}
+
+/** Runs `FOLDER/NAME.script.ts`, for `npm run bench -- NAME [arguments]`; with `--help` prints what it is. */
 function script(folder, names) {
   const ending = '.script.ts';
   const known = readdirSync(join(root, folder))
@@ -108,7 +114,12 @@ function script(folder, names) {
     console.error(`usage: npm run ${command} -- NAME\nnames: ${known.join(', ')}`);
     return 2;
   }
-  return run(bin('tsx'), [join(folder, name + ending), ...rest]);
+  const file = join(folder, name + ending);
+  if (rest.includes('--help')) {
+    console.log(usageOf(join(root, file)));
+    return 0;
+  }
+  return run(bin('tsx'), [file, ...rest]);
 }
 
 const COMMANDS = {
