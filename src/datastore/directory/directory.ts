@@ -7,7 +7,6 @@
  * so (an edit by hand, or a write whose process died before its journal line) takes the lock and journals it: that is
  * how an edit gets its one revision. A file that cannot be read is journaled as such, and its last good state stays.
  */
-import { randomUUID } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Logger } from '../../base/log.ts';
@@ -17,7 +16,6 @@ import { type Resource, type ResourceKey, keyOf, keyText } from '../../model/res
 import {
   AlreadyExistsError,
   ClosedError,
-  CompactedError,
   ConflictError,
   type Datastore,
   DatastoreError,
@@ -28,19 +26,13 @@ import {
   type WatchOptions,
 } from '../datastore.ts';
 import { checkStorable, currentMetadata, stampNew, stampUpdate, withoutVersion } from '../stamp.ts';
-import { Change, type Entry, State } from '../state.ts';
+import { Change, type Entry, type State } from '../state.ts';
 import { directoryError } from './directory-error.ts';
 import { type ReadFile, ResourceFiles } from './files.ts';
-import {
-  type FileMark,
-  Journal,
-  JournalCorruptError,
-  type JournalHead,
-  type JournalLine,
-  type JournalPart,
-} from './journal.ts';
+import type { JournalLine } from './journal.ts';
 import { OWN_FOLDER, pathOf } from './layout.ts';
 import { DirectoryLock } from './lock.ts';
+import { ROTATION, Replica, type Rotation } from './replica.ts';
 import { TreeWatcher } from './tree-watcher.ts';
 
 export interface DirectoryOptions {
@@ -51,32 +43,10 @@ export interface DirectoryOptions {
   readonly rotation?: Rotation;
 }
 
-/** The journal is written anew, with only `keep` past changes, when it has grown past both limits. */
-export interface Rotation {
-  readonly bytes: number;
-  /** Times its size when it was written last. */
-  readonly growth: number;
-  readonly keep: number;
-}
-
-const ROTATION: Rotation = { bytes: 4 * 1024 * 1024, growth: 4, keep: 2_000 };
-
-/** Revisions that a damaged journal may have given out beyond what can still be read of it. */
-const LOST_REVISIONS = 1_000;
-
-interface FileRecord extends FileMark {
-  readonly key: ResourceKey;
-}
-
 export class DirectoryDatastore implements Datastore {
   readonly type = 'directory';
-  private state = new State();
-  private epoch: string | undefined;
-  /** What the journal says of each file, by its path. */
-  private records = new Map<string, FileRecord>();
-  private sizeWhenWritten = 0;
   private readonly resources: ResourceFiles;
-  private readonly journal: Journal;
+  private readonly replica: Replica;
   private readonly lock: DirectoryLock;
   private readonly closing = new AbortController();
   /** The last of the queued sections that hold the lock. */
@@ -90,7 +60,7 @@ export class DirectoryDatastore implements Datastore {
     private readonly options: DirectoryOptions,
   ) {
     this.resources = new ResourceFiles(root);
-    this.journal = new Journal(join(root, OWN_FOLDER));
+    this.replica = new Replica(join(root, OWN_FOLDER), options.rotation ?? ROTATION, options.logger);
     this.lock = new DirectoryLock(join(root, OWN_FOLDER, 'writer'), options.lockTimeout);
   }
 
@@ -98,7 +68,7 @@ export class DirectoryDatastore implements Datastore {
   static async open(root: string, options: DirectoryOptions = {}): Promise<DirectoryDatastore> {
     const datastore = new DirectoryDatastore(root, options);
     await datastore.attempt('open the datastore', async () => {
-      if (datastore.readJournal() === 'ok') return;
+      if (datastore.replica.read() === 'ok') return;
       mkdirSync(join(root, OWN_FOLDER), { recursive: true, mode: 0o700 });
       await datastore.locked(async () => {});
     });
@@ -146,7 +116,7 @@ export class DirectoryDatastore implements Datastore {
     return this.write(key, async () => {
       this.check(key, options.resourceVersion);
       await this.resources.remove(key);
-      this.commit([this.nextChange(key, { type: 'deleted' })]);
+      this.replica.commit(this.replica.nextChange(key, { type: 'deleted' }));
       return this.state.revision;
     });
   }
@@ -177,7 +147,7 @@ export class DirectoryDatastore implements Datastore {
     this.watcher?.stop();
     this.watcher = undefined;
     await this.lock.close();
-    this.journal.forget();
+    this.replica.forget();
   }
 
   private async write<T>(key: ResourceKey, section: () => Promise<T>): Promise<T> {
@@ -187,6 +157,10 @@ export class DirectoryDatastore implements Datastore {
         return section();
       }),
     );
+  }
+
+  private get state(): State {
+    return this.replica.state;
   }
 
   private check(key: ResourceKey, resourceVersion: string | undefined): Entry {
@@ -201,7 +175,7 @@ export class DirectoryDatastore implements Datastore {
   private async put(resource: Resource): Promise<void> {
     const value = withoutVersion(structuredClone(resource));
     const file = await this.resources.write(value);
-    this.commit([{ ...this.nextChange(keyOf(resource), { type: 'value', value }), file }]);
+    this.replica.commit({ ...this.replica.nextChange(keyOf(resource), { type: 'value', value }), file });
   }
 
   // ── following the journal ────────────────────────────────────────────────────────────────────────────────────────
@@ -209,82 +183,7 @@ export class DirectoryDatastore implements Datastore {
   /** Brings the memory up to the journal. */
   private async catchUp(): Promise<void> {
     // A damaged journal is made again.
-    if (this.readJournal() !== 'ok') await this.locked(async () => {});
-  }
-
-  private readJournal(): 'ok' | 'missing' | 'damaged' {
-    let parts: JournalPart[] | undefined;
-    try {
-      parts = this.journal.read();
-    } catch (error) {
-      if (!(error instanceof JournalCorruptError)) throw error;
-      this.options.logger?.warn({ err: error }, 'datastore journal is damaged');
-      return 'damaged';
-    }
-    if (parts === undefined) return 'missing';
-    for (const part of parts) this.take(part);
-    return 'ok';
-  }
-
-  private take({ head, lines }: JournalPart): void {
-    if (head === undefined) {
-      for (const line of lines) this.applyLine(line);
-    } else if (head.epoch === this.epoch && head.base <= this.state.revision) {
-      for (const line of lines) this.applyLine(line);
-      this.state.compact(head.base);
-      this.sizeWhenWritten = this.journal.size;
-    } else {
-      this.load(head, lines);
-    }
-  }
-
-  /** Takes one line over, unless its change is known. */
-  private applyLine(line: JournalLine): void {
-    if (line.type === 'touch') {
-      this.mark(line.key, line.file);
-    } else if (line.type === 'state') {
-      if (line.file !== undefined) this.mark(line.change.key, line.file);
-    } else if (line.change.revision > this.state.revision) {
-      this.state.apply(line.change);
-      if (line.change.content.type === 'deleted') this.unmark(line.change.key);
-      else if (line.file !== undefined) this.mark(line.change.key, line.file);
-    }
-  }
-
-  private load(head: JournalHead, lines: readonly JournalLine[]): void {
-    const entries = new Map<string, Entry>();
-    const history: Change[] = [];
-    const later: JournalLine[] = [];
-    this.records = new Map();
-    for (const line of lines) {
-      if (line.type === 'state') {
-        const { change: last, file } = line;
-        const id = keyText(last.key);
-        entries.set(id, { last, good: last.content.type === 'value' ? last : entries.get(id)?.good });
-        if (file !== undefined) this.mark(last.key, file);
-      } else if (line.type === 'past') {
-        history.push(line.change);
-      } else {
-        later.push(line);
-      }
-    }
-    const { base, revision } = head;
-    const before = this.state;
-    this.state = new State({ base, revision, entries: entries.values(), history });
-    before.fail(new CompactedError(before.revision));
-    this.epoch = head.epoch;
-    this.sizeWhenWritten = this.journal.size;
-    for (const line of later) this.applyLine(line);
-  }
-
-  private mark(key: ResourceKey, file: FileMark): void {
-    const path = pathOf(key);
-    if (path !== undefined) this.records.set(path, { key, ...file });
-  }
-
-  private unmark(key: ResourceKey): void {
-    const path = pathOf(key);
-    if (path !== undefined) this.records.delete(path);
+    if (this.replica.read() !== 'ok') await this.locked(async () => {});
   }
 
   // ── writing, with the lock held ──────────────────────────────────────────────────────────────────────────────────
@@ -298,7 +197,7 @@ export class DirectoryDatastore implements Datastore {
       this.mustBeThere();
       await this.lock.acquire();
       try {
-        const found = this.readJournal();
+        const found = this.replica.read();
         if (found !== 'ok') await this.makeJournal(found);
         return await section();
       } finally {
@@ -311,7 +210,7 @@ export class DirectoryDatastore implements Datastore {
 
   /** A directory that vanished (not mounted, say) must not turn into an empty datastore, which deletes everything. */
   private mustBeThere(): void {
-    if (this.epoch === undefined || this.readJournal() !== 'missing') return;
+    if (!this.replica.isLoaded || this.replica.read() !== 'missing') return;
     throw new DatastoreError('datastore.gone', `the datastore in ${this.root} is gone`, true, {
       fix: 'mount or restore the directory; to start anew with the files that are there, restart this process',
     });
@@ -319,60 +218,20 @@ export class DirectoryDatastore implements Datastore {
 
   /** Makes a journal from the files that are there. */
   private async makeJournal(found: 'missing' | 'damaged'): Promise<void> {
-    const revision = this.state.revision + (found === 'damaged' ? LOST_REVISIONS : 1);
+    const revision = this.replica.revisionAfter(found);
     const lines: JournalLine[] = [];
     for (const path of (await this.resources.scan()).keys()) {
       const read = await this.resources.read(path);
       if (read === undefined) continue;
       lines.push({ type: 'state', change: new Change(read.key, revision, read.content), file: read.file });
     }
-    const head: JournalHead = { epoch: randomUUID(), base: revision, revision };
-    this.journal.replace(head, lines);
-    this.load(head, lines);
-  }
-
-  private nextChange(
-    key: ResourceKey,
-    content: Change['content'],
-    ahead = 1,
-  ): JournalLine & { readonly type: 'change' | 'state' | 'past' } {
-    return { type: 'change', change: new Change(key, this.state.revision + ahead, content) };
-  }
-
-  private commit(lines: readonly JournalLine[]): void {
-    this.journal.append(lines);
-    for (const line of lines) this.applyLine(line);
-    const { bytes, growth, keep } = this.options.rotation ?? ROTATION;
-    const { size } = this.journal;
-    if (size > bytes && size > growth * this.sizeWhenWritten) this.rotate(keep);
-  }
-
-  /** Writes the journal anew: what is stored now, and the newest changes. */
-  private rotate(keep: number): void {
-    const { revision } = this.state;
-    const changes = this.state.changes();
-    const past = changes.slice(Math.max(0, changes.length - keep));
-    const base = past.length === 0 ? revision : past[0]!.revision - 1;
-    const head: JournalHead = { epoch: this.epoch!, base, revision };
-    this.journal.replace(head, this.snapshotLines(past));
-    this.state.compact(base);
-    this.sizeWhenWritten = this.journal.size;
-  }
-
-  private *snapshotLines(past: readonly Change[]): Generator<JournalLine> {
-    for (const { last, good } of this.state.all()) {
-      if (good !== undefined && good !== last) yield { type: 'state', change: good };
-      const path = pathOf(last.key);
-      const record = path === undefined ? undefined : this.records.get(path);
-      yield { type: 'state', change: last, ...(record === undefined ? {} : { file: record }) };
-    }
-    for (const change of past) yield { type: 'past', change };
+    this.replica.begin(revision, lines);
   }
 
   // ── what people do to the files ──────────────────────────────────────────────────────────────────────────────────
 
   private isAsRecorded(path: string): boolean {
-    return this.resources.signature(path) === this.records.get(path)?.signature;
+    return this.resources.signature(path) === this.replica.records.get(path)?.signature;
   }
 
   /** Journals those of the files that are not as the journal says. */
@@ -386,28 +245,30 @@ export class DirectoryDatastore implements Datastore {
 
   private async noticeEverything(): Promise<void> {
     const found = await this.resources.scan();
-    const changed = [...found].filter(([path, signature]) => this.records.get(path)?.signature !== signature);
-    const missing = [...this.records.keys()].filter((path) => !found.has(path));
+    const changed = [...found].filter(
+      ([path, signature]) => this.replica.records.get(path)?.signature !== signature,
+    );
+    const missing = [...this.replica.records.keys()].filter((path) => !found.has(path));
     await this.notice([...changed.map(([path]) => path), ...missing]);
   }
 
   /** Journals a file if it is not as the journal says; only with the lock held. */
   private async settle(path: string): Promise<void> {
     if (this.isAsRecorded(path)) return;
-    const record = this.records.get(path);
+    const record = this.replica.records.get(path);
     const read = await this.resources.read(path, record?.key);
     if (read === undefined) {
-      if (record !== undefined) this.commit([this.nextChange(record.key, { type: 'deleted' })]);
+      if (record !== undefined) this.replica.commit(this.replica.nextChange(record.key, { type: 'deleted' }));
       return;
     }
     if (record !== undefined && keyText(record.key) !== keyText(read.key)) {
       // Only a name that was cut short in the path can turn out to be another one.
-      this.commit([this.nextChange(record.key, { type: 'deleted' })]);
+      this.replica.commit(this.replica.nextChange(record.key, { type: 'deleted' }));
     } else if (record?.hash === read.file.hash || this.meansTheSame(read)) {
-      this.commit([{ type: 'touch', key: read.key, file: read.file }]);
+      this.replica.commit({ type: 'touch', key: read.key, file: read.file });
       return;
     }
-    this.commit([{ ...this.nextChange(read.key, read.content), file: read.file }]);
+    this.replica.commit({ ...this.replica.nextChange(read.key, read.content), file: read.file });
   }
 
   /** Whether only comments, layout or defaults that were left out changed. */
