@@ -27,10 +27,10 @@ export function commentText(text: string): string {
 
 /**
  * The name of a chain, set or map: `prefix` (our own, starts with a letter) and a readable text, in which runs of what
- * nft cannot read become one `_`; a text over `limit` characters is cut.
+ * nft cannot read become one `_`; a text over 120 characters is cut.
  */
-export function objectName(prefix: string, text: string, limit = LIMIT): string {
+export function objectName(prefix: string, text: string): string {
   const fitting = text.replace(/[^A-Za-z0-9/_.-]+/g, '_').replace(/^_|_$/g, '');
-  if (fitting === text && text.length <= limit) return prefix + text;
-  return `${prefix}${fitting.slice(0, limit - HASH_DIGITS - 1)}_${shortHash(text)}`;
+  if (fitting === text && text.length <= LIMIT) return prefix + text;
+  return `${prefix}${fitting.slice(0, CUT)}_${shortHash(text)}`;
 }

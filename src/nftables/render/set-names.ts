@@ -1,9 +1,10 @@
 /** Every name of a set, and the sets that every table has. */
+import { createHash } from 'node:crypto';
 import type { Direction, SetId } from '../../calc/output.ts';
 import type { Family } from '../../net/address.ts';
 import { hostDiscoveryTypes, workloadDiscoveryTypes } from '../../net/icmpv6.ts';
 import type { DataTypeName } from '../datatype.ts';
-import { commentText, objectName } from '../names.ts';
+import { commentText } from '../names.ts';
 import type { Element, NamedSet, SetReference, SetValue } from '../ruleset.ts';
 
 export function addressType(family: Family): DataTypeName {
@@ -16,18 +17,20 @@ export function addressType(family: Family): DataTypeName {
  */
 export type SetShape = 'hosts' | 'networks' | 'ports';
 
-const SHAPE_PREFIXES: Readonly<Record<SetShape, string>> = {
-  hosts: 'hosts',
-  networks: 'networks',
-  ports: 'named-port',
-};
+const SHAPE_LETTERS: Readonly<Record<SetShape, string>> = { hosts: 'h', networks: 'n', ports: 'p' };
 
-/** The kernel reads the names of all sets before the one that it looks for; a set's comment says it in full. */
-const LONGEST_SET_TEXT = 32;
+/** 66 bits, so that nobody finds a selector whose set has the name of another's. */
+const HASH_LETTERS = 11;
 
-/** The family's half of a set that the calculation keeps. */
+/**
+ * The family's half of a set that the calculation keeps. To find a set, or to see that there is none yet, the kernel
+ * compares the names of all sets before it, letter by letter (nf_tables_api.c, nft_set_lookup and
+ * nf_tables_set_alloc_name): with thousands of sets every letter costs a cold start milliseconds. So it is little but a
+ * hash, and the set's comment says what it holds.
+ */
 export function calculatedSetName(shape: SetShape, id: SetId, family: Family): string {
-  return objectName(`${SHAPE_PREFIXES[shape]}${family}-`, id, LONGEST_SET_TEXT);
+  const hash = createHash('sha256').update(id).digest('base64url').slice(0, HASH_LETTERS);
+  return `${SHAPE_LETTERS[shape]}${family}-${hash}`;
 }
 
 export function calculatedSet(shape: SetShape, id: SetId, family: Family, description: string): NamedSet {

@@ -162,7 +162,7 @@ describe('the renderer', () => {
         operation.kind === 'add-elements' ? operation.set.name : operation.kind,
       ),
     ).toEqual([
-      expect.stringMatching(/^(hosts|networks)4-s_web_d37cc3528e$/),
+      expect.stringMatching(/^[hn]4-03zDUo4IkZk$/),
       expect.stringMatching(/^to-workload-group-/),
       'to-workload-profiles',
       expect.stringMatching(/^from-workload-group-/),
@@ -243,20 +243,20 @@ describe('the renderer', () => {
       }),
     );
     expect(sets()).toEqual([
-      ['hosts4-s', false, ['10.0.0.1', '10.0.0.2']],
-      ['hosts6-s', false, []],
+      ['h4-BDpxh3TFcr2', false, ['10.0.0.1', '10.0.0.2']],
+      ['h6-BDpxh3TFcr2', false, []],
     ]);
-    expect(asked()).toEqual(['hosts4-s', 'hosts4-s', 'hosts6-s']);
+    expect(asked()).toEqual(['h4-BDpxh3TFcr2', 'h4-BDpxh3TFcr2', 'h6-BDpxh3TFcr2']);
     renderer.apply(delta({ sets: change(['10.1.0.0/16', 'fd00::/64'], ['10.0.0.1/32']) }));
     expect(sets()).toEqual([
-      ['networks4-s', true, ['10.0.0.2/32', '10.1.0.0/16']],
-      ['networks6-s', true, ['fd00::/64']],
+      ['n4-BDpxh3TFcr2', true, ['10.0.0.2/32', '10.1.0.0/16']],
+      ['n6-BDpxh3TFcr2', true, ['fd00::/64']],
     ]);
-    expect(asked()).toEqual(['networks4-s', 'networks6-s', 'networks4-s', 'networks6-s']);
+    expect(asked()).toEqual(['n4-BDpxh3TFcr2', 'n6-BDpxh3TFcr2', 'n4-BDpxh3TFcr2', 'n6-BDpxh3TFcr2']);
     renderer.apply(delta({ sets: change(['10.0.0.3/32'], ['10.1.0.0/16', 'fd00::/64']) }));
     expect(sets().map(([name, , all]) => [name, all])).toEqual([
-      ['networks4-s', ['10.0.0.2/32', '10.0.0.3/32']],
-      ['networks6-s', []],
+      ['n4-BDpxh3TFcr2', ['10.0.0.2/32', '10.0.0.3/32']],
+      ['n6-BDpxh3TFcr2', []],
     ]);
     renderer.apply(
       delta({
@@ -430,16 +430,16 @@ describe('the renderer', () => {
     const members = (added: string[]) => delta({ sets: { s: { ...WEB_SET, added } } });
     const sets = (): string[] =>
       ruleset().sets.flatMap(({ name, elements }) =>
-        /^hosts[46]-/.test(name) ? `${name.slice(0, 6)} ${elements.length}` : [],
+        /^h[46]-/.test(name) ? `${name.slice(0, 2)} ${elements.length}` : [],
       );
     renderer.apply(delta({ sets: { s: { ...WEB_SET, added: [] } } }));
     expect(sets()).toEqual([]);
     renderer.apply(delta({ policies: [asking], endpoints: [endpoint('x', { tiers })] }));
-    expect([rules(), ...sets()]).toEqual([2, 'hosts4 0', 'hosts6 0']);
+    expect([rules(), ...sets()]).toEqual([2, 'h4 0', 'h6 0']);
     renderer.apply(members(['10.0.0.1/32']));
-    expect([rules(), ...sets()]).toEqual([3, 'hosts4 1', 'hosts6 0']);
+    expect([rules(), ...sets()]).toEqual([3, 'h4 1', 'h6 0']);
     renderer.apply(members(['fd00::1/128']));
-    expect([rules(), ...sets()]).toEqual([4, 'hosts4 1', 'hosts6 1']);
+    expect([rules(), ...sets()]).toEqual([4, 'h4 1', 'h6 1']);
     renderer.apply(delta({ gone: { policies: [asking.id], endpoints: [endpoint('x').key] } }));
     renderer.apply({ ...delta({}), sets: new Map([['s', undefined]]) });
     expect(sets()).toEqual([]);
