@@ -9,8 +9,9 @@ import type { Logger } from '../base/log.ts';
 import { prefixBits } from '../net/prefix-bits.ts';
 import type { KernelEvent, Link, Monitor, Route, RouteKernel } from '../netlink/kernel.ts';
 import type { KernelConfig } from './config.ts';
-import type { FibRoute, FibRoutes } from './fib-routes.ts';
+import type { FibRoutes, FibTable } from './fib-routes.ts';
 import type { NextHopTracker } from './next-hop-tracker.ts';
+import { PrefixBitmap } from './rib/prefix-bitmap.ts';
 
 /** Quiet time before the kernel is read again, and the longest time between two readings, in milliseconds. */
 const READ_DELAY = 50;
@@ -111,16 +112,18 @@ export class FibReader {
   private applyRoute(route: Route, present: boolean): void {
     const { config, routes, nextHops, changed } = this.options;
     if (route.table !== config.table) return;
+    const destination = prefixBits(route.destination);
+    const table = routes.table(destination.family, route.metric);
     if (this.isOwn(route)) {
-      const own = routes.findOrAdd(prefixBits(route.destination), route.metric);
-      routes.setActual(own, present ? route.nextHops : undefined);
-      routes.touch(own);
+      const own = table.findOrAdd(destination);
+      table.setActual(own, present ? route.nextHops : undefined);
+      table.touch(own);
       changed();
       return;
     }
     nextHops.route(route, present);
-    const own = routes.find(prefixBits(route.destination), route.metric);
-    if (own !== undefined && routes.allow(own)) routes.touch(own);
+    const own = table.find(destination);
+    if (own >= 0 && table.allow(own)) table.touch(own);
     if (nextHops.concerns(route.destination)) {
       this.resolveAgain();
       // One event does not always tell the whole change (IPv6 siblings, IPv4 replacements), so what matters is read.
@@ -186,20 +189,26 @@ export class FibReader {
   /** Takes over what was read, in slices. */
   private async adopt(found: readonly Route[], links: readonly Link[]): Promise<void> {
     const { routes, nextHops } = this.options;
-    const seen = new Set<FibRoute>();
+    const seen = new Map<FibTable, PrefixBitmap>();
     for (let start = 0; start < found.length; start += SLICE) {
       for (const route of found.slice(start, start + SLICE)) {
         if (!this.isOwn(route)) continue;
-        const own = routes.findOrAdd(prefixBits(route.destination), route.metric);
-        seen.add(own);
-        routes.setActual(own, route.nextHops);
+        const destination = prefixBits(route.destination);
+        const table = routes.table(destination.family, route.metric);
+        const own = table.findOrAdd(destination);
+        if (!seen.has(table)) seen.set(table, new PrefixBitmap());
+        seen.get(table)!.add(own);
+        table.setActual(own, route.nextHops);
       }
       await new Promise((resolve) => setImmediate(resolve));
     }
-    for (const own of routes.all()) {
-      if (own.actual === undefined || seen.has(own)) continue;
-      routes.setActual(own, undefined);
-      routes.touch(own);
+    for (const table of routes.tables()) {
+      const there = seen.get(table);
+      for (const own of table) {
+        if (table.actual(own) === undefined || there?.has(own) === true) continue;
+        table.setActual(own, undefined);
+        table.touch(own);
+      }
     }
     nextHops.replaceAll(
       found.filter((route) => !this.isOwn(route)),

@@ -1,197 +1,239 @@
 /**
- * What is known of each route that is ours in the kernel, or is to be: one record for each destination and metric, so
- * that a route is looked up once however much is asked of it.
+ * What is known of each route that is ours in the kernel, or is to be, in columns by the number of its destination: of a
+ * full table no route is an object of its own. Routes that are wanted by the same next hops share a {@link FibGroup}.
  */
 import { randomInt } from 'node:crypto';
 import type { Family } from '../net/address.ts';
-import { type PrefixBits, formatPrefixBits, prefixBits } from '../net/prefix-bits.ts';
-import type { Prefix } from '../net/prefix.ts';
+import { type PrefixBits, formatPrefixBits } from '../net/prefix-bits.ts';
 import type { NextHop } from '../netlink/kernel.ts';
-import type { NextHopAddress } from './next-hop-table.ts';
+import type { FibGroup } from './fib-groups.ts';
 import { nextHopText, nextHopsText } from './next-hop-text.ts';
+import { FIRST_ROWS, grown } from './rib/columns.ts';
 import { type PrefixId, PrefixTable } from './rib/prefix-table.ts';
 
-export interface FibRoute {
-  readonly destination: Prefix;
-  readonly family: Family;
-  readonly metric: number;
-  /** The next hops of whoever wants the route, reached or not; undefined if nobody does. */
-  learned: readonly NextHopAddress[] | undefined;
-  /** How traffic is shared where it is not shared alike: beside `learned`, in the same order. */
-  weights: readonly number[] | undefined;
-  /** Wanted to lead nowhere. */
-  blackhole: boolean;
-  /** What the kernel should have; no next hops lead nowhere. */
-  desired: readonly NextHop[] | undefined;
-  /** What the kernel has. Set by {@link FibRoutes.setActual} alone. */
-  readonly actual: readonly NextHop[] | undefined;
-  /** Whether desired and actual may differ, and that is not being written yet. */
-  readonly touched: boolean;
-}
+/** What is true of a route: that there is a record of it; desired and actual may differ; that is being written. */
+const KNOWN = 1;
+const TOUCHED = 2;
+const WRITING = 4;
 
-type Mutable = { -readonly [Key in keyof FibRoute]: FibRoute[Key] };
-
-/** The records of one family and metric, by the number of their destination: text would be costly to look up. */
-class Records {
-  private readonly prefixes: PrefixTable;
-  private readonly rows: (Mutable | undefined)[] = [];
+/** The routes of one family and metric. */
+export class FibTable {
+  private readonly groups: (FibGroup | undefined)[] = [];
+  private readonly actualWays: (readonly NextHop[] | undefined)[] = [];
+  private states = new Uint8Array(FIRST_ROWS);
+  private touched: PrefixId[] = [];
+  private readonly refused = new Map<PrefixId, string>();
+  private installedCount = 0;
 
   constructor(
-    private readonly family: Family,
-    private readonly metric: number,
-    seed: number,
-  ) {
-    this.prefixes = new PrefixTable(family, seed);
-  }
-
-  find({ w0, w1, w2, w3, length }: PrefixBits): FibRoute | undefined {
-    return this.rows[this.prefixes.find(w0, w1, w2, w3, length)];
-  }
-
-  findOrAdd(destination: PrefixBits): FibRoute {
-    const { w0, w1, w2, w3, length } = destination;
-    const id = this.prefixes.findOrAdd(w0, w1, w2, w3, length);
-    return this.rows[id] ?? this.add(id, destination);
-  }
-
-  private add(id: PrefixId, destination: PrefixBits): FibRoute {
-    const route: Mutable = {
-      destination: formatPrefixBits(destination),
-      family: this.family,
-      metric: this.metric,
-      learned: undefined,
-      weights: undefined,
-      blackhole: false,
-      desired: undefined,
-      actual: undefined,
-      touched: false,
-    };
-    this.prefixes.hold(id);
-    this.rows[id] = route;
-    return route;
-  }
-
-  delete({ w0, w1, w2, w3, length }: PrefixBits): void {
-    const id = this.prefixes.find(w0, w1, w2, w3, length);
-    if (id < 0) return;
-    this.rows[id] = undefined;
-    this.prefixes.release(id);
-  }
-
-  *[Symbol.iterator](): Generator<FibRoute> {
-    for (const route of this.rows) if (route !== undefined) yield route;
-  }
-}
-
-export class FibRoutes {
-  private readonly byMetric = new Map<number, Readonly<Record<Family, Records>>>();
-  /** Peers choose destinations: where they lie in memory must not be foreseen. */
-  private readonly seed = randomInt(2 ** 32);
-  private touchedRoutes: FibRoute[] = [];
-  private actualCount = 0;
-  private readonly refused = new Map<FibRoute, string>();
+    readonly family: Family,
+    readonly metric: number,
+    private readonly prefixes: PrefixTable,
+  ) {}
 
   /** How many there are in the kernel. */
   get installed(): number {
-    return this.actualCount;
+    return this.installedCount;
   }
 
-  find(destination: PrefixBits, metric: number): FibRoute | undefined {
-    return this.byMetric.get(metric)?.[destination.family].find(destination);
+  /** The number of a destination of which there is a record, or -1. */
+  find({ w0, w1, w2, w3, length }: PrefixBits): PrefixId {
+    const id = this.prefixes.find(w0, w1, w2, w3, length);
+    return id >= 0 && (this.states[id]! & KNOWN) !== 0 ? id : -1;
   }
 
-  findOrAdd(destination: PrefixBits, metric: number): FibRoute {
-    let records = this.byMetric.get(metric);
-    if (records === undefined) {
-      records = { 4: new Records(4, metric, this.seed), 6: new Records(6, metric, this.seed) };
-      this.byMetric.set(metric, records);
+  findOrAdd({ w0, w1, w2, w3, length }: PrefixBits): PrefixId {
+    const id = this.prefixes.findOrAdd(w0, w1, w2, w3, length);
+    if (id >= this.states.length) this.states = grown(this.states, id + 1);
+    if ((this.states[id]! & KNOWN) !== 0) return id;
+    while (this.groups.length <= id) {
+      this.groups.push(undefined);
+      this.actualWays.push(undefined);
     }
-    return records[destination.family].findOrAdd(destination);
+    this.states[id] = KNOWN;
+    this.prefixes.hold(id);
+    return id;
   }
 
-  *all(): Generator<FibRoute> {
-    for (const records of this.byMetric.values()) {
-      yield* records[4];
-      yield* records[6];
-    }
+  *[Symbol.iterator](): Generator<PrefixId> {
+    for (let id = 0; id < this.groups.length; id++) if ((this.states[id]! & KNOWN) !== 0) yield id;
   }
 
-  setActual(route: FibRoute, nextHops: readonly NextHop[] | undefined): void {
-    if (route.actual === undefined) this.actualCount++;
-    if (nextHops === undefined) this.actualCount--;
-    (route as Mutable).actual = nextHops;
+  /** Where the route leads to; until the next call. */
+  destination(id: PrefixId): PrefixBits {
+    return this.prefixes.bits(id);
   }
 
-  touch(route: FibRoute): void {
-    if (route.touched) return;
-    (route as Mutable).touched = true;
-    this.touchedRoutes.push(route);
+  /** By whom it is wanted; undefined if nobody does. */
+  group(id: PrefixId): FibGroup | undefined {
+    return this.groups[id];
+  }
+
+  setGroup(id: PrefixId, group: FibGroup | undefined): void {
+    this.groups[id] = group;
+  }
+
+  /** What the kernel should have; no next hops lead nowhere. */
+  desired(id: PrefixId): readonly NextHop[] | undefined {
+    return this.groups[id]?.ways;
+  }
+
+  /** What the kernel has. */
+  actual(id: PrefixId): readonly NextHop[] | undefined {
+    return this.actualWays[id];
+  }
+
+  setActual(id: PrefixId, nextHops: readonly NextHop[] | undefined): void {
+    if (this.actualWays[id] === undefined) this.installedCount++;
+    if (nextHops === undefined) this.installedCount--;
+    this.actualWays[id] = nextHops;
+  }
+
+  /** Whether the kernel has what it should. */
+  isWritten(id: PrefixId): boolean {
+    const desired = this.groups[id]?.ways;
+    const actual = this.actualWays[id];
+    if (desired === actual) return true;
+    if (desired === undefined || actual === undefined) return false;
+    const [one] = desired;
+    const [two] = actual;
+    if (desired.length === 1 && actual.length === 1) return nextHopText(one!) === nextHopText(two!);
+    return nextHopsText(desired) === nextHopsText(actual);
+  }
+
+  /** Desired and actual may differ. */
+  touch(id: PrefixId): void {
+    if ((this.states[id]! & TOUCHED) !== 0) return;
+    this.states[id]! |= TOUCHED;
+    this.touched.push(id);
   }
 
   touchDifferences(): void {
-    for (const route of this.all()) if (!isWritten(route)) this.touch(route);
+    for (const id of this) if (!this.isWritten(id)) this.touch(id);
+  }
+
+  /** What these groups want is no longer what it was. */
+  touchGroups(changed: ReadonlySet<FibGroup>): void {
+    for (let id = 0; id < this.groups.length; id++) {
+      const group = this.groups[id];
+      if (group === undefined || !changed.has(group)) continue;
+      this.allow(id);
+      this.touch(id);
+    }
+  }
+
+  takeTouched(): readonly PrefixId[] {
+    const { touched, states } = this;
+    this.touched = [];
+    for (const id of touched) states[id]! &= ~TOUCHED;
+    return touched;
+  }
+
+  /** Whether it is on its way to the kernel: what the kernel has is not known until it is there. */
+  isWriting(id: PrefixId): boolean {
+    return (this.states[id]! & WRITING) !== 0;
+  }
+
+  setWriting(id: PrefixId, writing: boolean): void {
+    if (writing) this.states[id]! |= WRITING;
+    else this.states[id]! &= ~WRITING;
   }
 
   /** The kernel has refused it, and it is not tried again before something changes. */
-  refuse(route: FibRoute, reason: string): void {
-    this.refused.set(route, reason);
+  refuse(id: PrefixId, reason: string): void {
+    this.refused.set(id, reason);
   }
 
   /** Why the kernel refused a route; undefined if it has not. */
-  refusal(route: FibRoute): string | undefined {
-    return this.refused.get(route);
+  refusal(id: PrefixId): string | undefined {
+    return this.refused.size === 0 ? undefined : this.refused.get(id);
   }
 
   /** Something has changed: it may be tried again. Returns whether it had been refused. */
-  allow(route: FibRoute): boolean {
-    return this.refused.delete(route);
+  allow(id: PrefixId): boolean {
+    return this.refused.size > 0 && this.refused.delete(id);
   }
 
   allowAll(): void {
     this.refused.clear();
   }
 
-  /** Why the kernel refused what it refused, some of it. */
-  refusals(limit: number): string[] {
-    return [...this.refused.values()].slice(0, limit);
-  }
-
-  /** What was touched: new and changed routes first, so that nothing goes before what takes its place has come. */
-  takeTouched(): readonly FibRoute[] {
-    const touched = this.touchedRoutes;
-    this.touchedRoutes = [];
-    const others: FibRoute[] = [];
-    let desired = 0;
-    for (const route of touched) {
-      (route as Mutable).touched = false;
-      if (route.desired === undefined) others.push(route);
-      else touched[desired++] = route;
-    }
-    touched.length = desired;
-    return others.length === 0 ? touched : [...touched, ...others];
+  /** Why the kernel refused what it refused. */
+  *refusals(): Generator<string> {
+    for (const [id, reason] of this.refused) yield `${formatPrefixBits(this.destination(id))}: ${reason}`;
   }
 
   /** Forgets a route that nobody wants and the kernel does not have. */
-  prune(route: FibRoute): void {
-    if (route.touched || route.learned !== undefined) return;
-    if (route.desired !== undefined || route.actual !== undefined) return;
-    this.byMetric.get(route.metric)?.[route.family].delete(prefixBits(route.destination));
+  prune(id: PrefixId): void {
+    if (this.states[id] !== KNOWN || this.groups[id] !== undefined || this.actualWays[id] !== undefined)
+      return;
+    this.states[id] = 0;
+    this.refused.delete(id);
+    this.prefixes.release(id);
+  }
+}
+
+/** Routes of one table. */
+export interface FibRound {
+  readonly table: FibTable;
+  readonly ids: readonly PrefixId[];
+}
+
+export class FibRoutes {
+  private readonly byMetric = new Map<number, Readonly<Record<Family, FibTable>>>();
+  private readonly prefixes: Readonly<Record<Family, PrefixTable>>;
+
+  constructor() {
+    // Peers choose destinations: where they lie in memory must not be foreseen.
+    const seed = randomInt(2 ** 32);
+    this.prefixes = { 4: new PrefixTable(4, seed), 6: new PrefixTable(6, seed) };
+  }
+
+  table(family: Family, metric: number): FibTable {
+    let tables = this.byMetric.get(metric);
+    if (tables === undefined) {
+      tables = {
+        4: new FibTable(4, metric, this.prefixes[4]),
+        6: new FibTable(6, metric, this.prefixes[6]),
+      };
+      this.byMetric.set(metric, tables);
+    }
+    return tables[family];
+  }
+
+  *tables(): Generator<FibTable> {
+    for (const tables of this.byMetric.values()) yield* [tables[4], tables[6]];
   }
 
   /** Counts by family what is in the kernel. */
   countInstalled(): Record<Family, number> {
     const found = { 4: 0, 6: 0 };
-    for (const { family, actual } of this.all()) if (actual !== undefined) found[family]++;
+    for (const { family, installed } of this.tables()) found[family] += installed;
     return found;
   }
-}
 
-/** Whether the kernel has what it should. */
-export function isWritten({ desired, actual }: FibRoute): boolean {
-  if (desired === actual) return true;
-  if (desired === undefined || actual === undefined) return false;
-  const [one] = desired;
-  const [two] = actual;
-  if (desired.length === 1 && actual.length === 1) return nextHopText(one!) === nextHopText(two!);
-  return nextHopsText(desired) === nextHopsText(actual);
+  allowAll(): void {
+    for (const table of this.tables()) table.allowAll();
+  }
+
+  touchDifferences(): void {
+    for (const table of this.tables()) table.touchDifferences();
+  }
+
+  /** What was touched: new and changed routes first, so that nothing goes before what takes its place has come. */
+  takeTouched(): readonly FibRound[] {
+    const wanted: FibRound[] = [];
+    const others: FibRound[] = [];
+    for (const table of this.tables()) {
+      const ids = table.takeTouched();
+      if (ids.length === 0) continue;
+      const unwanted = ids.filter((id) => table.desired(id) === undefined);
+      if (unwanted.length > 0) others.push({ table, ids: unwanted });
+      if (unwanted.length === 0) wanted.push({ table, ids });
+      else if (unwanted.length < ids.length) {
+        wanted.push({ table, ids: ids.filter((id) => table.desired(id) !== undefined) });
+      }
+    }
+    return [...wanted, ...others];
+  }
 }

@@ -1,44 +1,61 @@
 /**
  * Takes the kernel from what it has to what it should have: differences in batches, each change standing or falling
- * alone. What the kernel refuses is tried again later, after it was read anew.
+ * alone. While the kernel works one batch off, on a thread of its own, the next one is written. What the kernel refuses
+ * is tried again later, after it was read anew.
  */
 import { Backoff } from '../base/backoff.ts';
 import type { TimerHandle } from '../base/clock.ts';
 import { describeError } from '../base/errors.ts';
 import type { Family } from '../net/address.ts';
-import type { ChangeFailure, RouteChange } from '../netlink/kernel.ts';
+import { formatPrefixBits } from '../net/prefix-bits.ts';
+import type { NextHop, RouteBatch, RouteBatchFailure, RouteMake, RouteSelector } from '../netlink/kernel.ts';
 import type { FibReader, FibReaderOptions } from './fib-reader.ts';
-import { type FibRoute, isWritten } from './fib-routes.ts';
-
-/** Changes per batch: some 2 ms to make, so that sessions are served in between. The kernel writes it meanwhile. */
-const BATCH = 2048;
-
-/** A change of a batch, and what it is about. */
-interface Change {
-  readonly route: FibRoute;
-  readonly change: RouteChange;
-}
+import type { FibRound, FibTable } from './fib-routes.ts';
+import type { PrefixId } from './rib/prefix-table.ts';
 
 export interface FibWriterOptions extends Omit<FibReaderOptions, 'changed'> {
   readonly reader: FibReader;
 }
 
+/** A batch, and what its changes are about, by their position. */
+interface Batch {
+  readonly changes: RouteBatch;
+  readonly tables: FibTable[];
+  readonly ids: PrefixId[];
+  /** What the kernel will have; undefined: no route. */
+  readonly ways: (readonly NextHop[] | undefined)[];
+}
+
 export class FibWriter {
-  /** What is being written. */
-  private round: readonly FibRoute[] = [];
-  private roundPosition = 0;
+  /** What is to be written. */
+  private rounds: readonly FibRound[] = [];
+  private roundsPosition = 0;
+  private position = 0;
+  /** What is being written, while the kernel works off the other. */
+  private next: Batch;
+  private other: Batch;
+  private sending = false;
+  /** Changed while they were being written: their turn comes after that. */
+  private readonly late: { readonly table: FibTable; readonly id: PrefixId }[] = [];
+  /** By metric, how routes by the same next hops are written. */
+  private readonly makes = new Map<number, WeakMap<readonly NextHop[], RouteMake>>();
+  private selector: RouteSelector | undefined;
   /** Families whose routes from before the restart are not swept yet. */
   private readonly held = new Set<Family>();
   private readonly backoff = new Backoff({ initial: 1000, maximum: 30_000 });
   private retryTimer: TimerHandle | undefined;
-  private working: Promise<void> | undefined;
-  /** Something was asked for while working. */
-  private again = false;
+  private soon: NodeJS.Immediate | undefined;
+  private reading = false;
+  private readonly waiting: (() => void)[] = [];
   /** A whole batch failed: nothing is tried before the retry timer. */
   private paused = false;
   private stopped = false;
 
-  constructor(private readonly options: FibWriterOptions) {}
+  constructor(private readonly options: FibWriterOptions) {
+    const batch = (): Batch => ({ changes: options.kernel.routeBatch(), tables: [], ids: [], ways: [] });
+    this.next = batch();
+    this.other = batch();
+  }
 
   /** Keeps everything of a family that is in the kernel, wanted or not, until it is released. */
   hold(family: Family): void {
@@ -51,127 +68,207 @@ export class FibWriter {
     this.schedule();
   }
 
-  /** Whether there is a family that is not released. */
-  get isHolding(): boolean {
-    return this.held.size > 0;
-  }
-
   /** Whether a route stays in the kernel though nobody wants it. */
-  isHeld(route: FibRoute): boolean {
-    return this.held.has(route.family);
+  isHeld(family: Family): boolean {
+    return this.held.has(family);
   }
 
   /** Resolves when the kernel has all that it will take. */
-  async settled(): Promise<void> {
-    while (this.working !== undefined) await this.working;
+  settled(): Promise<void> {
+    return this.isIdle ? Promise.resolve() : new Promise((resolve) => this.waiting.push(resolve));
   }
 
   /** Writes nothing more once the batch under way is settled. */
   async stop(): Promise<void> {
     this.stopped = true;
     this.retryTimer?.cancel();
+    clearImmediate(this.soon);
+    this.soon = undefined;
     await this.settled();
   }
 
   /** Something may have to be written, or read. */
   schedule(): void {
     if (this.stopped || this.paused) return;
-    if (this.working !== undefined) {
-      this.again = true;
-      return;
-    }
-    this.again = false;
-    this.working = this.work().finally(() => {
-      this.working = undefined;
-      if (this.again) this.schedule();
+    // Lets a burst gather, and the sockets of the sessions be served.
+    this.soon ??= setImmediate(() => {
+      this.soon = undefined;
+      this.turn();
     });
   }
 
-  private async work(): Promise<void> {
+  private get isIdle(): boolean {
+    return this.soon === undefined && !this.sending && !this.reading;
+  }
+
+  private turn(): void {
     const { reader } = this.options;
-    for (;;) {
-      // Lets a burst gather, and the sockets of the sessions be served.
-      await new Promise((resolve) => setImmediate(resolve));
-      if (this.stopped) return;
-      try {
-        if (reader.isDue) await reader.read();
-        const batch = this.nextBatch();
-        if (batch.length === 0) {
-          if (!reader.resume()) return;
-          continue;
-        }
-        const { failures } = await this.options.kernel.changeRoutes(batch.map(({ change }) => change));
-        this.settle(batch, failures);
-      } catch (error) {
-        this.options.log.warn({ reason: describeError(error) }, 'bgp routes not written to the kernel');
-        this.paused = true;
-        this.retryLater();
+    if (this.reading) return;
+    if (!reader.isDue) this.fill();
+    this.flush();
+    if (!this.sending) {
+      // All that there was is written.
+      if (reader.isDue || reader.resume()) void this.read();
+    }
+    this.rest();
+  }
+
+  /** Tells those who wait for it that there is nothing left to do. */
+  private rest(): void {
+    if (!this.isIdle) return;
+    for (const resolve of this.waiting.splice(0)) resolve();
+  }
+
+  private async read(): Promise<void> {
+    this.reading = true;
+    try {
+      await this.options.reader.read();
+    } catch (error) {
+      this.pause(error);
+    }
+    this.reading = false;
+    this.schedule();
+    this.rest();
+  }
+
+  /** Hands the kernel what is written, unless it is at work. */
+  private flush(): void {
+    if (this.sending || this.next.changes.length === 0) return;
+    void this.send(this.next);
+    [this.next, this.other] = [this.other, this.next];
+  }
+
+  private async send(batch: Batch): Promise<void> {
+    this.sending = true;
+    try {
+      this.settle(batch, await batch.changes.send());
+    } catch (error) {
+      for (const each of [batch, this.next]) this.abandon(each);
+      this.late.length = 0;
+      this.pause(error);
+    }
+    empty(batch);
+    this.sending = false;
+    if (this.stopped) this.abandon(this.next);
+    // What has been written meanwhile goes at once: the kernel should not have to wait for a turn.
+    this.flush();
+    this.schedule();
+    this.rest();
+  }
+
+  private pause(error: unknown): void {
+    this.options.log.warn({ reason: describeError(error) }, 'bgp routes not written to the kernel');
+    this.paused = true;
+    clearImmediate(this.soon);
+    this.soon = undefined;
+    this.retryLater();
+  }
+
+  /** What the kernel has made of it, if anything, is read before it is tried again. */
+  private abandon(batch: Batch): void {
+    batch.changes.clear();
+    for (const [index, id] of batch.ids.entries()) {
+      const table = batch.tables[index]!;
+      table.setWriting(id, false);
+      table.touch(id);
+    }
+    empty(batch);
+  }
+
+  /** Writes what differs to the next batch, until that is full. */
+  private fill(): void {
+    const { next } = this;
+    while (!next.changes.isFull) {
+      const round = this.rounds[this.roundsPosition];
+      if (round === undefined) {
+        this.rounds = this.options.routes.takeTouched();
+        this.roundsPosition = 0;
+        this.position = 0;
+        if (this.rounds.length === 0) return;
+        continue;
+      }
+      const { table, ids } = round;
+      while (this.position < ids.length && !next.changes.isFull) this.write(table, ids[this.position++]!);
+      if (this.position < ids.length) return;
+      this.roundsPosition++;
+      this.position = 0;
+    }
+  }
+
+  /** Writes what is to be done about a route now; it may have changed since its round began. */
+  private write(table: FibTable, id: PrefixId): void {
+    if (table.refusal(id) !== undefined) return;
+    if (table.isWriting(id)) {
+      this.late.push({ table, id });
+      return;
+    }
+    const desired = table.desired(id);
+    const actual = table.actual(id);
+    const { changes, tables, ids, ways } = this.next;
+    if (desired === undefined) {
+      if (actual === undefined) {
+        table.prune(id);
         return;
       }
+      if (this.isHeld(table.family)) return;
+      changes.delete(table.destination(id), this.selectorOf(table));
+    } else {
+      if (table.isWritten(id)) return;
+      const destination = table.destination(id);
+      if (this.options.nextHops.table.holds(destination, table.metric)) {
+        this.refuse(table, id, 'a route of another program has the same metric');
+        return;
+      }
+      changes.set(actual === undefined ? 'add' : 'replace', destination, this.makeOf(table, desired));
     }
+    table.setWriting(id, true);
+    tables.push(table);
+    ids.push(id);
+    ways.push(desired);
   }
 
-  /** The next changes; none when the kernel has all that it will take. */
-  private nextBatch(): Change[] {
-    const batch = this.takeFromRound();
-    if (batch.length > 0) return batch;
-    this.round = this.options.routes.takeTouched();
-    this.roundPosition = 0;
-    return this.takeFromRound();
-  }
-
-  private takeFromRound(): Change[] {
-    const batch: Change[] = [];
-    while (this.roundPosition < this.round.length && batch.length < BATCH) {
-      const route = this.round[this.roundPosition++]!;
-      const change = this.changeOf(route);
-      if (change === undefined) this.options.routes.prune(route);
-      else batch.push({ route, change });
-    }
-    return batch;
-  }
-
-  /** What to do about a route now; it may have changed since its round began. */
-  private changeOf(own: FibRoute): RouteChange | undefined {
-    const { destination, metric, desired, actual } = own;
-    if (this.options.routes.refusal(own) !== undefined) return undefined;
-    const { protocol, table } = this.options.config;
-    if (desired === undefined) {
-      if (actual === undefined || this.isHeld(own)) return undefined;
-      return { operation: 'delete', route: { destination, metric, protocol, table } };
-    }
-    if (isWritten(own)) return undefined;
-    if (this.options.nextHops.table.holds(destination, metric)) {
-      this.refuse(own, 'a route of another program has the same metric');
-      return undefined;
-    }
-    const type = desired.length === 0 ? 'blackhole' : 'unicast';
-    return {
-      operation: actual === undefined ? 'add' : 'replace',
-      route: { destination, metric, nextHops: desired, type, protocol, table },
-    };
-  }
-
-  private settle(batch: readonly Change[], failures: readonly ChangeFailure<RouteChange>[]): void {
-    const failed = new Map(failures.map(({ change, error }) => [change, error]));
-    for (const { route, change } of batch) {
-      const error = failed.get(change);
+  private settle(batch: Batch, failures: readonly RouteBatchFailure[]): void {
+    // Before anything is forgotten that is to be looked at again.
+    for (const { table, id } of this.late.splice(0)) table.touch(id);
+    const failed = new Map(failures.map(({ index, error }) => [index, error]));
+    const { tables, ids, ways } = batch;
+    for (let index = 0; index < ids.length; index++) {
+      const table = tables[index]!;
+      const id = ids[index]!;
+      const error = failed.get(index);
+      table.setWriting(id, false);
       // ESRCH: it is gone already, with its link perhaps.
-      if (change.operation === 'delete' && (error === undefined || error.errno === 'ESRCH')) {
-        this.options.routes.setActual(route, undefined);
-        this.options.routes.prune(route);
-      } else if (error !== undefined) {
-        this.refuse(route, describeError(error));
-      } else if (change.operation !== 'delete') {
-        this.options.routes.setActual(route, change.route.nextHops ?? []);
+      if (error === undefined || (ways[index] === undefined && error.errno === 'ESRCH')) {
+        table.setActual(id, ways[index]);
+        if (ways[index] === undefined) table.prune(id);
+      } else {
+        this.refuse(table, id, describeError(error));
       }
     }
     if (failures.length === 0) this.backoff.reset();
   }
 
-  private refuse(route: FibRoute, reason: string): void {
-    const { destination } = route;
-    this.options.routes.refuse(route, `${destination}: ${reason}`);
+  private makeOf({ metric }: FibTable, ways: readonly NextHop[]): RouteMake {
+    let makes = this.makes.get(metric);
+    if (makes === undefined) this.makes.set(metric, (makes = new WeakMap()));
+    let make = makes.get(ways);
+    if (make === undefined) {
+      const { protocol, table } = this.options.config;
+      const type = ways.length === 0 ? 'blackhole' : 'unicast';
+      makes.set(ways, (make = { nextHops: ways, type, metric, protocol, table }));
+    }
+    return make;
+  }
+
+  private selectorOf({ metric }: FibTable): RouteSelector {
+    const { protocol, table } = this.options.config;
+    if (this.selector?.metric !== metric) this.selector = { metric, protocol, table };
+    return this.selector;
+  }
+
+  private refuse(table: FibTable, id: PrefixId, reason: string): void {
+    const destination = formatPrefixBits(table.destination(id));
+    table.refuse(id, reason);
     this.options.log.debug({ destination, reason }, 'bgp route refused by the kernel');
     this.retryLater();
   }
@@ -186,4 +283,8 @@ export class FibWriter {
       this.schedule();
     });
   }
+}
+
+function empty({ tables, ids, ways }: Batch): void {
+  for (const column of [tables, ids, ways]) column.length = 0;
 }

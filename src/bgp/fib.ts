@@ -13,14 +13,15 @@ import type { Logger } from '../base/log.ts';
 import { type Address, type Family, addressBits } from '../net/address.ts';
 import { type PrefixBits, formatPrefixBits, prefixBits } from '../net/prefix-bits.ts';
 import { type Prefix, hostPrefix, prefixAddress } from '../net/prefix.ts';
-import type { NextHop, RouteKernel } from '../netlink/kernel.ts';
+import type { RouteKernel } from '../netlink/kernel.ts';
 import type { KernelConfig } from './config.ts';
 import { FibReader } from './fib-reader.ts';
-import { type FibRoute, FibRoutes, isWritten } from './fib-routes.ts';
+import { BLACKHOLE, type FibGroup, FibGroups } from './fib-groups.ts';
+import { FibRoutes, type FibTable } from './fib-routes.ts';
 import { FibWriter } from './fib-writer.ts';
 import type { NextHopAddress } from './next-hop-table.ts';
 import { type Ways, NextHopTracker } from './next-hop-tracker.ts';
-import { nextHopText } from './next-hop-text.ts';
+import type { PrefixId } from './rib/prefix-table.ts';
 import type { KernelStatus } from './status.ts';
 
 const PROBLEMS_SHOWN = 20;
@@ -38,9 +39,7 @@ export class Fib {
   readonly nextHops = new NextHopTracker();
   /** Hosts with a gateway of their own. */
   private gateways: ReadonlyMap<Address, Address> = new Map();
-  /** Routes by next hop, and how each is reached now. */
-  private readonly users = new Map<NextHopAddress, { readonly routes: Set<FibRoute>; ways: Ways }>();
-  private readonly unresolved = new Set<FibRoute>();
+  private readonly groups = new FibGroups(this.nextHops);
   private readonly reader: FibReader;
   private readonly writer: FibWriter;
   private metric: KernelConfig['metric'];
@@ -62,8 +61,10 @@ export class Fib {
   /** By family, the gateways of the routes that the kernel has; undefined for what leads straight out of a link. */
   gatewaysInUse(): Record<Family, Set<Address | undefined>> {
     const gateways = { 4: new Set<Address | undefined>(), 6: new Set<Address | undefined>() };
-    for (const { family, actual = [] } of this.routes.all()) {
-      for (const { gateway } of actual) gateways[family].add(gateway);
+    for (const table of this.routes.tables()) {
+      for (const id of table) {
+        for (const { gateway } of table.actual(id) ?? []) gateways[table.family].add(gateway);
+      }
     }
     return gateways;
   }
@@ -71,34 +72,24 @@ export class Fib {
   /** Writes routes with other metrics from now on. Protocol and table are for the life of the object. */
   changeMetrics(metric: KernelConfig['metric']): void {
     this.metric = metric;
-    const learned = [...this.routes.all()].filter((route) => route.learned !== undefined);
-    for (const before of learned) {
-      if (metric[before.family] !== before.metric) this.move(before);
+    for (const before of [...this.routes.tables()]) {
+      const table = this.table(before.family);
+      if (table === before) continue;
+      for (const id of before) {
+        const group = before.group(id);
+        if (group === undefined) continue;
+        const now = table.findOrAdd(before.destination(id));
+        table.setGroup(now, group);
+        before.setGroup(id, undefined);
+        this.derive(before, id);
+        this.derive(table, now);
+      }
     }
     this.writer.schedule();
   }
 
-  /** To a record of the metric that is right now. */
-  private move(before: FibRoute): void {
-    const { learned = [], weights, blackhole } = before;
-    const route = this.findOrAdd(prefixBits(before.destination));
-    Object.assign(route, { learned, weights, blackhole });
-    Object.assign(before, { learned: undefined, weights: undefined, blackhole: false });
-    for (const nextHop of learned) {
-      const routes = this.users.get(nextHop)?.routes;
-      routes?.delete(before);
-      routes?.add(route);
-    }
-    this.derive(before);
-    this.derive(route);
-  }
-
-  private findOrAdd(prefix: PrefixBits): FibRoute {
-    return this.routes.findOrAdd(prefix, this.metric[prefix.family]);
-  }
-
-  private find(prefix: PrefixBits): FibRoute | undefined {
-    return this.routes.find(prefix, this.metric[prefix.family]);
+  private table(family: Family): FibTable {
+    return this.routes.table(family, this.metric[family]);
   }
 
   /** The networks of the link that a host is on; none if it is not on a link of ours. */
@@ -114,9 +105,12 @@ export class Fib {
     const before = this.gateways;
     this.gateways = gateways;
     this.nextHops.table.setGateways(gateways);
-    for (const host of before.keys())
-      if (!gateways.has(host)) this.forget(this.find(prefixBits(hostPrefix(host))));
-    for (const host of gateways.keys()) this.learn(this.findOrAdd(prefixBits(hostPrefix(host))), [host]);
+    for (const host of before.keys()) {
+      if (!gateways.has(host)) this.forget(prefixBits(hostPrefix(host)));
+    }
+    for (const host of gateways.keys()) {
+      this.learn(prefixBits(hostPrefix(host)), this.groups.acquire([host], []));
+    }
     this.nextHops.resolveAgain();
     this.writer.schedule();
   }
@@ -124,21 +118,14 @@ export class Fib {
   /** Wants a route by all of these next hops that can be reached; `weights` (1 to 256) say how they share traffic. */
   set(prefix: PrefixBits, nextHops: readonly NextHopAddress[], weights: readonly number[] = []): void {
     if (this.isStatic(prefix)) return;
-    const route = this.findOrAdd(prefix);
-    route.weights = weights.some((weight) => weight !== 1) ? weights : undefined;
-    route.blackhole = false;
-    this.learn(route, nextHops);
+    this.learn(prefix, this.groups.acquire(nextHops, weights));
     this.writer.schedule();
   }
 
   /** Wants a route that leads nowhere, so that what no longer one covers goes no further. */
   blackhole(prefix: PrefixBits): void {
     if (this.isStatic(prefix)) return;
-    const route = this.findOrAdd(prefix);
-    if (route.blackhole) return;
-    route.blackhole = true;
-    route.weights = undefined;
-    this.learn(route, []);
+    this.learn(prefix, BLACKHOLE);
     this.writer.schedule();
   }
 
@@ -147,36 +134,34 @@ export class Fib {
     return this.gateways.has(prefixAddress(formatPrefixBits(prefix)));
   }
 
-  private learn(route: FibRoute, nextHops: readonly NextHopAddress[]): void {
-    const before = route.learned;
-    if (before !== nextHops) {
-      route.learned = nextHops;
-      for (const nextHop of nextHops) {
-        let use = this.users.get(nextHop);
-        if (use === undefined) {
-          this.users.set(nextHop, (use = { routes: new Set(), ways: this.nextHops.watch(nextHop) }));
-        }
-        use.routes.add(route);
-      }
-      if (before !== undefined) this.forgetUse(route, before, nextHops);
-    }
-    this.derive(route);
+  /** Takes over the use of the group. */
+  private learn(prefix: PrefixBits, group: FibGroup): void {
+    const table = this.table(prefix.family);
+    const id = table.findOrAdd(prefix);
+    const before = table.group(id);
+    table.setGroup(id, group);
+    if (before !== undefined) this.groups.release(before);
+    this.derive(table, id);
   }
 
   delete(prefix: PrefixBits): void {
     if (this.isStatic(prefix)) return;
-    this.forget(this.find(prefix));
+    this.forget(prefix);
     this.writer.schedule();
   }
 
-  private forget(route: FibRoute | undefined): void {
-    const before = route?.learned;
-    if (route === undefined || before === undefined) return;
-    route.learned = undefined;
-    route.blackhole = false;
-    route.weights = undefined;
-    this.forgetUse(route, before, []);
-    this.derive(route);
+  private forget(prefix: PrefixBits): void {
+    const table = this.table(prefix.family);
+    const id = table.find(prefix);
+    if (id >= 0) this.unlearn(table, id);
+  }
+
+  private unlearn(table: FibTable, id: PrefixId): void {
+    const before = table.group(id);
+    if (before === undefined) return;
+    table.setGroup(id, undefined);
+    this.groups.release(before);
+    this.derive(table, id);
   }
 
   /** Keeps everything of a family that is in the kernel, wanted or not, until it is released. */
@@ -195,7 +180,7 @@ export class Fib {
 
   /** Wants nothing any more, and takes all of ours out of the kernel. */
   async clear(): Promise<void> {
-    for (const route of this.routes.all()) this.forget(route);
+    for (const table of this.routes.tables()) for (const id of table) this.unlearn(table, id);
     this.writer.release(4, 6);
     await this.settled();
   }
@@ -207,92 +192,55 @@ export class Fib {
   }
 
   status(): KernelStatus {
+    let installed = 0;
     let stale = 0;
-    if (this.writer.isHolding) {
-      for (const route of this.routes.all()) {
-        if (route.actual !== undefined && route.desired === undefined && this.writer.isHeld(route)) stale++;
+    const problems: string[] = [];
+    for (const table of this.routes.tables()) {
+      installed += table.installed;
+      for (const problem of table.refusals()) {
+        if (problems.length >= PROBLEMS_SHOWN) break;
+        problems.push(problem);
       }
+      if (!this.writer.isHeld(table.family)) continue;
+      for (const id of table) if (table.actual(id) !== undefined && table.desired(id) === undefined) stale++;
     }
-    return {
-      installed: this.routes.installed,
-      stale,
-      unresolved: this.unresolved.size,
-      problems: this.routes.refusals(PROBLEMS_SHOWN),
-    };
+    return { installed, stale, unresolved: this.groups.unresolved, problems };
   }
 
   /** For people: one prefix that is wanted. Rejects with a KernelError if links cannot be read. */
   async view(prefix: Prefix): Promise<BgpKernelView> {
-    const route = this.find(prefixBits(prefix));
+    const bits = prefixBits(prefix);
+    const table = this.table(bits.family);
     const links = await this.options.kernel.links();
     const nameOf = (index: number): string =>
       links.find((link) => link.index === index)?.name ?? String(index);
-    const nextHops = (route?.actual ?? []).map(({ gateway, interface: index, onlink }) =>
+    const id = table.find(bits);
+    const nextHops = (id < 0 ? [] : (table.actual(id) ?? [])).map(({ gateway, interface: index, onlink }) =>
       [
         ...(gateway === undefined ? [] : [`via ${gateway}`]),
         ...(index === undefined ? [] : [`dev ${nameOf(index)}`]),
         ...(onlink === true ? ['onlink'] : []),
       ].join(' '),
     );
-    const reason = route === undefined ? undefined : this.routes.refusal(route);
-    if (reason !== undefined) return { state: 'refused', nextHops, reason };
-    if (route?.desired === undefined) {
-      const hops = (route?.learned ?? []).join(', ');
+    const reason = id < 0 ? undefined : table.refusal(id);
+    if (reason !== undefined) return { state: 'refused', nextHops, reason: `${prefix}: ${reason}` };
+    const group = id < 0 ? undefined : table.group(id);
+    if (group?.ways === undefined) {
+      const hops = (group?.nextHops ?? []).join(', ');
       return { state: 'unresolved', nextHops, reason: `no route leads to the next hop ${hops}` };
     }
-    return { state: isWritten(route) ? 'installed' : 'pending', nextHops };
+    return { state: table.isWritten(id) ? 'installed' : 'pending', nextHops };
   }
 
-  private forgetUse(
-    route: FibRoute,
-    before: readonly NextHopAddress[],
-    after: readonly NextHopAddress[],
-  ): void {
-    for (const nextHop of before) {
-      if (after.includes(nextHop)) continue;
-      const use = this.users.get(nextHop);
-      use?.routes.delete(route);
-      if (use?.routes.size !== 0) continue;
-      this.users.delete(nextHop);
-      this.nextHops.unwatch(nextHop);
-    }
-  }
-
-  /** Works out what the kernel should have. */
-  private derive(route: FibRoute): void {
-    const nextHops = this.waysTo(route);
-    this.routes.allow(route);
-    this.routes.touch(route);
-    if (nextHops.length === 0 && !route.blackhole) {
-      route.desired = undefined;
-      if (route.learned === undefined) this.unresolved.delete(route);
-      else this.unresolved.add(route);
-    } else {
-      this.unresolved.delete(route);
-      route.desired = nextHops;
-    }
-  }
-
-  /** Routes by one next hop, which most are, share its ways. */
-  private waysTo({ learned = [], weights }: FibRoute): readonly NextHop[] {
-    if (learned.length === 1 && weights === undefined) return this.users.get(learned[0]!)?.ways ?? [];
-    const nextHops = new Map<string, NextHop>();
-    for (const [index, nextHop] of learned.entries()) {
-      for (const way of this.users.get(nextHop)?.ways ?? []) {
-        const weight = weights?.[index] ?? 1;
-        nextHops.set(nextHopText(way), weight === 1 ? way : { ...way, weight });
-      }
-    }
-    return [...nextHops.values()];
+  /** What the kernel should have may be something else now. */
+  private derive(table: FibTable, id: PrefixId): void {
+    table.allow(id);
+    table.touch(id);
   }
 
   private reroute(changes: ReadonlyMap<NextHopAddress, Ways>): void {
-    for (const [nextHop, ways] of changes) {
-      const use = this.users.get(nextHop);
-      if (use === undefined) continue;
-      use.ways = ways;
-      for (const route of use.routes) this.derive(route);
-    }
+    const changed = this.groups.resolveAgain(changes);
+    if (changed.size > 0) for (const table of this.routes.tables()) table.touchGroups(changed);
     this.writer.schedule();
   }
 }

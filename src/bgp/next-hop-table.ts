@@ -3,10 +3,13 @@
  * lowest metric. A next hop on a connected network is its own gateway; one behind a router gets that router's gateway
  * (recursive resolution, as BIRD's `gateway recursive`), because to the kernel a gateway must be on the link.
  */
-import { type Address, type Family, addressBytes, familyOf } from '../net/address.ts';
-import { type Prefix, maskBytes, prefixContains, prefixFromBytes, prefixLength } from '../net/prefix.ts';
+import { randomInt } from 'node:crypto';
+import type { Address, Family } from '../net/address.ts';
+import { type PrefixBits, maskWord, prefixBits } from '../net/prefix-bits.ts';
+import { type Prefix, hostPrefix, isHostPrefix, prefixContains } from '../net/prefix.ts';
 import type { NextHop, Route } from '../netlink/kernel.ts';
 import { nextHopText } from './next-hop-text.ts';
+import { PrefixTable } from './rib/prefix-table.ts';
 
 /** A next hop that is an address on one link only, with the index of that link: `fe80::1%2` (RFC 4007 §11). */
 export type ScopedAddress = string & { readonly __scope: 'link' };
@@ -21,11 +24,79 @@ function splitScope(host: NextHopAddress): readonly [address: Address, index: nu
   return at < 0 ? [host as Address, undefined] : [host.slice(0, at) as Address, Number(host.slice(at + 1))];
 }
 
-export class NextHopTable {
-  /** By destination, then by metric: the kernel has at most one route for both that it would use. */
-  private readonly routes = new Map<Prefix, Map<number, Route>>();
+/** Routes to one destination by their metric: for both the kernel has at most one that it would use. */
+type Entries = Map<number, Route>;
+
+/** The destinations of one family. */
+class Destinations {
+  private prefixes: PrefixTable;
+  /** By the number of the destination. */
+  private readonly rows: (Entries | undefined)[] = [];
   /** How many destinations there are of each length. */
-  private readonly lengths: Readonly<Record<Family, number[]>> = { 4: [], 6: [] };
+  private readonly lengths: number[] = [];
+
+  constructor(private readonly family: Family) {
+    this.prefixes = this.makeTable();
+  }
+
+  private makeTable(): PrefixTable {
+    return new PrefixTable(this.family, randomInt(2 ** 32));
+  }
+
+  find({ w0, w1, w2, w3, length }: PrefixBits): Entries | undefined {
+    return this.rows[this.prefixes.find(w0, w1, w2, w3, length)];
+  }
+
+  findOrAdd({ w0, w1, w2, w3, length }: PrefixBits): Entries {
+    const id = this.prefixes.findOrAdd(w0, w1, w2, w3, length);
+    let entries = this.rows[id];
+    if (entries === undefined) {
+      this.prefixes.hold(id);
+      this.rows[id] = entries = new Map();
+      this.lengths[length] = (this.lengths[length] ?? 0) + 1;
+    }
+    return entries;
+  }
+
+  delete({ w0, w1, w2, w3, length }: PrefixBits): void {
+    const id = this.prefixes.find(w0, w1, w2, w3, length);
+    if (id < 0) return;
+    this.rows[id] = undefined;
+    this.prefixes.release(id);
+    this.lengths[length]!--;
+  }
+
+  clear(): void {
+    this.prefixes = this.makeTable();
+    this.rows.length = 0;
+    this.lengths.length = 0;
+  }
+
+  *all(): Generator<Entries> {
+    for (const entries of this.rows) if (entries !== undefined) yield entries;
+  }
+
+  /** Of the destinations that hold this one, the longest first. */
+  *covering({ w0, w1, w2, w3, length: longest }: PrefixBits): Generator<Entries> {
+    for (let length = longest; length >= 0; length--) {
+      if ((this.lengths[length] ?? 0) === 0) continue;
+      const id = this.prefixes.find(
+        maskWord(w0, length),
+        maskWord(w1, length - 32),
+        maskWord(w2, length - 64),
+        maskWord(w3, length - 96),
+        length,
+      );
+      if (id >= 0) yield this.rows[id]!;
+    }
+  }
+}
+
+export class NextHopTable {
+  private readonly families: Readonly<Record<Family, Destinations>> = {
+    4: new Destinations(4),
+    6: new Destinations(6),
+  };
 
   /** Links that carry nothing: IPv4 routes outlast the carrier, and go silently with the link. */
   private readonly deadLinks = new Set<number>();
@@ -38,17 +109,14 @@ export class NextHopTable {
   }
 
   set(route: Route): void {
-    let entries = this.routes.get(route.destination);
-    if (entries === undefined) {
-      this.routes.set(route.destination, (entries = new Map()));
-      this.countLength(route.destination, 1);
-    }
-    entries.set(route.metric, route);
+    const destination = prefixBits(route.destination);
+    this.families[destination.family].findOrAdd(destination).set(route.metric, route);
   }
 
   /** Takes a route out; of a multipath route only the next hops that are named, as IPv6 tells it (RTM_DELROUTE). */
   delete(route: Route): void {
-    const entries = this.routes.get(route.destination);
+    const destination = prefixBits(route.destination);
+    const entries = this.families[destination.family].find(destination);
     const known = entries?.get(route.metric);
     if (entries === undefined || known === undefined) return;
     const gone = new Set(route.nextHops.map(nextHopText));
@@ -58,9 +126,7 @@ export class NextHopTable {
       return;
     }
     entries.delete(route.metric);
-    if (entries.size > 0) return;
-    this.routes.delete(route.destination);
-    this.countLength(route.destination, -1);
+    if (entries.size === 0) this.families[destination.family].delete(destination);
   }
 
   /** Returns whether the link has not been so before. */
@@ -73,15 +139,14 @@ export class NextHopTable {
 
   /** Replaces all routes; links are all alive until told otherwise. */
   replaceAll(routes: Iterable<Route>): void {
-    this.routes.clear();
+    for (const family of [4, 6] as const) this.families[family].clear();
     this.deadLinks.clear();
-    for (const family of [4, 6] as const) this.lengths[family].length = 0;
     for (const route of routes) this.set(route);
   }
 
   /** Whether exactly this key (destination and metric) is taken. */
-  holds(destination: Prefix, metric: number): boolean {
-    return this.routes.get(destination)?.has(metric) === true;
+  holds(destination: PrefixBits, metric: number): boolean {
+    return this.families[destination.family].find(destination)?.has(metric) === true;
   }
 
   /** The ways to an address, or undefined if it cannot be reached. */
@@ -108,11 +173,12 @@ export class NextHopTable {
     const link = this.gateways.has(host) ? undefined : directLink(this.covering(host));
     if (link === undefined) return [];
     const networks: Prefix[] = [];
-    for (const [destination, entries] of this.routes) {
-      const length = prefixLength(destination);
-      if (length === 32 && familyOf(destination) === 4) continue;
-      if (length === 128) continue;
-      for (const route of entries.values()) if (directLink(route) === link) networks.push(destination);
+    for (const family of [4, 6] as const) {
+      for (const entries of this.families[family].all()) {
+        for (const route of entries.values()) {
+          if (directLink(route) === link && !isHostPrefix(route.destination)) networks.push(route.destination);
+        }
+      }
     }
     return networks;
   }
@@ -127,16 +193,14 @@ export class NextHopTable {
   }
 
   private covering(host: Address): Route | undefined {
-    const bytes = addressBytes(host);
-    const lengths = this.lengths[familyOf(host)];
-    for (let length = bytes.length * 8; length >= 0; length--) {
-      if ((lengths[length] ?? 0) === 0) continue;
-      const entries = this.routes.get(prefixFromBytes(maskBytes(bytes, length), length));
-      if (entries === undefined) continue;
-      const live = [...entries.values()].filter((route) => this.isAlive(route));
+    const bits = prefixBits(hostPrefix(host));
+    for (const entries of this.families[bits.family].covering(bits)) {
+      let best: Route | undefined;
+      for (const route of entries.values()) {
+        if (this.isAlive(route) && (best === undefined || route.metric < best.metric)) best = route;
+      }
       // We name gateway and interface to the kernel, so a longer prefix on a dead link is not in the way.
-      if (live.length === 0) continue;
-      return live.reduce((best, route) => (route.metric < best.metric ? route : best));
+      if (best !== undefined) return best;
     }
     return undefined;
   }
@@ -147,12 +211,6 @@ export class NextHopTable {
 
   private alive({ nextHops }: Route): readonly NextHop[] {
     return nextHops.filter(({ interface: index }) => index === undefined || !this.deadLinks.has(index));
-  }
-
-  private countLength(destination: Prefix, change: 1 | -1): void {
-    const lengths = this.lengths[familyOf(destination)];
-    const length = prefixLength(destination);
-    lengths[length] = (lengths[length] ?? 0) + change;
   }
 }
 

@@ -39,6 +39,11 @@ export class NextHopTracker {
     return ways;
   }
 
+  /** How something watched is reached now. */
+  waysTo(host: NextHopAddress): Ways {
+    return this.watched.get(host)?.ways;
+  }
+
   unwatch(host: NextHopAddress): void {
     const known = this.watched.get(host);
     if (known !== undefined && --known.watchers === 0) this.watched.delete(host);

@@ -28,8 +28,6 @@ const SLICE = 4;
 const SELECT_STEP = 1024;
 const SWEEP_STEP = 16_384;
 const TELL_STEP = 8192;
-/** Next hops whose lists are kept. */
-const LISTS_KEPT = 4096;
 
 export interface RoutingOptions {
   readonly fib: Fib;
@@ -56,7 +54,6 @@ export class Routing {
     4: new PrefixBitmap(),
     6: new PrefixBitmap(),
   };
-  private readonly lists = new Map<NextHopAddress, readonly NextHopAddress[]>();
   private scheduled: NodeJS.Immediate | undefined;
 
   constructor(private readonly options: RoutingOptions) {
@@ -271,7 +268,7 @@ export class Routing {
     const only = rib.paths.first(prefix);
     if (rib.paths.next(only) === 0) {
       const nextHop = this.nextHopOf(family, only);
-      if (nextHop !== undefined) fib.set(rib.prefixes.bits(prefix), this.listOf(nextHop));
+      if (nextHop !== undefined) fib.set(rib.prefixes.bits(prefix), [nextHop]);
       return;
     }
     const { equal = [] } = rib.selection(prefix) ?? {};
@@ -292,15 +289,5 @@ export class Routing {
     const link = this.rib.sources.get(paths.source(path))?.link;
     if (nextHop === undefined || link === undefined || !isLinkLocal(nextHop.address)) return nextHop?.address;
     return scopedAddress(nextHop.address, link);
-  }
-
-  /** The same list for the same next hop: nearly all routes have one of a few. */
-  private listOf(nextHop: NextHopAddress): readonly NextHopAddress[] {
-    let list = this.lists.get(nextHop);
-    if (list === undefined) {
-      if (this.lists.size >= LISTS_KEPT) this.lists.clear();
-      this.lists.set(nextHop, (list = [nextHop]));
-    }
-    return list;
   }
 }

@@ -15,6 +15,7 @@ import { readAcknowledgement } from './acknowledgement.ts';
 import {
   NLMSG_DONE,
   NLMSG_ERROR,
+  NLMSG_HEADER_LENGTH,
   NLMSG_NOOP,
   NLM_F_ACK,
   NLM_F_DUMP,
@@ -35,6 +36,17 @@ export interface OutgoingMessage {
   readonly body: (writer: ByteWriter) => void;
   /** What it does, for errors: `add route 10.0.0.0/8`. Called only when it fails. */
   readonly operation?: () => string;
+}
+
+/** Messages that are written whole, with sequences that {@link NetlinkConnection.reserve} has given. */
+export interface WrittenBatch {
+  readonly first: number;
+  /** Without the barrier, whose sequence is the next. */
+  readonly count: number;
+  /** As they are until the batch is worked off; the barrier is the last of them. */
+  readonly bytes: Uint8Array;
+  /** What the message at a position does, for errors. Called only when it fails. */
+  readonly operation: (index: number) => string;
 }
 
 /** A message of a batch that the kernel refused. */
@@ -140,32 +152,53 @@ export class NetlinkConnection {
    * were lost (ENOBUFS, EBADF: the outcome is unknown). Nothing overtakes a batch that is sent in the background.
    */
   batch(messages: readonly OutgoingMessage[], options: BatchOptions = {}): Promise<BatchResult> {
+    const count = messages.length;
+    const first = this.reserve(count);
+    const writer = new ByteWriter(Math.max(256, count * 96));
+    for (const [index, { type, flags = 0, body }] of messages.entries()) {
+      writeMessage(writer, { type, flags: NLM_F_REQUEST | flags, sequence: first + index }, body);
+    }
+    const operation = (index: number): string => operationOf(messages[index]!);
+    return this.expectBatch({ first, count, operation }, (reject) => {
+      this.transmit(first, writer.bytes(), reject, options);
+      this.transmit(first, barrier(first + count), reject);
+    });
+  }
+
+  /** The first of the sequences of so many messages, for {@link batchWritten}. */
+  reserve(count: number): number {
+    return this.takeSequences(count + 1);
+  }
+
+  /** {@link batch} of messages that the caller has written, the barrier too: where the kernel takes one with others. */
+  batchWritten(batch: WrittenBatch, options: BatchOptions = {}): Promise<BatchResult> {
+    return this.expectBatch(batch, (reject) => this.transmit(batch.first, batch.bytes, reject, options));
+  }
+
+  private expectBatch(
+    { first, count, operation }: Omit<WrittenBatch, 'bytes'>,
+    transmit: (reject: (error: unknown) => void) => void,
+  ): Promise<BatchResult> {
     return new Promise((resolve, reject) => {
       const failures: BatchFailure[] = [];
       const replies: BatchReply[] = [];
-      const first = this.takeSequences(messages.length + 1);
-      const writer = new ByteWriter(Math.max(256, messages.length * 96));
-      for (const [index, { type, flags = 0, body }] of messages.entries()) {
-        writeMessage(writer, { type, flags: NLM_F_REQUEST | flags, sequence: first + index }, body);
-      }
       this.expect({
         first,
-        count: messages.length + 1,
+        count: count + 1,
         fail: reject,
         message: (message, index) => {
-          if (index === messages.length) {
+          if (index === count) {
             this.pending.delete(first);
             resolve({ failures, replies });
           } else if (message.type === NLMSG_ERROR) {
-            const error = errorOf(message, messages[index]!);
+            const error = errorOf(message, () => operation(index));
             if (error !== undefined) failures.push({ index, error });
           } else {
             replies.push({ index, message });
           }
         },
       });
-      this.transmit(first, writer, reject, options);
-      this.transmit(first, barrier(first + messages.length), reject);
+      transmit(reject);
     });
   }
 
@@ -205,12 +238,12 @@ export class NetlinkConnection {
             return;
           }
           this.pending.delete(sequence);
-          const error = errorOf(message, request);
+          const error = errorOf(message, () => operationOf(request));
           if (error === undefined) resolve({ messages, interrupted });
           else reject(error);
         },
       });
-      this.transmit(sequence, writer, reject);
+      this.transmit(sequence, writer.bytes(), reject);
     });
   }
 
@@ -228,19 +261,19 @@ export class NetlinkConnection {
   /** In order of calls: at once, unless something is being sent in the background. */
   private transmit(
     first: number,
-    writer: ByteWriter,
+    bytes: Uint8Array,
     reject: (error: unknown) => void,
     { inBackground = false }: BatchOptions = {},
   ): void {
     const send = (): Promise<void> | undefined => {
-      if (!this.pending.has(first) || writer.length === 0) return undefined;
+      if (!this.pending.has(first) || bytes.length === 0) return undefined;
       const fail = (error: unknown): void => {
         this.pending.delete(first);
         reject(error);
       };
-      if (inBackground) return this.socket.sendInBackground(writer.bytes()).catch(fail);
+      if (inBackground) return this.socket.sendInBackground(bytes).catch(fail);
       try {
-        this.socket.send(writer.bytes());
+        this.socket.send(bytes);
       } catch (error) {
         fail(error);
       }
@@ -281,18 +314,18 @@ export class NetlinkConnection {
 const NLMSG_MIN_TYPE = 0x10;
 
 /** A message that the kernel does nothing with but acknowledge (af_netlink.c, netlink_rcv_skb). */
-function barrier(sequence: number): ByteWriter {
-  const writer = new ByteWriter(16);
+export function barrier(sequence: number): Uint8Array {
+  const writer = new ByteWriter(NLMSG_HEADER_LENGTH);
   writeMessage(writer, { type: NLMSG_NOOP, flags: NLM_F_REQUEST | NLM_F_ACK, sequence }, () => undefined);
-  return writer;
+  return writer.bytes();
 }
 
 function operationOf(request: OutgoingMessage): string {
   return request.operation?.() ?? `netlink request of type ${request.type}`;
 }
 
-function errorOf(message: NetlinkMessage, request: OutgoingMessage): KernelError | undefined {
+function errorOf(message: NetlinkMessage, operation: () => string): KernelError | undefined {
   if (message.type !== NLMSG_ERROR && message.type !== NLMSG_DONE) throw new InternalError('not an answer');
   const { errno, text } = readAcknowledgement(message);
-  return errno === 0 ? undefined : kernelError(operationOf(request), errnoName(errno), text);
+  return errno === 0 ? undefined : kernelError(operation(), errnoName(errno), text);
 }

@@ -10,6 +10,7 @@
  */
 import type { KernelError } from '../base/errors.ts';
 import type { Address, Family } from '../net/address.ts';
+import type { PrefixBits } from '../net/prefix-bits.ts';
 import type { Prefix } from '../net/prefix.ts';
 
 /** A network interface (rtnetlink(7), RTM_GETLINK). */
@@ -177,6 +178,34 @@ export type RouteChange =
   | { readonly operation: 'add' | 'replace'; readonly route: NewRoute }
   | { readonly operation: 'delete'; readonly route: RouteKey };
 
+/** All of a route but where it leads to, and what names one for deletion beside that. */
+export type RouteMake = Omit<NewRoute, 'destination'>;
+export type RouteSelector = Omit<RouteKey, 'destination'>;
+
+/** A change of a {@link RouteBatch} that the kernel refused, by its position there. */
+export interface RouteBatchFailure {
+  readonly index: number;
+  readonly error: KernelError;
+}
+
+/**
+ * Changes of routes by number, for whoever has a full table of them: each is written as it is put in, and all are handed
+ * to the kernel together. Those whose make is the very same object are written fastest. Empty again once it is sent,
+ * before which nothing may be put in.
+ */
+export interface RouteBatch {
+  readonly length: number;
+  /** Whether it is to be sent before more is put in. */
+  readonly isFull: boolean;
+  /** {@link RouteChange}. */
+  set(operation: 'add' | 'replace', destination: PrefixBits, make: RouteMake): void;
+  delete(destination: PrefixBits, selector: RouteSelector): void;
+  /** In order; what fails does not stop the rest. */
+  send(): Promise<readonly RouteBatchFailure[]>;
+  /** Empties it unsent. */
+  clear(): void;
+}
+
 export interface RouteFilter {
   readonly family?: Family;
   readonly table?: number;
@@ -282,6 +311,8 @@ export interface RouteKernel {
   routes(filter?: RouteFilter): Promise<Route[]>;
   /** In order, many to a system call; what fails does not stop the rest. */
   changeRoutes(changes: readonly RouteChange[]): Promise<ChangeResult<RouteChange>>;
+  /** The same by number. */
+  routeBatch(): RouteBatch;
 
   /** Permanent, learned and proxy entries; not those without a usable state. */
   neighbors(filter?: { readonly interface?: number; readonly family?: Family }): Promise<Neighbor[]>;

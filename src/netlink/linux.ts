@@ -21,6 +21,7 @@ import type {
   NewInterfaceAddress,
   NewLink,
   Route,
+  RouteBatch,
   RouteChange,
   RouteFilter,
   RouteKernel,
@@ -28,15 +29,14 @@ import type {
 import { NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, type NetlinkMessage } from './message.ts';
 import { decodeAddress, encodeAddress, encodeAddressQuery } from './rtnetlink/address.ts';
 import * as rt from './rtnetlink/constants.ts';
+import { BACKGROUND, LinuxRouteBatch, changeByBatches } from './route-batch.ts';
 import { decodeLink, encodeLinkChange, encodeLinkQuery, encodeNewLink } from './rtnetlink/link.ts';
 import { decodeNeighbor, encodeNeighbor, encodeNeighborQuery } from './rtnetlink/neighbor.ts';
-import { RouteEncoder, decodeRoute, encodeRouteKey, encodeRouteQuery } from './rtnetlink/route.ts';
+import { decodeRoute, encodeRouteQuery } from './rtnetlink/route.ts';
 import { NETLINK_ROUTE } from './socket.ts';
 
 /** Messages per system call, which the kernel works off at about 3 µs each. */
 const CHUNK = 2048;
-/** From so many on, they are sent in the background: handing them to another thread costs some 0.1 ms. */
-const BACKGROUND = 128;
 /** Routes of a dump that are decoded before others are served: a few milliseconds. */
 const DECODED_AT_ONCE = 1024;
 
@@ -168,15 +168,11 @@ class LinuxKernel implements RouteKernel {
   }
 
   changeRoutes(changes: readonly RouteChange[]): Promise<ChangeResult<RouteChange>> {
-    const encoder = new RouteEncoder();
-    return this.changeAll(changes, (change) => {
-      const operation = (): string => `${change.operation} route ${change.route.destination}`;
-      if (change.operation === 'delete') {
-        return { type: rt.RTM_DELROUTE, body: (out) => encodeRouteKey(out, change.route), operation };
-      }
-      const flags = NLM_F_CREATE | (change.operation === 'add' ? NLM_F_EXCL : NLM_F_REPLACE);
-      return { type: rt.RTM_NEWROUTE, flags, body: (out) => encoder.encode(out, change.route), operation };
-    });
+    return changeByBatches(changes, this.routeBatch());
+  }
+
+  routeBatch(): RouteBatch {
+    return new LinuxRouteBatch(this.connection);
   }
 
   async neighbors(

@@ -3,6 +3,7 @@
  * modelled: the table `local`, link-local addresses, duplicate address detection, learned neighbours, and packets.
  */
 import { type Family, familyOf } from '../net/address.ts';
+import { formatPrefixBits } from '../net/prefix-bits.ts';
 import { kernelError } from '../sys/kernel-error.ts';
 import type {
   ChangeFailure,
@@ -20,6 +21,7 @@ import type {
   NewInterfaceAddress,
   NewLink,
   Route,
+  RouteBatch,
   RouteChange,
   RouteFilter,
   RouteKernel,
@@ -220,6 +222,31 @@ class MemoryKernel implements RouteKernel {
         else this.namespace.routes.set(change.operation, change.route);
       }),
     );
+  }
+
+  routeBatch(): RouteBatch {
+    const changes: RouteChange[] = [];
+    return {
+      get length() {
+        return changes.length;
+      },
+      isFull: false,
+      set: (operation, destination, make) => {
+        changes.push({ operation, route: { ...make, destination: formatPrefixBits(destination) } });
+      },
+      delete: (destination, selector) => {
+        const route = { ...selector, destination: formatPrefixBits(destination) };
+        changes.push({ operation: 'delete', route });
+      },
+      send: async () => {
+        const sent = changes.splice(0);
+        const { failures } = await this.changeRoutes(sent);
+        return failures.map(({ change, error }) => ({ index: sent.indexOf(change), error }));
+      },
+      clear: () => {
+        changes.length = 0;
+      },
+    };
   }
 
   neighbors(filter: { readonly interface?: number; readonly family?: Family } = {}): Promise<Neighbor[]> {

@@ -12,7 +12,7 @@ import {
   RTM_NEWROUTE,
   RTNLGRP_IPV4_ROUTE,
 } from '../../src/netlink/rtnetlink/constants.ts';
-import { encodeRoute } from '../../src/netlink/rtnetlink/route.ts';
+import { encodeRouteMake } from '../../src/netlink/rtnetlink/route.ts';
 import { NETLINK_NETFILTER, NETLINK_ROUTE } from '../../src/netlink/socket.ts';
 import { describeKernel, useNamespaces } from './fixture-namespace.ts';
 
@@ -28,7 +28,12 @@ function addBlackhole(index: number): OutgoingMessage {
   return {
     type: RTM_NEWROUTE,
     flags: NLM_F_CREATE | NLM_F_EXCL,
-    body: (out) => encodeRoute(out, route),
+    body: (out) => {
+      const start = out.length;
+      encodeRouteMake(out, 4, route);
+      out.setU8(start + 1, 32);
+      out.setU32(start + 16, 0x0a000000 + index);
+    },
     operation: () => `add route ${route.destination}`,
   };
 }

@@ -137,7 +137,7 @@ export class MemoryRouteTable {
       metric: family === 6 && metric === 0 ? IPV6_DEFAULT_METRIC : metric,
       protocol: wanted.protocol,
       table: wanted.table ?? TABLE_MAIN,
-      scope: family === 6 ? 'global' : (wanted.scope ?? defaultScope(wanted)),
+      scope: family === 6 ? 'global' : (wanted.scope ?? defaultScope(family, wanted)),
       ...(source === undefined ? {} : { preferredSource: source }),
     };
   }

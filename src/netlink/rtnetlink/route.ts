@@ -1,22 +1,15 @@
 /** Routes: `struct rtmsg`, `struct rtnexthop` and RTA_ attributes (linux/rtnetlink.h). */
-import {
-  type Address,
-  type Family,
-  addressBytes,
-  familyOf,
-  formatAddress,
-  ipv4Bits,
-} from '../../net/address.ts';
-import { ByteReader, ByteWriter } from '../../net/bytes.ts';
-import { type Prefix, prefix, prefixBytes, prefixFromBytes, prefixLength } from '../../net/prefix.ts';
+import { type Address, type Family, addressBytes, familyOf, formatAddress } from '../../net/address.ts';
+import { ByteReader, type ByteWriter } from '../../net/bytes.ts';
+import { prefixFromBytes } from '../../net/prefix.ts';
 import { readAttributes, readU32le, writeAttribute, writeBytes, writeU32le } from '../attribute.ts';
 import {
-  type NewRoute,
   type NextHop,
   type Route,
   type RouteFilter,
-  type RouteKey,
+  type RouteMake,
   type RouteScope,
+  type RouteSelector,
   type RouteType,
   TABLE_MAIN,
 } from '../kernel.ts';
@@ -35,8 +28,10 @@ const RTNH_F_ONLINK = 4;
 const RTM_F_CLONED = 0x200;
 
 const HEADER_LENGTH = 12;
-const ATTRIBUTE_HEADER_LENGTH = 4;
 const NEXT_HOP_LENGTH = 8;
+
+/** In place of a destination. */
+const NOWHERE: Readonly<Record<Family, Uint8Array>> = { 4: new Uint8Array(4), 6: new Uint8Array(16) };
 
 const TYPES: readonly (RouteType | undefined)[] = [
   undefined,
@@ -75,8 +70,8 @@ export function scopeFromNumber(number: number): RouteScope {
 }
 
 /** The scope that a new route has when none is given: IPv4 wants `link` for what no gateway leads to. */
-export function defaultScope(route: NewRoute): RouteScope {
-  if (familyOf(route.destination) === 6) return 'global';
+export function defaultScope(family: Family, route: RouteMake): RouteScope {
+  if (family === 6) return 'global';
   const type = route.type ?? 'unicast';
   if (type === 'local') return 'host';
   const direct = (route.nextHops ?? []).every((hop) => hop.gateway === undefined);
@@ -120,26 +115,28 @@ export function encodeRouteQuery(writer: ByteWriter, family: Family, filter: Rou
   if (filter.table !== undefined) writeU32le(writer, RTA_TABLE, filter.table);
 }
 
-/** The payload of RTM_NEWROUTE. */
-export function encodeRoute(writer: ByteWriter, route: NewRoute): void {
-  const family = familyOf(route.destination);
-  const table = route.table ?? TABLE_MAIN;
-  const hops = route.nextHops ?? [];
+/**
+ * The payload of RTM_NEWROUTE for a destination that is yet to be filled in (route-messages.ts): its length is zero, and
+ * RTA_DST, with an address of zeros, is the first attribute.
+ */
+export function encodeRouteMake(writer: ByteWriter, family: Family, make: RouteMake): void {
+  const table = make.table ?? TABLE_MAIN;
+  const hops = make.nextHops ?? [];
   const single = hops.length === 1 ? hops[0] : undefined;
   writeHeader(writer, {
     family,
-    destinationLength: prefixLength(route.destination),
+    destinationLength: 0,
     table,
-    protocol: route.protocol,
-    scope: scopeNumber(route.scope ?? defaultScope(route)),
-    type: route.type ?? 'unicast',
+    protocol: make.protocol,
+    scope: scopeNumber(make.scope ?? defaultScope(family, make)),
+    type: make.type ?? 'unicast',
     flags: single?.onlink === true ? RTNH_F_ONLINK : 0,
   });
-  writeDestination(writer, route.destination);
+  writeBytes(writer, RTA_DST, NOWHERE[family]);
   writeU32le(writer, RTA_TABLE, table);
-  if (route.metric !== undefined && route.metric !== 0) writeU32le(writer, RTA_PRIORITY, route.metric);
-  if (route.preferredSource !== undefined) {
-    writeBytes(writer, RTA_PREFSRC, addressBytes(route.preferredSource));
+  if (make.metric !== undefined && make.metric !== 0) writeU32le(writer, RTA_PRIORITY, make.metric);
+  if (make.preferredSource !== undefined) {
+    writeBytes(writer, RTA_PREFSRC, addressBytes(make.preferredSource));
   }
   if (single !== undefined) {
     if (single.interface !== undefined) writeU32le(writer, RTA_OIF, single.interface);
@@ -151,78 +148,22 @@ export function encodeRoute(writer: ByteWriter, route: NewRoute): void {
   }
 }
 
-const EVERYTHING: Readonly<Record<Family, Prefix>> = { 4: prefix('0.0.0.0/0'), 6: prefix('::/0') };
-
-/**
- * {@link encodeRoute} for many: of routes that differ in nothing but their destination, which those by one next hop do,
- * all else is copied from the one before.
- */
-export class RouteEncoder {
-  /** The last route, and how it would be written if it led everywhere, which needs no RTA_DST. */
-  private last: NewRoute | undefined;
-  private readonly template = new ByteWriter(64);
-
-  /** Appends the payload of RTM_NEWROUTE. */
-  encode(writer: ByteWriter, route: NewRoute): void {
-    const { destination } = route;
-    const family = familyOf(destination);
-    if (
-      this.last === undefined ||
-      familyOf(this.last.destination) !== family ||
-      !areAlike(this.last, route)
-    ) {
-      this.template.truncate(0);
-      encodeRoute(this.template, { ...route, destination: EVERYTHING[family] });
-    }
-    this.last = route;
-    const bytes = this.template.bytes();
-    const start = writer.length;
-    writer.appendRange(bytes, 0, HEADER_LENGTH);
-    writer.setU8(start + 1, prefixLength(destination));
-    writeDestination(writer, destination);
-    writer.appendRange(bytes, HEADER_LENGTH, bytes.length);
-  }
-}
-
-/** In all but the destination. */
-function areAlike(a: NewRoute, b: NewRoute): boolean {
-  return (
-    a.nextHops === b.nextHops &&
-    a.metric === b.metric &&
-    a.type === b.type &&
-    a.protocol === b.protocol &&
-    a.table === b.table &&
-    a.scope === b.scope &&
-    a.preferredSource === b.preferredSource
-  );
-}
-
-/** The payload of RTM_DELROUTE. */
-export function encodeRouteKey(writer: ByteWriter, key: RouteKey): void {
-  const table = key.table ?? TABLE_MAIN;
+/** The payload of RTM_DELROUTE, in the same way. */
+export function encodeRouteSelector(writer: ByteWriter, family: Family, selector: RouteSelector): void {
+  const table = selector.table ?? TABLE_MAIN;
   writeHeader(writer, {
-    family: familyOf(key.destination),
-    destinationLength: prefixLength(key.destination),
+    family,
+    destinationLength: 0,
     table,
-    protocol: key.protocol ?? 0,
+    protocol: selector.protocol ?? 0,
     scope: SCOPES.nowhere,
-    type: key.type,
+    type: selector.type,
     flags: 0,
   });
-  writeDestination(writer, key.destination);
+  writeBytes(writer, RTA_DST, NOWHERE[family]);
   writeU32le(writer, RTA_TABLE, table);
-  if (key.metric !== undefined && key.metric !== 0) writeU32le(writer, RTA_PRIORITY, key.metric);
-}
-
-function writeDestination(writer: ByteWriter, destination: Prefix): void {
-  if (prefixLength(destination) === 0) return;
-  if (familyOf(destination) === 6) {
-    writeBytes(writer, RTA_DST, prefixBytes(destination));
-    return;
-  }
-  writer.u16le(ATTRIBUTE_HEADER_LENGTH + 4);
-  writer.u16le(RTA_DST);
-  writer.u32(ipv4Bits(destination));
+  if (selector.metric !== undefined && selector.metric !== 0)
+    writeU32le(writer, RTA_PRIORITY, selector.metric);
 }
 
 function writeGateway(writer: ByteWriter, family: Family, gateway: Address | undefined): void {

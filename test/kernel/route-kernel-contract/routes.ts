@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type Family, address } from '../../../src/net/address.ts';
+import { prefixBits } from '../../../src/net/prefix-bits.ts';
 import type { NewRoute, RouteChange, RouteKernel } from '../../../src/netlink/kernel.ts';
 import { type Bench, NOWHERE, OTHER_PROTOCOL, PLAN, PROTOCOL, add, remove, replace } from './bench.ts';
 
@@ -265,6 +266,39 @@ export function describeRoutes(bench: Bench, family: Family): void {
       ]);
       expect(await bench.near.routes(mine)).toHaveLength(1);
       expect(await bench.near.changeRoutes([])).toEqual({ applied: 0, failures: [] });
+    });
+
+    it('are written by number as by text, batch after batch, each failure by its position', async () => {
+      const { index } = await bench.wire();
+      const batch = bench.near.routeBatch();
+      const make = { nextHops: [{ gateway: plan.gateway, interface: index }], protocol: PROTOCOL };
+      const send = async (): Promise<unknown> =>
+        (await batch.send()).map(({ index: at, error }) => `${at} ${error.errno} ${error.operation}`);
+      const [net, host] = [prefixBits(plan.net), prefixBits(plan.host)];
+      batch.set('add', host, make);
+      batch.clear();
+      expect(batch.length).toBe(0);
+      batch.set('add', net, make);
+      batch.set('add', net, make);
+      batch.set('replace', host, make);
+      batch.delete(prefixBits(plan.everything), { protocol: PROTOCOL });
+      expect([batch.length, batch.isFull]).toEqual([4, false]);
+      expect(await send()).toEqual([
+        `1 EEXIST add route ${plan.net}`,
+        `3 ESRCH delete route ${plan.everything}`,
+      ]);
+      const left = async (): Promise<string[]> =>
+        (await bench.near.routes(mine)).map(
+          ({ destination, nextHops }) => `${destination} ${nextHops[0]!.gateway}`,
+        );
+      expect((await left()).toSorted()).toEqual(
+        [`${plan.net} ${plan.gateway}`, `${plan.host} ${plan.gateway}`].toSorted(),
+      );
+      expect(batch.length).toBe(0);
+      batch.delete(net, { protocol: PROTOCOL });
+      expect(await send()).toEqual([]);
+      expect(await left()).toEqual([`${plan.host} ${plan.gateway}`]);
+      expect(await send()).toEqual([]);
     });
   });
 }

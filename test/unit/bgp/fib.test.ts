@@ -132,6 +132,25 @@ describe('learned routes in the kernel', () => {
     expect(fib.status()).toEqual({ installed: 1, stale: 0, unresolved: 0, problems: [] });
   });
 
+  it('that change again, or go, while they are being written are written once more after that', async () => {
+    await fib.start();
+    const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+    for (const at of [P4, P6]) fib.set(prefixBits(at), [at === P4 ? near : near6]);
+    await turn();
+    fib.set(prefixBits(P4), [other]);
+    fib.delete(prefixBits(P6));
+    await settle();
+    expect(await ours()).toEqual([`${P4} ${other} 1024`]);
+    // Another one is on its way while this one goes and comes again.
+    fib.delete(prefixBits(P4));
+    await turn();
+    fib.set(prefixBits(P4), [near]);
+    fib.set(prefixBits(P6), [near6]);
+    await settle();
+    expect(await ours()).toEqual([`${P4} ${near} 1024`, `${P6} ${near6} 1024`]);
+    expect(fib.status()).toEqual({ installed: 2, stale: 0, unresolved: 0, problems: [] });
+  });
+
   it('have all next hops that can be reached', async () => {
     await fib.start();
     fib.set(prefixBits(P4), [near, address('192.0.2.1'), other]);

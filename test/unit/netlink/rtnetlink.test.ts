@@ -2,23 +2,28 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Address, type Family, address, addressFromInteger } from '../../../src/net/address.ts';
 import { ByteWriter, ShortReadError } from '../../../src/net/bytes.ts';
+import { prefixBits } from '../../../src/net/prefix-bits.ts';
 import { type Prefix, parsePrefix, prefix } from '../../../src/net/prefix.ts';
-import type { NewRoute, NextHop } from '../../../src/netlink/kernel.ts';
+import type { NewRoute, NextHop, RouteMake } from '../../../src/netlink/kernel.ts';
+import { readMessages } from '../../../src/netlink/message.ts';
 import { decodeAddress, encodeAddress } from '../../../src/netlink/rtnetlink/address.ts';
 import { decodeLink, encodeLinkChange, encodeNewLink } from '../../../src/netlink/rtnetlink/link.ts';
 import { formatMac, parseMac } from '../../../src/netlink/rtnetlink/mac.ts';
 import { decodeNeighbor, encodeNeighbor } from '../../../src/netlink/rtnetlink/neighbor.ts';
-import {
-  RouteEncoder,
-  decodeRoute,
-  defaultScope,
-  encodeRoute,
-} from '../../../src/netlink/rtnetlink/route.ts';
+import { ROUTE_MESSAGES, RouteMessages } from '../../../src/netlink/rtnetlink/route-messages.ts';
+import { decodeRoute, defaultScope } from '../../../src/netlink/rtnetlink/route.ts';
 
 function encoded(body: (writer: ByteWriter) => void): Uint8Array {
   const writer = new ByteWriter(1);
   body(writer);
   return writer.bytes();
+}
+
+/** What RTM_NEWROUTE says of one route. */
+function routePayload({ destination, ...make }: NewRoute): Uint8Array {
+  const messages = new RouteMessages();
+  messages.set('add', prefixBits(destination), make);
+  return readMessages(messages.bytes)[0]!.payload;
 }
 
 const hex = (value: Uint8Array): string => Buffer.from(value).toString('hex');
@@ -42,7 +47,7 @@ describe('the route codec', () => {
       metric: 7,
       protocol: 80,
     };
-    expect(hex(encoded((out) => encodeRoute(out, route)))).toBe(
+    expect(hex(routePayload(route))).toBe(
       '02080000fe500001' + // AF_INET /8, table main, protocol 80, scope universe, unicast
         '00000000' +
         '08000100' +
@@ -87,12 +92,12 @@ describe('the route codec', () => {
       );
       fc.assert(
         fc.property(route, (wanted) => {
-          const read = decodeRoute(encoded((out) => encodeRoute(out, wanted)));
+          const read = decodeRoute(routePayload(wanted));
           expect(read).toEqual({
             type: 'unicast',
             metric: 0,
             table: 254,
-            scope: defaultScope(wanted),
+            scope: defaultScope(family, wanted),
             ...wanted,
           });
         }),
@@ -111,9 +116,8 @@ describe('the route codec', () => {
         { interface: 5, weight: 9 },
       ],
     ];
-    const route = fc.record(
+    const make = fc.record(
       {
-        destination: family.chain(anyPrefix),
         nextHops: fc.constantFrom(...hops),
         type: fc.constantFrom('unicast', 'blackhole'),
         scope: fc.constantFrom('global', 'link'),
@@ -122,29 +126,56 @@ describe('the route codec', () => {
         table: fc.constantFrom(254, 1000),
         preferredSource: fc.constantFrom(address('fd00::1'), address('fd00::2')),
       },
-      { requiredKeys: ['destination', 'protocol'] },
+      { requiredKeys: ['protocol'] },
     );
+    const operation = fc.constantFrom('add', 'replace', 'delete');
+    // Of few makes, as the routes of a table are.
+    const table = fc
+      .array(make, { minLength: 1, maxLength: 3 })
+      .chain((makes) => fc.array(fc.tuple(operation, family.chain(anyPrefix), fc.constantFrom(...makes))));
+    const put = (
+      messages: RouteMessages,
+      [what, destination, one]: readonly [string, Prefix, RouteMake],
+    ): void => {
+      if (what === 'delete') messages.delete(prefixBits(destination), one);
+      else messages.set(what as 'add', prefixBits(destination), one);
+    };
+    const shared = new RouteMessages();
     fc.assert(
-      fc.property(fc.array(fc.tuple(route, fc.boolean(), family.chain(anyPrefix))), (tuples) => {
-        // Half of them differ from the one before in their destination alone.
-        const routes: NewRoute[] = [];
-        for (const [one, repeated, destination] of tuples) {
-          const before = routes.at(-1);
-          routes.push(repeated && before !== undefined ? { ...before, destination } : one);
-        }
-        const encoder = new RouteEncoder();
-        for (const one of routes) {
-          expect(hex(encoded((out) => encoder.encode(out, one)))).toBe(
-            hex(encoded((out) => encodeRoute(out, one))),
-          );
-        }
+      fc.property(table, (changes) => {
+        shared.begin(7);
+        for (const change of changes) put(shared, change);
+        const alone = changes.map((change, index) => {
+          const messages = new RouteMessages();
+          messages.begin(7 + index);
+          put(messages, change);
+          return hex(messages.bytes);
+        });
+        expect(shared.length).toBe(changes.length);
+        expect(hex(shared.bytes)).toBe(alone.join(''));
+        expect(changes.map((_, index) => shared.operation(index))).toEqual(
+          changes.map(([what, destination]) => `${what} route ${destination}`),
+        );
       }),
     );
   });
 
+  it('is full when it has many messages, or much in them', () => {
+    const fill = (make: RouteMake): RouteMessages => {
+      const messages = new RouteMessages();
+      while (!messages.isFull) messages.set('add', prefixBits(prefix('10.0.0.0/8')), make);
+      return messages;
+    };
+    expect(fill({ protocol: 80 }).length).toBe(ROUTE_MESSAGES);
+    const nextHops = Array.from({ length: 256 }, (_, index) => ({ interface: index + 1 }));
+    const wide = fill({ protocol: 80, nextHops });
+    expect(wide.length).toBeLessThan(ROUTE_MESSAGES);
+    expect(wide.bytes.length).toBeLessThan(3 << 20);
+  });
+
   it('leaves the loopback out of what leads nowhere, and clones out altogether', () => {
     const blackhole: NewRoute = { destination: prefix('fd00::/8'), type: 'blackhole', protocol: 80 };
-    const withLoopback = encoded((out) => encodeRoute(out, { ...blackhole, nextHops: [{ interface: 1 }] }));
+    const withLoopback = routePayload({ ...blackhole, nextHops: [{ interface: 1 }] });
     expect(decodeRoute(withLoopback)).toMatchObject({ type: 'blackhole', nextHops: [] });
     withLoopback[9] = 2; // RTM_F_CLONED
     expect(decodeRoute(withLoopback)).toBeUndefined();
