@@ -72,7 +72,7 @@ export class Fib {
   /** Writes routes with other metrics from now on. Protocol and table are for the life of the object. */
   changeMetrics(metric: KernelConfig['metric']): void {
     this.metric = metric;
-    for (const before of [...this.routes.tables()]) {
+    for (const before of this.routes.tables()) {
       const table = this.table(before.family);
       if (table === before) continue;
       for (const id of before) {

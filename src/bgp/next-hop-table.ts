@@ -176,7 +176,8 @@ export class NextHopTable {
     for (const family of [4, 6] as const) {
       for (const entries of this.families[family].all()) {
         for (const route of entries.values()) {
-          if (directLink(route) === link && !isHostPrefix(route.destination)) networks.push(route.destination);
+          if (directLink(route) === link && !isHostPrefix(route.destination))
+            networks.push(route.destination);
         }
       }
     }
