@@ -2,7 +2,8 @@
  * What policy does with the first packet of a connection, walked over the very objects that are rendered to nftables
  * (design D12). Ids are those of the comments in `nft list table inet margay`.
  *
- * Not policy, and not here: replies of established connections, spoofed source addresses, routes. Hosts are in hosts.ts.
+ * Not policy, and not here: replies of established connections, spoofed source addresses, routes. Hosts are in
+ * hosts.ts, what the table says of workloads whatever policy says in leave-workload.ts.
  */
 import type {
   ActivePolicy,
@@ -41,6 +42,9 @@ export interface TierStep {
   readonly ended: boolean;
 }
 
+/** What a host does with packets of its own workloads whatever policy says (leave-workload.ts). */
+type WorkloadStage = 'discovery' | 'tunnel' | 'to-host';
+
 /** One endpoint in one direction. */
 export interface EndpointWalk {
   readonly direction: Direction;
@@ -48,7 +52,7 @@ export interface EndpointWalk {
   readonly endpoint: string;
   readonly workload: string;
   /** Where a host has its say: a stage of its endpoint, or what it does with packets of its own workloads. */
-  readonly stage?: HostStage | 'to-host';
+  readonly stage?: HostStage | WorkloadStage;
   /** Tiers with policies in the direction that were reached, in order. */
   readonly tiers: readonly TierStep[];
   /** Profiles that were reached, in order. */
@@ -57,6 +61,8 @@ export interface EndpointWalk {
   readonly verdict: Verdict;
   /** Id of the rule, end of tier or end of profiles that decides; of each that may decide, if unknown. */
   readonly decidedBy: readonly string[];
+  /** The field of FelixConfiguration that decides, where no policy does. */
+  readonly setting?: string;
 }
 
 /** Id of what happens when no policy of a tier decides. */

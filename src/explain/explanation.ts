@@ -8,6 +8,7 @@ import { Cluster } from './cluster.ts';
 import { type End, type ResolvedEnd, resolveEnds } from './ends.ts';
 import { type EndpointWalk, type Verdict, evaluateEndpoint } from './evaluate.ts';
 import { Hosts } from './hosts.ts';
+import { leaveWorkload } from './leave-workload.ts';
 import { type NearMiss, nearestMisses } from './nearest.ts';
 import { type Packet, icmpProtocols } from './packet.ts';
 import type { Party, Service } from './question.ts';
@@ -162,6 +163,9 @@ export function answer(
   return { packet, verdict, decidedBy: deciding?.decidedBy ?? [], walks };
 }
 
+/** Of a workload that is on no node yet: it gets what every node has. */
+export const noNode = '';
+
 /** What a packet meets on its way, in that order. */
 function walksOf(
   packet: Packet,
@@ -175,14 +179,14 @@ function walksOf(
   const crosses = from === undefined || from !== to;
   const walks: EndpointWalk[] = [];
   if (source.workload !== undefined) {
-    const into = !crosses && destination.host !== undefined ? 'fromWorkloadToHost' : 'fromWorkload';
-    if (from !== undefined) walks.push(...hosts.walks(from, into, packet));
-    walks.push(evaluateEndpoint(cluster.endpoint(source.workload), 'egress', packet, cluster.state));
-    if (crosses && from !== undefined) walks.push(...hosts.walks(from, 'outOfHost', packet));
-    if (!crosses && destination.host !== undefined) {
-      const { key, workload } = cluster.endpoint(source.workload);
-      walks.push(...hosts.fromOwnWorkload(destination.host, workload, key));
-    }
+    const node = from ?? noNode;
+    const toHost = !crosses && destination.host !== undefined;
+    const into = toHost ? 'fromWorkloadToHost' : 'fromWorkload';
+    walks.push(
+      ...hosts.walks(node, into, packet),
+      ...leaveWorkload(cluster.endpoint(source.workload), packet, cluster.state, hosts.felixOf(node), toHost),
+    );
+    if (crosses) walks.push(...hosts.walks(node, 'outOfHost', packet));
   } else if (source.host !== undefined && crosses) {
     walks.push(...hosts.walks(source.host, 'fromHost', packet));
   }

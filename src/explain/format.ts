@@ -16,7 +16,7 @@ export interface FormatOptions {
 /** The walk of every path, the verdict, and where denied the nearest misses. */
 export function formatExplanation(explanation: Explanation, { all, remedy }: FormatOptions): string {
   const { source, destination, paths, verdict, nearest, bystanders, notes } = explanation;
-  const decided = [...new Set(paths.flatMap(({ decidedBy }) => decidedBy))];
+  const decided = [...new Set(paths.flatMap(decidedText))];
   return [
     `${source.name} -> ${destination.name}`,
     ...paths.flatMap((path) => ['', ...pathLines(path)]),
@@ -65,6 +65,18 @@ function remedyLines({ change, rule, effects }: Remedy, { source, destination }:
   ];
 }
 
+/** What decides a path, with the setting of each that has one. */
+function decidedText({ decidedBy, walks }: PathAnswer): string[] {
+  return decidedBy.map((id) => {
+    const { setting } = walks.find((walk) => walk.decidedBy.includes(id)) ?? {};
+    return `${id}${settingText(setting)}`;
+  });
+}
+
+function settingText(setting: string | undefined): string {
+  return setting === undefined ? '' : ` (FelixConfiguration ${setting})`;
+}
+
 function pathLines({ packet, verdict, walks }: PathAnswer): string[] {
   return [`${packetText(packet)}: ${verdict}`, ...walks.flatMap(walkLines)];
 }
@@ -85,6 +97,7 @@ function walkLines({
   profiles,
   verdict,
   decidedBy,
+  setting,
 }: EndpointWalk): string[] {
   const lines = [`  ${direction} of ${workload}${stage === undefined ? '' : `, ${stage}`}`];
   if (tiers.length === 0 && stage === undefined) lines.push('    no policy applies: profiles decide');
@@ -94,7 +107,7 @@ function walkLines({
   }
   if (profiles.length > 0) lines.push('    profiles', ...profiles.flatMap(policyLines));
   lines.push(
-    `    => ${verdict}${decidedBy.length === 0 ? ', as no rule decides' : ` by ${decidedBy.join(' or ')}`}`,
+    `    => ${verdict}${decidedBy.length === 0 ? ', as no rule decides' : ` by ${decidedBy.join(' or ')}`}${settingText(setting)}`,
   );
   return lines;
 }

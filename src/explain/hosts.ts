@@ -21,16 +21,13 @@ interface HostPolicy {
   readonly endpoint: LocalHostEndpoint | undefined;
   /** Of all interfaces, if there is one: those of workloads belong to it. */
   readonly forAll: LocalHostEndpoint | undefined;
-  readonly felix: FelixParameters | undefined;
 }
 
 const besideWorkloads: ReadonlySet<HostPlace> = new Set(['fromWorkload', 'fromWorkloadToHost', 'toWorkload']);
 
-/** Comment of what `defaultEndpointToHostAction` does. */
-const workloadToHost = 'workload to host';
-
 export class Hosts {
   private readonly known = new Map<string, HostPolicy>();
+  private readonly felix = new Map<string, FelixParameters>();
 
   /** Sets and policies that hosts need are added to the state. */
   constructor(
@@ -48,34 +45,31 @@ export class Hosts {
   /** What a packet meets of a node's host endpoint at one of its places. */
   walks(node: string, place: HostPlace, packet: Packet): EndpointWalk[] {
     if (!this.resources.some((one) => one.kind === 'HostEndpoint' && one.spec.node === node)) return [];
-    const { endpoint, forAll, felix } = this.policyOf(node);
+    const { endpoint, forAll } = this.policyOf(node);
     const met = besideWorkloads.has(place) ? forAll : endpoint;
     if (met === undefined) return [];
+    const felix = this.felixOf(node);
     const failsafes = {
-      inbound: felix?.failsafeInboundHostPorts ?? [],
-      outbound: felix?.failsafeOutboundHostPorts ?? [],
+      inbound: felix.failsafeInboundHostPorts,
+      outbound: felix.failsafeOutboundHostPorts,
     };
     const name = `host endpoint ${met.key} of ${node}`;
     return walkHost(met, place, packet, this.state, failsafes, name);
   }
 
-  /** What becomes of packets from a workload to its own host once its egress policy has let them. */
-  fromOwnWorkload(node: string, workload: string, endpoint: string): EndpointWalk[] {
-    const action = this.policyOf(node).felix?.defaultEndpointToHostAction ?? 'Drop';
-    if (action === 'Return') return [];
-    const verdict = action === 'Accept' ? 'allow' : 'deny';
-    const nothing = { tiers: [], profiles: [] };
-    return [
-      {
-        direction: 'egress',
-        endpoint,
-        workload,
-        stage: 'to-host',
-        ...nothing,
-        verdict,
-        decidedBy: [workloadToHost],
-      },
-    ];
+  /** The parameters of a node, of resources alone: what its own file and environment say is not among them. */
+  felixOf(node: string): FelixParameters {
+    const known = this.felix.get(node);
+    if (known !== undefined) return known;
+    // Nothing else counts, and a cluster has many resources and nodes.
+    const graph = new CalcGraph({ nodeName: node });
+    for (const one of this.resources) {
+      if (one.kind === 'FelixConfiguration' || one.kind === 'Node') graph.update(keyOf(one), one);
+    }
+    const { felix } = graph.flush();
+    if (felix === undefined) throw new Error('the first calculation has no parameters');
+    this.felix.set(node, felix);
+    return felix;
   }
 
   private policyOf(node: string): HostPolicy {
@@ -99,7 +93,6 @@ export class Hosts {
     const policy = {
       endpoint: crossed(endpoints, addresses),
       forAll: forAllInterfaces(endpoints),
-      felix: delta.felix,
     };
     this.known.set(node, policy);
     return policy;

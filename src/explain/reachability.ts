@@ -6,7 +6,7 @@ import { type Address, type Family, familyOf } from '../net/address.ts';
 import { Cluster } from './cluster.ts';
 import type { ResolvedEnd } from './ends.ts';
 import type { Verdict } from './evaluate.ts';
-import { answer } from './explanation.ts';
+import { answer, noNode } from './explanation.ts';
 import { Hosts, nodeAddresses } from './hosts.ts';
 import { outsideParts } from './outside.ts';
 import { type Packet, icmpProtocols, portProtocols } from './packet.ts';
@@ -70,7 +70,7 @@ export class Reachability {
     return answer(packet, from, to, this.cluster, this.hosts).verdict;
   }
 
-  /** Ports at which a rule or a named port begins, and those behind their ends. */
+  /** Ports at which a rule, a named port or what workloads may send begins, and those behind their ends. */
   *portStarts(): Generator<number> {
     const { policies, profiles } = this.cluster.state;
     for (const { ingress, egress } of [...policies.values(), ...profiles.values()]) {
@@ -82,6 +82,9 @@ export class Reachability {
       }
     }
     for (const { spec } of this.workloads) {
+      const { vxlanPort } = this.hosts.felixOf(spec.node ?? noNode);
+      yield vxlanPort;
+      yield vxlanPort + 1;
       for (const { port } of spec.ports ?? []) {
         yield port;
         yield port + 1;

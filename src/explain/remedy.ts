@@ -46,7 +46,12 @@ export function smallestChange(
   { nearest, paths, source, destination }: Explanation,
 ): Remedy | undefined {
   const denied = paths.find(({ verdict }) => verdict === 'deny');
-  if (denied === undefined) return undefined;
+  // Of a tunnel's packet no policy is asked.
+  if (
+    denied === undefined ||
+    denied.walks.some(({ stage, verdict }) => stage === 'tunnel' && verdict === 'deny')
+  )
+    return undefined;
   for (const miss of nearest) {
     for (const { change, before, after } of candidates(resources, miss, denied.packet)) {
       const changed = resources.map((one) => (one === before ? after : one));

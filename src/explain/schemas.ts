@@ -30,7 +30,7 @@ const walk = z.strictObject({
   endpoint: z.string(),
   workload: z.string(),
   stage: z
-    .enum(['normal', 'forward', 'preDNAT', 'untracked', 'to-host'])
+    .enum(['normal', 'forward', 'preDNAT', 'untracked', 'discovery', 'tunnel', 'to-host'])
     .optional()
     .describe('Where a host has its say.'),
   tiers: z.array(
@@ -44,6 +44,10 @@ const walk = z.strictObject({
   profiles: z.array(policy),
   verdict,
   decidedBy: z.array(z.string()),
+  setting: z
+    .string()
+    .optional()
+    .describe('The field of FelixConfiguration that decides, where no policy does.'),
 });
 
 const packet = z.strictObject({

@@ -62,6 +62,22 @@ export const hostDefects: readonly Omit<Defect, 'hosts'>[] = [
     })),
   },
   {
+    name: 'workloads may send VXLAN to any port',
+    delta: felix((parameters) => ({ ...parameters, allowVXLANPacketsFromWorkloads: true })),
+  },
+  {
+    name: 'VXLAN has its default port alone',
+    delta: felix((parameters) => ({ ...parameters, vxlanPort: 4789 })),
+  },
+  {
+    name: 'workloads may send IP-in-IP',
+    delta: felix((parameters) => ({ ...parameters, allowIPIPPacketsFromWorkloads: true })),
+  },
+  {
+    name: 'the kernel lets no workload send IP-in-IP',
+    kernel: felix((parameters) => ({ ...parameters, allowIPIPPacketsFromWorkloads: false })),
+  },
+  {
     name: 'workloads reach their host whatever it says',
     delta: felix((parameters) => ({ ...parameters, defaultEndpointToHostAction: 'Accept' })),
   },

@@ -25,8 +25,8 @@ const RECEIVE_BUFFER = 8 * 1024 * 1024;
 const PROBE_MARK = 1;
 
 const delivered = [
-  { family: AF_INET, protocols: [1, 6, 17, 47, 132, 136] },
-  { family: AF_INET6, protocols: [6, 17, 47, 58, 132, 136] },
+  { family: AF_INET, protocols: [1, 4, 6, 17, 47, 132, 136] },
+  { family: AF_INET6, protocols: [4, 6, 17, 47, 58, 132, 136] },
 ] as const;
 
 export class HostSockets {

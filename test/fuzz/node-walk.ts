@@ -3,6 +3,7 @@ import type { FelixParameters } from '../../src/calc/felix-config.ts';
 import type { LocalEndpoint, LocalHostEndpoint } from '../../src/calc/output.ts';
 import { type EndpointWalk, evaluateEndpoint } from '../../src/explain/evaluate.ts';
 import { type HostPlace, forAllInterfaces, walkHost } from '../../src/explain/evaluate-host.ts';
+import { leaveWorkload } from '../../src/explain/leave-workload.ts';
 import { standingFor } from '../../src/explain/lockout.ts';
 import type { Packet } from '../../src/explain/packet.ts';
 import type { PolicyState } from '../../src/explain/policy-state.ts';
@@ -15,7 +16,7 @@ export class NodeWalk {
 
   constructor(
     private readonly state: PolicyState,
-    private readonly felix: FelixParameters | undefined,
+    private readonly felix: FelixParameters,
   ) {
     this.byAddress = new Map(
       [...state.endpoints.values()].flatMap((endpoint) =>
@@ -29,8 +30,10 @@ export class NodeWalk {
   walk(packet: Packet): EndpointWalk[] {
     const walks: EndpointWalk[] = [];
     for (const step of this.steps(packet)) {
-      walks.push(...step());
-      if (walks.at(-1)?.verdict === 'deny') break;
+      for (const walk of step()) {
+        walks.push(walk);
+        if (walk.verdict === 'deny') return walks;
+      }
     }
     return walks;
   }
@@ -50,8 +53,7 @@ export class NodeWalk {
       yield this.host(inward, isHost.to ? 'toHost' : 'intoHost', packet);
     } else {
       yield this.host(this.hostForAll(), isHost.to ? 'fromWorkloadToHost' : 'fromWorkload', packet);
-      yield () => [evaluateEndpoint(from, 'egress', packet, this.state)];
-      if (isHost.to) yield () => this.toHost(from);
+      yield () => leaveWorkload(from, packet, this.state, this.felix, isHost.to);
     }
     if (isHost.to) return;
     if (to === undefined) {
@@ -64,30 +66,11 @@ export class NodeWalk {
 
   private host(endpoint: LocalHostEndpoint | undefined, place: HostPlace, packet: Packet) {
     const failsafes = {
-      inbound: this.felix?.failsafeInboundHostPorts ?? [],
-      outbound: this.felix?.failsafeOutboundHostPorts ?? [],
+      inbound: this.felix.failsafeInboundHostPorts,
+      outbound: this.felix.failsafeOutboundHostPorts,
     };
     return (): EndpointWalk[] =>
       endpoint === undefined ? [] : walkHost(endpoint, place, packet, this.state, failsafes);
-  }
-
-  private toHost({ key, workload }: LocalEndpoint): EndpointWalk[] {
-    const action = this.felix?.defaultEndpointToHostAction ?? 'Drop';
-    if (action === 'Return') return [];
-    const verdict = action === 'Accept' ? 'allow' : 'deny';
-    const decidedBy = ['workload to host'];
-    return [
-      {
-        direction: 'egress',
-        endpoint: key,
-        workload,
-        stage: 'to-host',
-        tiers: [],
-        profiles: [],
-        verdict,
-        decidedBy,
-      },
-    ];
   }
 
   private hostAt(interfaceName: string): LocalHostEndpoint | undefined {

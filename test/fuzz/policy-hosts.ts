@@ -1,6 +1,6 @@
 /** Host endpoints of random clusters, and what makes a global policy one of theirs. */
 import { hostPlaces, strangers, thisNode } from './policy-places.ts';
-import { type Fields, portPool } from './policy-pools.ts';
+import { type Fields, portPool, vxlanPorts } from './policy-pools.ts';
 import type { Random } from './random.ts';
 
 /** A resource of kinds that concern hosts, but for its apiVersion. */
@@ -61,6 +61,9 @@ export function makeHosts(
           metadata: { name: 'default' },
           spec: {
             defaultEndpointToHostAction: random.one(['Accept', 'Accept', 'Return', 'Drop']),
+            ...(random.chance(0.3) ? { allowVXLANPacketsFromWorkloads: random.chance(0.7) } : {}),
+            ...(random.chance(0.3) ? { allowIPIPPacketsFromWorkloads: random.chance(0.7) } : {}),
+            ...(random.chance(0.3) ? { vxlanPort: random.one(vxlanPorts) } : {}),
             ...(random.chance(0.8) ? { failsafeInboundHostPorts: failsafes(random) } : {}),
             ...(random.chance(0.8) ? { failsafeOutboundHostPorts: failsafes(random) } : {}),
           },

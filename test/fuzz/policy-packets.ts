@@ -1,8 +1,8 @@
 /** Random packets between the places of a world, aimed at what its rules look at. */
 import { type Address, address } from '../../src/net/address.ts';
 import type { Packet } from '../../src/explain/packet.ts';
-import { portPool } from './policy-pools.ts';
-import { type Place, localPods, remotePods, strangers, uplinks } from './policy-places.ts';
+import { portPool, vxlanPorts } from './policy-pools.ts';
+import { type Place, hostPlaces, localPods, remotePods, strangers, uplinks } from './policy-places.ts';
 import type { Random } from './random.ts';
 
 const beyond: readonly Place[] = [...remotePods, ...strangers];
@@ -44,6 +44,25 @@ export function makePacket(random: Random, hosts: boolean): Packet {
     sourcePort: random.chance(0.5) ? random.one(portPool) : random.integer(1024, 65535),
     destinationPort: random.chance(0.85) ? random.one(portPool) : random.integer(1, 65535),
   };
+}
+
+/** A packet that the table may settle itself: of a tunnel, or ICMPv6 to the node that IPv6 needs. */
+export function makeSettledPacket(random: Random, hosts: boolean): Packet {
+  const packet = makePacket(random, hosts);
+  const { source, destination } = packet;
+  const between = { source, destination };
+  if (hosts && random.chance(0.4)) {
+    const type = random.one([130, 131, 132, 133, 134, 135, 136, 137, 143]);
+    return {
+      source: address(random.one(localPods)[6]),
+      destination: address(random.one(hostPlaces)[6]),
+      protocol: 58,
+      icmp: { type, code: 0 },
+    };
+  }
+  if (random.chance(0.4)) return { ...between, protocol: 4 };
+  const sourcePort = random.integer(1024, 65535);
+  return { ...between, protocol: 17, sourcePort, destinationPort: random.one(vxlanPorts) };
 }
 
 function podEnds(random: Random): readonly [Place, Place] {

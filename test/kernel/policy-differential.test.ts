@@ -17,13 +17,16 @@ import {
 import { calculate, evaluate, makeTrial } from '../fuzz/policy-trial.ts';
 import { describeKernel } from './fixture-namespace.ts';
 
-const seeds = 200;
+/** So many that every field of a rule hits. */
+const seeds = 300;
 const seedsToFindADefect = 300;
 const packets = 100;
 /** Seeds of what must agree and of what must not are apart, so that more is seen. */
 const firstSeed = 1;
 const firstSeedOfDefects = 100_000;
 const firstSeedOfCounters = 200_000;
+/** A workload sends VXLAN that policy allows. */
+const seedOfTunnel = 1_103_740;
 
 async function expectAgreement(options: Omit<FuzzOptions, 'packets'>): Promise<void> {
   const { disagreement, probes, passed, fields } = await fuzzPolicy({ ...options, packets });
@@ -58,8 +61,8 @@ async function expectFound(defect: Defect): Promise<void> {
 function countedBy(walks: readonly EndpointWalk[]): string[] {
   const comments: string[] = [];
   for (const { tiers, profiles, verdict, decidedBy, stage } of walks) {
-    // What becomes of packets of workloads to the host is a rule, and no policy.
-    if (stage === 'to-host') comments.push(...decidedBy);
+    // What becomes of tunnels, and of packets of workloads to the host, is a rule, and no policy.
+    if (stage === 'to-host' || stage === 'tunnel') comments.push(...decidedBy);
     for (const { rules, failClosed } of [...tiers.flatMap((tier) => tier.policies), ...profiles]) {
       if (failClosed !== undefined) comments.push(`fail closed: ${failClosed}`);
       for (const { id, outcome } of rules) if (outcome === 'hit') comments.push(id);
@@ -81,7 +84,18 @@ describeKernel('policy of random clusters', () => {
     } finally {
       kernel.close();
     }
-  }, 180_000);
+  }, 300_000);
+
+  it('does not let a workload send VXLAN, to any of the three', async () => {
+    const kernel = await KernelJudge.open();
+    try {
+      const found = await fuzzPolicy({ firstSeed: seedOfTunnel, seeds: 1, packets, kernel });
+      expect(found.disagreement).toBeUndefined();
+      expect(found.fields.entries().map(([field]) => field)).toContain('tunnel egress: deny');
+    } finally {
+      kernel.close();
+    }
+  }, 60_000);
 
   it('is decided in the kernel by the rules that the evaluator names: their counters say so', async () => {
     const kernel = await KernelJudge.open();

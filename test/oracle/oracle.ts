@@ -29,6 +29,15 @@ const defaultFailsafes = {
   egress: [...tcp(179, 2379, 2380, 5473, 6443, 6666, 6667), ...udp(53, 67)],
 };
 
+/** Multicast listener query to done (RFC 2710), router and neighbour solicitation, neighbour advertisement (RFC 4861). */
+const workloadDiscovery = [130, 131, 132, 133, 135, 136];
+/** With router advertisement, and the listener report of RFC 3810. */
+const hostDiscovery = [...workloadDiscovery, 134, 143];
+
+function isDiscovery({ protocol, icmp }: OraclePacket, types: readonly number[]): boolean {
+  return protocol === numberOf('ICMPv6') && icmp !== undefined && types.includes(icmp.type);
+}
+
 /** Judges packets in a cluster of resources, at one node. */
 export class Oracle {
   private readonly world: World;
@@ -61,11 +70,25 @@ export class Oracle {
     }
     if (toHost && from === undefined) return accepted || this.isOpen(host, 'ingress', packet);
     if (!toHost && !accepted && !this.forwards(host, 'ingress', packet)) return false;
+    // The host hears what finds its workloads' neighbours and routers before anything is said of them.
+    if (from !== undefined && toHost && isDiscovery(packet, workloadDiscovery)) return true;
+    if (from !== undefined && this.isTunnel(packet)) return false;
     if (from !== undefined && !this.admits(from, 'egress', packet)) return false;
     if (toHost) return (this.felix?.defaultEndpointToHostAction ?? 'Drop') !== 'Drop';
     if (to !== undefined && !this.admits(to, 'ingress', packet)) return false;
     const last = to === undefined ? this.hostAt(topology.interfaceTo(packet.destination)) : this.hostForAll();
     return this.forwards(last, 'egress', packet);
+  }
+
+  /** What Calico drops of a workload unless FelixConfiguration allows it: VXLAN to the port of VXLAN, and IP-in-IP. */
+  private isTunnel({ protocol, destinationPort }: OraclePacket): boolean {
+    const { vxlanPort = 4789, ...felix } = this.felix ?? {};
+    const isVxlan = protocol === numberOf('UDP') && destinationPort === vxlanPort;
+    const isIpip = protocol === 4;
+    return (
+      (isVxlan && felix.allowVXLANPacketsFromWorkloads !== true) ||
+      (isIpip && felix.allowIPIPPacketsFromWorkloads !== true)
+    );
   }
 
   private leavesHost(packet: OraclePacket): boolean {
@@ -126,8 +149,9 @@ export class Oracle {
     return this.world.of('FelixConfiguration').find(({ metadata }) => metadata.name === 'default')?.spec;
   }
 
-  /** Before connections are tracked, answers of failsafe connections pass, too. */
+  /** So is what a host needs of ICMPv6. Before connections are tracked, answers of failsafe connections pass, too. */
   private isFailsafe(stage: Stage, direction: Direction, packet: OraclePacket): boolean {
+    if (isDiscovery(packet, hostDiscovery)) return true;
     const lists: Record<Direction, FailsafePorts> = {
       ingress: this.felix?.failsafeInboundHostPorts ?? defaultFailsafes.ingress,
       egress: this.felix?.failsafeOutboundHostPorts ?? defaultFailsafes.egress,
