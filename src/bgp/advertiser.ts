@@ -1,10 +1,11 @@
 /**
  * What one session tells its peer: the loc-RIB through the export policy, initial end-of-RIB (RFC 4724 §2), and all of
- * it again when asked (RFC 2918, RFC 7313). There is no MinRouteAdvertisementInterval (RFC 4271 §9.2.1.1), as in BIRD:
- * what changes while a peer is behind is told once, and as it is then. The telling itself is done in groups of peers
+ * it again when asked (RFC 2918, RFC 7313). What changes while a peer is behind, or rests between two rounds (pace.ts), is
+ * told once, and as it is then. The telling itself is done in groups of peers
  * that are told the same (update-group.ts).
  */
 import type { Family } from '../net/address.ts';
+import type { Pace } from './pace.ts';
 import type { ExportContext } from './policy/export.ts';
 import type { AttributeId } from './rib/attribute-store.ts';
 import type { PrefixId } from './rib/prefix-table.ts';
@@ -24,6 +25,8 @@ export interface AdvertiserOptions {
   /** The peer is so far behind in reading that nothing more should be written. */
   readonly congested: () => boolean;
   readonly write: (bytes: Uint8Array) => void;
+  /** How a family is spread over time. */
+  readonly pace: () => Pace;
   readonly send: (message: Message) => void;
 }
 
@@ -38,6 +41,7 @@ export type GroupFinder = (
 /** Where the telling of a family stands. */
 interface Telling {
   readonly member: GroupMember;
+  readonly pace: Pace;
   group: TellingGroup;
   /** The policy has changed: the group to go over to when it has worked out what it tells. */
   next: TellingGroup | undefined;
@@ -58,10 +62,26 @@ export class Advertiser {
   ) {
     const { source, wire, congested, write } = options;
     this.tellings = options.families.map((family) => {
-      const member: GroupMember = { source, congested, write };
+      const pace = options.pace();
+      const member: GroupMember = {
+        source,
+        congested: () => pace.isResting || congested(),
+        write: (bytes) => {
+          pace.tell();
+          write(bytes);
+        },
+      };
       const group = groups(family, wire, context, source);
       group.join(member);
-      return { member, group, next: undefined, endOfRibDue: true, refreshDue: false, refreshing: false };
+      return {
+        member,
+        pace,
+        group,
+        next: undefined,
+        endOfRibDue: true,
+        refreshDue: false,
+        refreshing: false,
+      };
     });
   }
 
@@ -125,6 +145,8 @@ export class Advertiser {
         telling.refreshing = false;
         this.options.send({ type: 'route-refresh', ...afiSafi(group.family), subtype: 'end' });
       }
+      // All that there is at first is one round, with its end-of-RIB.
+      if (group.isInStep(member) && !telling.endOfRibDue) telling.pace.rest();
     }
     return moved;
   }
@@ -152,6 +174,9 @@ export class Advertiser {
 
   /** The session is over. */
   close(): void {
-    for (const { group, member } of this.tellings) group.leave(member);
+    for (const { group, member, pace } of this.tellings) {
+      pace.close();
+      group.leave(member);
+    }
   }
 }

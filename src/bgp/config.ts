@@ -62,6 +62,10 @@ export interface PeerConfig {
   readonly gracefulShutdown?: boolean;
   /** Seconds between attempts to connect (RFC 4271 §8.2.2); first tries are closer together if left out. */
   readonly connectRetryTime?: number;
+  /** Seconds that a new connection waits for the peer's OPEN before ours is sent (RFC 4271 §8.1.1, DelayOpenTime). */
+  readonly delayOpen?: number;
+  /** Seconds between two tellings of changes (RFC 4271 §9.2.1.1); none if left out. */
+  readonly advertisementInterval?: number;
   /** Our role towards a peer in another AS (RFC 9234); `strict`: it must tell its own. */
   readonly role?: { readonly name: Role; readonly strict: boolean };
   /** Present: no peer itself, but what peers are made of that connect from these prefixes, up to `limit`. */
@@ -236,6 +240,8 @@ const FIELD_EFFECTS: Readonly<Record<keyof PeerConfig, ChangeEffect>> = {
   asOverride: 'export',
   gracefulShutdown: 'export',
   connectRetryTime: 'none',
+  delayOpen: 'none',
+  advertisementInterval: 'none',
   role: 'reopen',
   passive: 'none',
   dynamicNeighbors: 'none',

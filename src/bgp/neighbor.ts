@@ -12,6 +12,7 @@ import { hasLeft } from './dynamic-neighbors.ts';
 import type { Negotiated } from './fsm/negotiate.ts';
 import { Learner } from './learner.ts';
 import { Liveness } from './liveness.ts';
+import { Pace } from './pace.ts';
 import { Peer } from './peer.ts';
 import {
   type SettingsEnvironment,
@@ -407,6 +408,13 @@ export class Neighbor {
         congested: () => peer.congested,
         write: (bytes) => peer.write(bytes),
         send: (message) => peer.send(message),
+        pace: () =>
+          new Pace({
+            clock: environment.clock,
+            interval: () => (this.config.advertisementInterval ?? 0) * 1000,
+            over: () => routing.schedule(),
+            random: Math.random,
+          }),
       },
       exportContext(peer, source, negotiated, environment),
     );

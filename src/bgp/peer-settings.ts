@@ -60,6 +60,7 @@ export function sessionConfig(
     connectTimeout: CONNECT_TIMEOUT,
     connectRetryTimes:
       peer.connectRetryTime === undefined ? CONNECT_RETRY_TIMES : [peer.connectRetryTime * 1000],
+    delayOpenTime: (peer.delayOpen ?? 0) * 1000,
     idleHoldTime:
       peer.idleHoldTime === undefined
         ? IDLE_HOLD_TIME

@@ -81,6 +81,25 @@ const bgpOptions = {
     description: 'Time before another attempt to connect (RFC 4271 §8.2.2, ConnectRetryTime).',
     parse: seconds(0.1, 3600),
   }),
+  delayOpen: row({
+    scopes: SESSION,
+    syntax: `${DURATION}, from 1s to 240s`,
+    default: 'our OPEN is sent as soon as the connection is up',
+    description:
+      "Time that a new connection waits for the peer's OPEN before ours is sent (RFC 4271 §8.1.1, DelayOpen): a peer " +
+      'that opens a connection of its own meanwhile speaks first on it.',
+    parse: seconds(1, 240),
+  }),
+  advertisementInterval: row({
+    scopes: SESSION,
+    syntax: `${DURATION}, from 1s to 600s`,
+    default: 'changes are told at once',
+    description:
+      'Time between two rounds of changes that the peer is told (RFC 4271 §9.2.1.1, MinRouteAdvertisementInterval). ' +
+      'What changes meanwhile is told once, and as it is then, withdrawals too.',
+    parse: seconds(1, 600),
+    reverse: () => undefined,
+  }),
   interface: row({
     scopes: ['BGPPeer'],
     syntax: 'the name of a network interface, such as eth0',

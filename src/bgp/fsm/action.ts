@@ -5,9 +5,9 @@ import type { ParsedUpdate } from '../wire/update.ts';
 import type { ConnectionId } from './event.ts';
 import type { Negotiated } from './negotiate.ts';
 
-/** Timers of the session; the other two belong to a connection. */
+/** Timers of the session; the others belong to a connection. */
 export type SessionTimer = 'connect-retry' | 'idle-hold';
-export type ConnectionTimer = 'hold' | 'keepalive';
+export type ConnectionTimer = 'hold' | 'keepalive' | 'delay-open';
 
 export type SessionAction =
   /** Open a TCP connection; answer with `tcp-connected` or `tcp-failed`. */

@@ -4,7 +4,6 @@
  *
  * Without an event of their own are
  * - 3, 5, 6, 7 AutomaticStart in its forms: what starts a session by itself is the IdleHoldTimer (13) alone;
- * - 12 DelayOpenTimer_Expires and 20 BGPOpen with DelayOpenTimer running: there is no DelayOpen (an option);
  * - 14 TcpConnection_Valid, 15 Tcp_CR_Invalid (options): the listener lets in none but those of a peer;
  * - 23 OpenCollisionDump: the collision is resolved within the step that reads the OPEN (§6.8).
  */
@@ -39,6 +38,8 @@ export type SessionEvent =
   | { readonly type: 'hold-timer-expires'; readonly connection: ConnectionId }
   /** 11 KeepaliveTimer_Expires. */
   | { readonly type: 'keepalive-timer-expires'; readonly connection: ConnectionId }
+  /** 12 DelayOpenTimer_Expires. */
+  | { readonly type: 'delay-open-timer-expires'; readonly connection: ConnectionId }
   /** 13 IdleHoldTimer_Expires. */
   | { readonly type: 'idle-hold-timer-expires' }
   /** 29 SendHoldTimer_Expires (RFC 9687 §4): the peer has not read for the send hold time, which the rim watches. */
@@ -49,7 +50,7 @@ export type SessionEvent =
   | { readonly type: 'tcp-accepted'; readonly connection: ConnectionId }
   /** 18 TcpConnectionFails: it could not be opened, was reset, or the other side closed it. */
   | { readonly type: 'tcp-failed'; readonly connection: ConnectionId; readonly reason: string }
-  /** 19 BGPOpen. */
+  /** 19 BGPOpen, 20 BGPOpen with DelayOpenTimer running (by the state of the connection). */
   | { readonly type: 'open-received'; readonly connection: ConnectionId; readonly message: OpenMessage }
   /** 21 BGPHeaderErr, 22 BGPOpenMsgErr, 28 UpdateMsgErr. */
   | { readonly type: 'message-malformed'; readonly connection: ConnectionId; readonly error: DecodeError }

@@ -36,6 +36,8 @@ export interface SessionConfig {
    * Active); the last counts for all that follow. A session that comes up begins anew.
    */
   readonly connectRetryTimes: readonly [number, ...number[]];
+  /** Milliseconds that a new connection waits for the peer's OPEN before ours is sent (DelayOpenTime); 0: none. */
+  readonly delayOpenTime: number;
   /** Milliseconds in Idle after an error: doubles from the first to the second (DampPeerOscillations). */
   readonly idleHoldTime: { readonly initial: number; readonly maximum: number };
   readonly gracefulRestart?: GracefulRestartConfig | undefined;
@@ -65,8 +67,8 @@ export interface GracefulRestartConfig {
 export interface SessionConnection {
   readonly id: ConnectionId;
   readonly outgoing: boolean;
-  /** Connect: being opened. */
-  readonly state: 'Connect' | 'OpenSent' | 'OpenConfirm' | 'Established';
+  /** Connect: being opened. Delayed: up, while ours waits for the peer's OPEN (DelayOpenTimer running). */
+  readonly state: 'Connect' | 'Delayed' | 'OpenSent' | 'OpenConfirm' | 'Established';
   /** The peer's OPEN, from OpenConfirm on. */
   readonly open?: OpenMessage | undefined;
   readonly negotiated?: Negotiated | undefined;
@@ -76,7 +78,7 @@ export interface Session {
   readonly config: SessionConfig;
   /** Started by the operator; in Idle it is then only waiting. */
   readonly enabled: boolean;
-  /** The most advanced state of a connection; without one Idle or Active. */
+  /** The most advanced state of a connection (of a Delayed one Connect or Active); without one Idle or Active. */
   readonly state: SessionState;
   /** At most two: one of each direction, or the established one and one more that the peer has opened. */
   readonly connections: readonly SessionConnection[];

@@ -18,7 +18,9 @@
  *   inside this machine and nothing the peer should be told about.
  * - The KeepaliveTimer is not put off by UPDATEs (§8.2.2 would): a KEEPALIVE too many harms nobody.
  * - A collision is resolved as soon as one OPEN is known, also against a connection in OpenSent: the identifier decides
- *   for both. DelayOpen (an option) is not there.
+ *   for both.
+ * - While the DelayOpenTimer runs a connection is Delayed: RFC 4271 calls that Connect where we have opened it and Active
+ *   where the peer has, and so is the session's state called.
  */
 import {
   CEASE_ADMINISTRATIVE_SHUTDOWN,
@@ -64,6 +66,9 @@ type Row = {
     : (turn: Turn, event: EventOf<Type>) => void;
 };
 
+/** Of the session, or of one connection. */
+type RowState = SessionState | SessionConnection['state'];
+
 type AnyHandler = (turn: Turn, event: SessionEvent, connection: SessionConnection | undefined) => void;
 
 /** Messages that end a session when they come out of turn (RFC 6608), by their type, which is what the peer is told. */
@@ -74,7 +79,7 @@ const MESSAGES: Readonly<Partial<Record<SessionEvent['type'], number>>> = {
   'route-refresh-received': MESSAGE_ROUTE_REFRESH,
 };
 
-const UNEXPECTED: Readonly<Partial<Record<SessionState, number>>> = {
+const UNEXPECTED: Readonly<Partial<Record<RowState, number>>> = {
   OpenSent: FSM_UNEXPECTED_IN_OPEN_SENT,
   OpenConfirm: FSM_UNEXPECTED_IN_OPEN_CONFIRM,
   Established: FSM_UNEXPECTED_IN_ESTABLISHED,
@@ -86,9 +91,24 @@ function refuse(turn: Turn, connection: SessionConnection, sent: NotificationMes
   turn.damp();
 }
 
+/** Closes a connection on which no OPEN was sent: no NOTIFICATION goes before one (SendNOTIFICATIONwithoutOPEN is off). */
+function abandon(turn: Turn, connection: SessionConnection, words: string): void {
+  turn.drop(connection, { words });
+  turn.damp();
+}
+
+/** Any other message in Connect or Active (events 26 to 28). */
+const outOfTurn = (turn: Turn, _event: SessionEvent, connection: SessionConnection): void =>
+  abandon(turn, connection, 'The peer sent something else before its OPEN');
+
+/** Whether our OPEN was sent, so that a NOTIFICATION may follow. */
+function hasOpened({ state }: SessionConnection): boolean {
+  return state !== 'Connect' && state !== 'Delayed';
+}
+
 const stop: NonNullable<Row['manual-stop']> = (turn, event) => {
   for (const connection of turn.session.connections) {
-    if (connection.state === 'Connect' || event.cease === undefined) {
+    if (!hasOpened(connection) || event.cease === undefined) {
       turn.drop(connection, { words: 'Stopped' });
     } else {
       turn.drop(connection, { sent: farewell(connection, cease(event.cease, event.communication)) });
@@ -118,9 +138,9 @@ const giveUp: NonNullable<Row['automatic-stop']> = (turn, event) => {
   for (const connection of turn.session.connections) {
     turn.drop(
       connection,
-      connection.state === 'Connect'
-        ? { words: 'Stopped' }
-        : { sent: farewell(connection, notification(ERROR_CEASE, event.cease, event.data)) },
+      hasOpened(connection)
+        ? { sent: farewell(connection, notification(ERROR_CEASE, event.cease, event.data)) }
+        : { words: 'Stopped' },
     );
   }
   if (event.idle === undefined) {
@@ -146,7 +166,7 @@ const accept: NonNullable<Row['tcp-accepted']> = (turn, event) => {
   // A peer that opens a second connection has given up the first, unless that is established: then its OPEN decides.
   const older = turn.session.connections.find(({ outgoing, state }) => !outgoing && state !== 'Established');
   if (older !== undefined) turn.drop(older, { words: 'The peer opened another connection' });
-  turn.open({ id: event.connection, outgoing: false, state: 'OpenSent' });
+  turn.greet({ id: event.connection, outgoing: false, state: 'Delayed' });
 };
 
 /** Event 17 in Idle: no connection is taken; the peer is told so (RFC 4486 §4). */
@@ -197,7 +217,7 @@ const openReceived: NonNullable<Row['open-received']> = (turn, { message: open }
   }
   const collision = cease(CEASE_CONNECTION_COLLISION);
   for (const other of turn.others(connection)) {
-    if (other.state === 'Connect') continue;
+    if (!hasOpened(other)) continue;
     if (other.state === 'Established') {
       // RFC 4724 §5: a peer that restarts may do so before we notice; otherwise the established one stays (§6.8).
       if (other.negotiated?.gracefulRestart === undefined) {
@@ -234,7 +254,7 @@ const openReceived: NonNullable<Row['open-received']> = (turn, { message: open }
 /** Event 26 in OpenConfirm. */
 const establish: NonNullable<Row['keepalive-received']> = (turn, _event, connection) => {
   for (const other of turn.others(connection)) {
-    turn.drop(other, other.state === 'Connect' ? { words: '' } : { sent: cease(CEASE_CONNECTION_COLLISION) });
+    turn.drop(other, hasOpened(other) ? { sent: cease(CEASE_CONNECTION_COLLISION) } : { words: '' });
   }
   turn.stop('connect-retry');
   turn.put({ ...connection, state: 'Established' });
@@ -259,7 +279,7 @@ const CONNECTED = {
   'notification-received': notified,
 } satisfies Row;
 
-const TABLE: Readonly<Record<SessionState, Row>> = {
+const TABLE: Readonly<Record<RowState, Row>> = {
   Idle: {
     'manual-start': start,
     'manual-stop': stop,
@@ -272,7 +292,7 @@ const TABLE: Readonly<Record<SessionState, Row>> = {
     'manual-stop': stop,
     'automatic-stop': giveUp,
     'connect-retry-timer-expires': retryConnect,
-    'tcp-connected': (turn, _event, connection) => turn.open(connection),
+    'tcp-connected': (turn, _event, connection) => turn.greet(connection),
     'tcp-accepted': accept,
     'tcp-failed': connectionFailed,
   },
@@ -281,6 +301,21 @@ const TABLE: Readonly<Record<SessionState, Row>> = {
     'automatic-stop': giveUp,
     'connect-retry-timer-expires': retryConnect,
     'tcp-accepted': accept,
+  },
+  Delayed: {
+    'tcp-failed': connectionFailed,
+    'delay-open-timer-expires': (turn, _event, connection) => turn.open(connection),
+    // Event 20: the OPEN is answered by ours, and what it says decides as in OpenSent.
+    'open-received': (turn, event, connection) => {
+      turn.actions.push({ type: 'stop-connection-timer', connection: connection.id, timer: 'delay-open' });
+      turn.open(connection);
+      openReceived(turn, event, turn.connection(connection.id)!);
+    },
+    'notification-received': notified,
+    'message-malformed': (turn, { error }, connection) => abandon(turn, connection, error.reason),
+    'update-received': outOfTurn,
+    'keepalive-received': outOfTurn,
+    'route-refresh-received': outOfTurn,
   },
   OpenSent: { ...CONNECTED, 'open-received': openReceived },
   OpenConfirm: { ...CONNECTED, 'keepalive-timer-expires': sendKeepalive, 'keepalive-received': establish },

@@ -13,9 +13,10 @@ const JITTER = 0.25;
 
 const RANK: Readonly<Record<SessionConnection['state'], number>> = {
   Connect: 0,
-  OpenSent: 1,
-  OpenConfirm: 2,
-  Established: 3,
+  Delayed: 1,
+  OpenSent: 2,
+  OpenConfirm: 3,
+  Established: 4,
 };
 
 export class Turn {
@@ -62,6 +63,22 @@ export class Turn {
     });
   }
 
+  /** What is first done on a connection that is up: our OPEN, at once or after the DelayOpenTime (events 16, 17). */
+  greet(connection: SessionConnection): void {
+    const { delayOpenTime } = this.session.config;
+    if (delayOpenTime === 0) {
+      this.open(connection);
+      return;
+    }
+    this.put({ ...connection, state: 'Delayed' });
+    this.startTimer(connection, 'delay-open', this.jitter(delayOpenTime));
+    this.stopRetryUnlessDialling();
+  }
+
+  private stopRetryUnlessDialling(): void {
+    if (!this.session.connections.some(({ state }) => state === 'Connect')) this.stop('connect-retry');
+  }
+
   /** Sends our OPEN on a connection that is up and waits for the peer's. */
   open(connection: SessionConnection): void {
     this.actions.push({
@@ -71,7 +88,7 @@ export class Turn {
     });
     this.put({ ...connection, state: 'OpenSent' });
     this.startTimer(connection, 'hold', OPEN_HOLD_TIME);
-    if (!this.session.connections.some(({ state }) => state === 'Connect')) this.stop('connect-retry');
+    this.stopRetryUnlessDialling();
   }
 
   startTimer({ id }: SessionConnection, timer: ConnectionTimer, milliseconds: number): void {
@@ -168,11 +185,16 @@ export class Turn {
     for (const connection of connections) {
       if (RANK[connection.state] > best) {
         best = RANK[connection.state];
-        state = connection.state;
+        state = connection.state === 'Delayed' ? delayedState(connection) : connection.state;
       }
     }
     this.session = { ...this.session, connections, state };
   }
+}
+
+/** What RFC 4271 §8.2.2 calls the state of a connection whose DelayOpenTimer runs. */
+function delayedState({ outgoing }: SessionConnection): SessionState {
+  return outgoing ? 'Connect' : 'Active';
 }
 
 function describe(cause: Parameters<Turn['drop']>[1]): string {

@@ -1,5 +1,7 @@
 /** A RIB, peers that tell it routes and are told, and what each of them has been told as it reads it. */
+import { ManualClock } from '../../../src/base/clock.ts';
 import { Advertiser } from '../../../src/bgp/advertiser.ts';
+import { Pace } from '../../../src/bgp/pace.ts';
 import type { ExportContext } from '../../../src/bgp/policy/export.ts';
 import { ExportPolicy } from '../../../src/bgp/policy/export-policy.ts';
 import { PrefixFilter } from '../../../src/bgp/policy/prefix-filter.ts';
@@ -49,6 +51,7 @@ export function contextOf(policy: ExportPolicy, fields: Partial<ExportContext> =
 
 export class Telling {
   readonly rib = new Rib();
+  readonly clock = new ManualClock();
   readonly oversized: Prefix[] = [];
   readonly groups = new UpdateGroups(this.rib, (at) => this.oversized.push(at));
   readonly peers = new Set<TestPeer>();
@@ -58,6 +61,7 @@ export class Telling {
     const peer = new TestPeer(this, source, context, {
       enhancedRouteRefresh: false,
       severalPaths: false,
+      interval: 0,
       ...fields,
     });
     this.peers.add(peer);
@@ -95,6 +99,8 @@ export interface TestPeerOptions {
   readonly enhancedRouteRefresh: boolean;
   /** It takes several paths to a prefix (RFC 7911). */
   readonly severalPaths: boolean;
+  /** Milliseconds between two rounds of changes. */
+  readonly interval: number;
 }
 
 export class TestPeer {
@@ -110,7 +116,7 @@ export class TestPeer {
     private readonly telling: Telling,
     readonly source: Source,
     context: ExportContext,
-    { enhancedRouteRefresh, severalPaths }: TestPeerOptions,
+    { enhancedRouteRefresh, severalPaths, interval }: TestPeerOptions,
   ) {
     const families: readonly Family[] = severalPaths ? [4, 6] : [];
     const { external } = context.peer;
@@ -129,6 +135,8 @@ export class TestPeer {
           this.framer.push(bytes);
         },
         send: (message) => this.framer.push(encodeMessage(message, wire)),
+        pace: () =>
+          new Pace({ clock: telling.clock, interval: () => interval, over: () => {}, random: () => 0 }),
       },
       (...key) => telling.groups.find(...key),
       context,

@@ -117,6 +117,37 @@ describe('what a session tells its peer', () => {
     expect(slow.heard().toSorted()).toEqual(['end-of-RIB 4', 'end-of-RIB 6', `+ ${P6} fd00::1`].toSorted());
   });
 
+  it('waits for the MinRouteAdvertisementInterval where one is set, and is then the newest (RFC 4271 §9.2.1.1)', () => {
+    for (const severalPaths of [false, true]) {
+      telling = new Telling();
+      own = telling.rib.attributes.internRoute(path(undefined, { asPath: [] }).route);
+      const paced = telling.join(source('10.0.0.2'), context, { interval: 30_000, severalPaths });
+      const quick = telling.join(source('10.0.0.3'), context, { severalPaths });
+      telling.rib.announce(OWN, P4, own);
+      telling.settle(1);
+      expect(paced.heard()).toEqual([`+ ${P4} 10.0.0.1`, 'end-of-RIB 4', 'end-of-RIB 6']);
+      quick.read();
+      telling.clock.advance(10_000);
+      telling.rib.withdraw(OWN, P4);
+      telling.rib.announce(OWN, P6, own);
+      telling.settle(1);
+      // The interval is for each family.
+      expect([paced.heard(), quick.heard()]).toEqual([[`+ ${P6} fd00::1`], [`- ${P4}`, `+ ${P6} fd00::1`]]);
+      telling.rib.announce(OWN, P4, own);
+      telling.settle(1);
+      telling.rib.withdraw(OWN, P4);
+      telling.settle(1);
+      telling.clock.advance(19_999);
+      telling.settle(1);
+      expect(paced.heard()).toEqual([]);
+      telling.clock.advance(1);
+      telling.settle(1);
+      expect(paced.heard()).toEqual([`- ${P4}`]);
+      paced.leave();
+      expect(telling.clock.advance(60_000)).toBeUndefined();
+    }
+  });
+
   it('has a default route of ours where that is wanted, whatever there is, and only there (RFC 4271 §9.1.3)', () => {
     const route = prefix('0.0.0.0/0');
     const generous = { ...context, defaultFamilies: [4] } as const;

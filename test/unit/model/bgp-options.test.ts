@@ -33,6 +33,20 @@ const VALUES: Readonly<
     ],
     refused: ['99ms', '2h', '5'],
   },
+  delayOpen: {
+    read: [
+      ['1s', 1],
+      ['4m', 240],
+    ],
+    refused: ['0', '0s', '241s', '5'],
+  },
+  advertisementInterval: {
+    read: [
+      ['1s', 1],
+      ['10m', 600],
+    ],
+    refused: ['0', '999ms', '601s', '30'],
+  },
   interface: {
     read: [
       ['eth0', 'eth0'],

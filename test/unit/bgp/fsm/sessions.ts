@@ -22,6 +22,7 @@ export const CONFIG: SessionConfig = {
   passive: false,
   holdTime: 90,
   connectTimeout: 4000,
+  delayOpenTime: 0,
   connectRetryTimes: [1000, 2000, 3000],
   idleHoldTime: { initial: 1000, maximum: 30_000 },
   extendedMessages: true,
