@@ -13,6 +13,11 @@ const HEADER_LENGTH = 4;
 export function writeAttribute(writer: ByteWriter, type: number, body: (writer: ByteWriter) => void): void {
   const start = writer.reserve(HEADER_LENGTH);
   body(writer);
+  finish(writer, start, type);
+}
+
+/** Fills in the header at `start` of an attribute that ends here, and pads it. */
+function finish(writer: ByteWriter, start: number, type: number): void {
   const length = writer.length - start;
   writer.setU16le(start, length);
   writer.setU16le(start + 2, type);
@@ -25,15 +30,17 @@ export function writeNested(writer: ByteWriter, type: number, body: (writer: Byt
 }
 
 export function writeBytes(writer: ByteWriter, type: number, value: Uint8Array): void {
-  writeAttribute(writer, type, (out) => out.append(value));
+  const start = writer.reserve(HEADER_LENGTH);
+  writer.append(value);
+  finish(writer, start, type);
 }
 
 /** Writes a string with its terminating NUL. */
 export function writeString(writer: ByteWriter, type: number, value: string): void {
-  writeAttribute(writer, type, (out) => {
-    out.text(value);
-    out.u8(0);
-  });
+  const start = writer.reserve(HEADER_LENGTH);
+  writer.text(value);
+  writer.u8(0);
+  finish(writer, start, type);
 }
 
 export function writeU8(writer: ByteWriter, type: number, value: number): void {
@@ -52,7 +59,10 @@ export function writeU32le(writer: ByteWriter, type: number, value: number): voi
 
 /** 32 bits in network order. */
 export function writeU32(writer: ByteWriter, type: number, value: number): void {
-  writeAttribute(writer, type, (out) => out.u32(value));
+  const start = writer.reserve(HEADER_LENGTH + 4);
+  writer.setU16le(start, HEADER_LENGTH + 4);
+  writer.setU16le(start + 2, type);
+  writer.setU32(start + HEADER_LENGTH, value);
 }
 
 /** 64 bits in network order. */
