@@ -1,11 +1,19 @@
 /**
  * What an established connection between pods on two hosts costs under policy: our table on both hosts against the
- * same wires without any table, taking turns.
+ * same wires without any table, and with a table that does no more than track connections, taking turns. What the
+ * last loses to the first is the kernel's conntrack; what we lose to the last is ours.
  */
 import { type TalkRequest, type Side, Talker, makePair } from './pair.ts';
 import { SERVICE_PORT, pod } from './policy-world.ts';
 import { median, numberFlags, report } from './report.ts';
-import { BenchNode } from './stage.ts';
+import { BenchNode, nftFile } from './stage.ts';
+
+/** As many base chains on the forward hook as we have, and nothing in them but what makes the kernel track. */
+const CONNTRACK_ONLY = `table inet tracked {
+  chain first { type filter hook forward priority 0; policy accept; ct state established accept; }
+  chain second { type filter hook forward priority 1; policy accept; ct state established accept; }
+}
+`;
 
 interface Lane {
   readonly client: Talker;
@@ -41,7 +49,13 @@ export async function benchEstablished(
     await node.apply();
     node.close();
   }
-  const lanes = { ours: await lane(guarded), veth: await lane(await makePair(first, second)) };
+  const tracked = await makePair(first, second);
+  for (const { host } of tracked) await nftFile(host, [], CONNTRACK_ONLY);
+  const lanes = {
+    ours: await lane(guarded),
+    tracked: await lane(tracked),
+    veth: await lane(await makePair(first, second)),
+  };
   // The first round warms caches up.
   for (let run = 0; run <= flags.runs; run++) {
     for (const { client, server, values } of Object.values(lanes)) {
@@ -60,7 +74,7 @@ export async function benchEstablished(
     variant: `${flags.policies}-policies`,
     unit,
     ours: median(lanes.ours.values),
-    peers: { veth: median(lanes.veth.values) },
+    peers: { 'conntrack-only': median(lanes.tracked.values), veth: median(lanes.veth.values) },
     runs: flags.runs,
     notes: `TCP between pods on two hosts, one connection a run of ${flags.milliseconds} ms; both ends are Node processes`,
   });
