@@ -12,6 +12,8 @@ export interface Result {
   readonly scaling?: number;
   /** Peak resident size, MiB. */
   readonly memory?: Readonly<Record<string, number>>;
+  /** Why those that ran beside us were not measured to the end, by name. */
+  readonly failed?: Readonly<Record<string, string>>;
   readonly runs: number;
   readonly notes: string;
 }
@@ -34,12 +36,15 @@ function ratio(result: Result, peer: number): number {
 
 /** Prints a variant. */
 export function report(result: Result): void {
-  const { bench, variant, unit, ours, peers, scaling, memory, runs, notes } = result;
+  const { bench, variant, unit, ours, peers, scaling, memory, failed, runs, notes } = result;
   console.log(`\n${bench} ${variant} (${runs} runs, medians)`);
   const line = (name: string, value: number, rest = ''): void =>
     console.log(`  ${name.padEnd(16)}${String(round(value)).padStart(12)} ${unit}${rest}`);
   line('ours', ours);
   for (const [name, value] of Object.entries(peers)) line(name, value, `   ratio ${ratio(result, value)}`);
+  for (const [name, reason] of Object.entries(failed ?? {})) {
+    console.log(`  ${name.padEnd(16)}${'failed'.padStart(12)} ${reason}`);
+  }
   if (scaling !== undefined) console.log(`  at ten times the size: ${round(scaling)} times`);
   if (memory !== undefined) {
     const sizes = Object.entries(memory).map(([name, size]) => `${name} ${size} MiB`);
@@ -58,6 +63,7 @@ export function report(result: Result): void {
       peers: rounded,
       ratio: ratios,
       ...(memory === undefined ? {} : { memory }),
+      ...(failed === undefined ? {} : { failed }),
       ...(scaling === undefined ? {} : { scaling: round(scaling) }),
       runs,
       notes,

@@ -1,7 +1,7 @@
 /** Runs plans against our speaker and the others, in turn, and prints medians, ratios, memory and CPU. */
 import { parseArgs } from 'node:util';
 import { median, report } from '../report.ts';
-import { type Measured, OverLimit, type Plan, measure } from './rig.ts';
+import { type Measured, type Plan, measure } from './rig.ts';
 import { type SpeakerName, removeBundle } from './speakers.ts';
 
 const KNOWN: readonly SpeakerName[] = ['bird', 'frr', 'gobgp'];
@@ -86,19 +86,21 @@ async function compareVariant(bench: string, flags: CompareFlags, variant: Varia
   const peers = flags.peers.filter((peer) => peer !== 'gobgp' || variant.withoutGobgp !== true);
   const speakers: readonly SpeakerName[] = ['ours', ...peers];
   const runs = new Map<SpeakerName, Measured[]>(speakers.map((speaker) => [speaker, []]));
-  const over = new Set<SpeakerName>();
+  const failed = new Map<SpeakerName, string>();
   for (let turn = 0; turn < flags.runs; turn++) {
     for (const speaker of speakers) {
       const mine = runs.get(speaker)!;
-      if (over.has(speaker) || (mine[0]?.seconds ?? 0) > ONCE) continue;
+      if (failed.has(speaker) || (mine[0]?.seconds ?? 0) > ONCE) continue;
       try {
         const measured = await measure(speaker, { ...plan, limit: flags.limit });
         mine.push(measured);
         console.error(`${bench} ${name} ${speaker}: ${describe(measured)}`);
       } catch (error) {
-        if (!(error instanceof OverLimit) || speaker === 'ours') throw error;
-        over.add(speaker);
-        console.error(`${bench} ${name} ${speaker}: ${error.message}`);
+        // Whatever happens to another is a fact about it, and no reason to measure the rest no more.
+        if (speaker === 'ours') throw error;
+        const { message } = error as Error;
+        failed.set(speaker, message);
+        console.error(`${bench} ${name} ${speaker}: failed: ${message}`);
       }
     }
   }
@@ -118,7 +120,7 @@ async function compareVariant(bench: string, flags: CompareFlags, variant: Varia
   notes.push(
     `others used ${Math.max(...[...runs.values()].flat().map(({ foreign }) => foreign)).toFixed(2)} CPU at most`,
   );
-  for (const speaker of over) notes.push(`${speaker}: over ${flags.limit} s, given up`);
+  for (const [speaker, reason] of failed) notes.push(`${speaker} failed: ${reason}`);
   for (const speaker of measuredOnes) {
     const { length } = runs.get(speaker)!;
     if (length < flags.runs) notes.push(`${speaker}: ${length} run`);
@@ -135,6 +137,7 @@ async function compareVariant(bench: string, flags: CompareFlags, variant: Varia
       ours: middle('ours', figure.of),
       peers: Object.fromEntries(others.map((peer) => [peer, middle(peer, figure.of)])),
       memory: Object.fromEntries(memories),
+      ...(failed.size === 0 ? {} : { failed: Object.fromEntries(failed) }),
       runs: flags.runs,
       notes: notes.join('; '),
     });

@@ -167,7 +167,7 @@ class Session {
       this.established = false;
       this.counter = this.count();
       setTimeout(() => this.start(), RETRY);
-    } else if (phase === 'opening' || (phase === 'feeding' && this.fault !== undefined)) {
+    } else if (phase === 'opening' || (phase === 'feeding' && this.spec.stuck !== true)) {
       tell({ type: 'failed', reason: `${this.spec.address}: ${this.fault ?? 'closed by the daemon'}` });
     } else {
       this.ended = true;

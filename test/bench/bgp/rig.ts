@@ -178,7 +178,7 @@ async function run(
     announced = ends.reduce((sum, end) => sum + end.announced, 0);
     silence = Math.max(...ends.map((end) => end.silence));
   } else {
-    while (!plan.done(device)) await sleep(2);
+    await Promise.race([done(plan.done, device, limit, deadline), ...processes.map(({ failed }) => failed)]);
     last = Number(process.hrtime.bigint()) / 1e6;
   }
   let after = usage(speaker?.pids ?? []);
@@ -216,11 +216,25 @@ async function run(
   };
 }
 
+/** Waits for the work to be done. */
+async function done(
+  isDone: (speakerNamespace: string) => boolean,
+  namespace: string,
+  limit: number,
+  deadline: number,
+): Promise<void> {
+  while (!isDone(namespace)) {
+    if (performance.now() > deadline) throw new OverLimit(limit);
+    await sleep(2);
+  }
+}
+
 class LoadProcess {
   private readonly child: ChildProcess;
   private readonly waiting = new Map<LoadReport['type'], (report: LoadReport) => void>();
   private failure: (error: Error) => void = () => undefined;
-  private readonly failed: Promise<never>;
+  /** Rejects with the reason if the process, or a session of it, ends before its time. */
+  readonly failed: Promise<never>;
 
   /** Reports that come after `deadline` (performance.now()) are too late: over `limit` seconds. */
   constructor(
