@@ -12,6 +12,7 @@ export interface OracleSession {
   readonly external: boolean;
   readonly families: readonly (4 | 6)[];
   readonly addPathReceive: readonly (4 | 6)[];
+  readonly extendedNextHop: boolean;
 }
 
 /** The session would end, with one of these `code/subcode`; several faults leave the choice to the receiver. */
@@ -497,8 +498,10 @@ class UpdateJudge {
         : texts.filter((text, index) => index === 0 || text !== none).join('+');
     const first = nextHop.slice(0, 32);
     const octet = Number.parseInt(first.slice(0, 2), 16);
-    this.reachFault =
-      first.length === 8 ? octet === 0 || octet >= 224 : first === none || first.startsWith('ff');
+    // RFC 8950 §4: an IPv6 one for IPv4 only where both have said that they know it.
+    const agreed = family === 6 || first.length === 8 || this.session.extendedNextHop;
+    const host = first.length === 8 ? octet > 0 && octet < 224 : first !== none && !first.startsWith('ff');
+    this.reachFault = !agreed || !host;
     this.reach = { prefixes, nextHop: first.length === 8 ? quad(parts[0]!, 0) : nextHop };
   }
 

@@ -96,7 +96,7 @@ export function readOrdinary(
         if (length < 5 + nextHopLength || !isOrdinaryNextHop(bytes, nextHopAt, nextHopLength))
           return undefined;
         reach = nlriOf(bytes, value, nextHopAt + nextHopLength + 1, next, wire);
-        if (reach === undefined) return undefined;
+        if (reach === undefined || (reach.family === 4 && !wire.extendedNextHop)) return undefined;
       } else {
         if (unreach !== undefined || length < 3) return undefined;
         unreach = nlriOf(bytes, value, value + 3, next, wire);

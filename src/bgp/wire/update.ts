@@ -22,7 +22,7 @@ import type {
   ReceivedUpdate,
   WireOptions,
 } from './message.ts';
-import type { Family } from '../../net/address.ts';
+import { type Family, familyOf } from '../../net/address.ts';
 import { nextHopFault } from './next-hop.ts';
 
 /** Prefixes and the route that they are announced with. */
@@ -113,7 +113,7 @@ function readUpdate(message: Uint8Array, wire: WireOptions): ParsedUpdate {
   if (nlri !== undefined) reachable.push({ nlri, nextHop: draft.nextHop });
   if (draft.reach !== undefined && draft.reach.nlri.start < draft.reach.nlri.end) reachable.push(draft.reach);
 
-  const absent = reachable.length === 0 ? NOTHING_MISSING : missing(decoded, nlri !== undefined);
+  const absent = reachable.length === 0 ? NOTHING_MISSING : missing(decoded, nlri !== undefined, wire);
   const faults = absent.length === 0 ? decoded.faults : [...decoded.faults, ...absent];
   const withdraw = faults.length === 0 ? undefined : faults.find((fault) => fault.action === 'withdraw');
   const onlyWithdraws =
@@ -197,11 +197,15 @@ function classic(
 }
 
 /** Well-known mandatory attributes that a route cannot do without (RFC 7606 §3 d), and impossible next hops. */
-function missing({ draft, faults }: DecodedAttributes, classicNlri: boolean): readonly AttributeFault[] {
+function missing(
+  { draft, faults }: DecodedAttributes,
+  classicNlri: boolean,
+  wire: WireOptions,
+): readonly AttributeFault[] {
   const { origin, asPath } = draft.attributes;
   // Beside MP_REACH_NLRI alone NEXT_HOP is not looked at (RFC 4760 §3): some send 0.0.0.0 there.
   const classicFault = classicNlri && draft.nextHop !== undefined ? nextHopFault(draft.nextHop) : undefined;
-  const reachFault = draft.reach === undefined ? undefined : nextHopFault(draft.reach.nextHop);
+  const reachFault = draft.reach === undefined ? undefined : reachFaultOf(draft.reach, wire);
   const complete =
     origin !== undefined && asPath !== undefined && (!classicNlri || draft.nextHop !== undefined);
   if (complete && classicFault === undefined && reachFault === undefined) return NOTHING_MISSING;
@@ -220,6 +224,21 @@ function missing({ draft, faults }: DecodedAttributes, classicNlri: boolean): re
   refuse(iana.ATTRIBUTE_NEXT_HOP, classicFault);
   refuse(iana.ATTRIBUTE_MP_REACH_NLRI, reachFault);
   return found;
+}
+
+/**
+ * What is wrong with the next hop of MP_REACH_NLRI. An IPv6 address for IPv4 prefixes that was not agreed on costs the
+ * routes and not the session: its length says where the prefixes begin (RFC 8950 §3), so they can be withdrawn, and
+ * nothing asks for more (RFC 7606 §2); RFC 7606 §7.11 is about lengths that no next hop of the family has.
+ */
+function reachFaultOf(
+  { nlri, nextHop }: NonNullable<DecodedAttributes['draft']['reach']>,
+  { extendedNextHop }: WireOptions,
+): string | undefined {
+  if (nlri.family === 4 && !extendedNextHop && familyOf(nextHop.address) === 6) {
+    return `next hop ${nextHop.address} of IPv4 prefixes is IPv6, which was not agreed on (RFC 8950 §4)`;
+  }
+  return nextHopFault(nextHop);
 }
 
 /** RFC 4724 §2: an empty UPDATE, or one whose only attribute is an empty MP_UNREACH_NLRI. */

@@ -119,14 +119,15 @@ export class TestPeer {
     { enhancedRouteRefresh, severalPaths, interval }: TestPeerOptions,
   ) {
     const families: readonly Family[] = severalPaths ? [4, 6] : [];
+    const { extendedNextHop } = context;
     const { external } = context.peer;
-    this.received = { ...wire, external, addPathReceive: families };
+    this.received = { ...wire, external, extendedNextHop, addPathReceive: families };
     this.id = telling.rib.addSource(source);
     this.advertiser = new Advertiser(
       {
         source: this.id,
         families: [4, 6],
-        wire: { ...wire, external, addPathSend: families },
+        wire: { ...wire, external, extendedNextHop, addPathSend: families },
         enhancedRouteRefresh,
         mayEnd: () => true,
         congested: () => this.congested,

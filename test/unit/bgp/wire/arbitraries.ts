@@ -41,11 +41,11 @@ function nlri(family: Family, addPath: boolean): fc.Arbitrary<NlriList> {
   });
 }
 
-const nextHop = (family: Family): fc.Arbitrary<Announcement['nextHop']> =>
+const nextHop = (family: Family, extended: boolean): fc.Arbitrary<Announcement['nextHop']> =>
   family === 4
     ? fc.oneof(
         ipv4Host.map((address) => ({ address })),
-        ipv6Host.map((address) => ({ address })),
+        (extended ? ipv6Host : ipv4Host).map((address) => ({ address })),
       )
     : fc.oneof(
         ipv6Host.map((address) => ({ address })),
@@ -106,7 +106,7 @@ export function anyUpdate(wire: WireOptions): fc.Arbitrary<UpdateMessage> {
     ...([4, 6] as const).map((family) =>
       fc.option(
         fc
-          .tuple(nlri(family, wire.addPathSend.includes(family)), nextHop(family))
+          .tuple(nlri(family, wire.addPathSend.includes(family)), nextHop(family, wire.extendedNextHop))
           .map(([entry, hop]): Announcement => ({ ...entry, nextHop: hop })),
       ),
     ),

@@ -27,7 +27,20 @@ interface Case {
   readonly nlri?: string;
 }
 
+/** 10.1.0.0/16 by IPv6 next hops: a global one, a link-local one twice. */
+const EXTENDED = '800e18 0001 01 10 20010db8000000000000000000000001 00 10 0a01';
+const EXTENDED_LINK =
+  '800e28 0001 01 20 fe800000000000000000000000000001 fe800000000000000000000000000001 00 10 0a01';
+
 const CASES: readonly Case[] = [
+  // RFC 8950 §4
+  ...[EXTENDED, EXTENDED_LINK].map((reach, index): Case => ({
+    attribute: 'MP_REACH_NLRI',
+    fault: `IPv6 next hop of IPv4 prefixes that was not agreed on (${index + 1})`,
+    attributes: `${ORIGIN} ${AS_PATH} ${reach}`,
+    action: 'withdraw',
+    nlri: '',
+  })),
   // RFC 7606 §7.1
   { attribute: 'ORIGIN', fault: 'length 0', attributes: `400100 ${AS_PATH} ${NEXT_HOP}`, action: 'withdraw' },
   {
@@ -447,7 +460,8 @@ describe('what is no fault', () => {
   ])('reads an MP_REACH_NLRI of IPv%i with a next hop of %i octets', (family, length, afi, nextHop) => {
     const value = `${afi} 01 ${length.toString(16).padStart(2, '0')} ${nextHop} 00 10 2001`;
     const size = (value.replaceAll(' ', '').length / 2).toString(16).padStart(2, '0');
-    const result = decodeMessage(update('', `800e${size} ${value} ${ORIGIN} ${AS_PATH}`, ''), WIRE);
+    const wire = { ...WIRE, extendedNextHop: family === 4 };
+    const result = decodeMessage(update('', `800e${size} ${value} ${ORIGIN} ${AS_PATH}`, ''), wire);
     expect(result).toMatchObject({ faults: [], announced: [{ family }] });
   });
 
