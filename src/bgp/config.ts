@@ -89,6 +89,8 @@ export interface PeerConfig {
   readonly password?: string;
   /** AS_PATH may hold our own AS this many times. */
   readonly allowedOwnAs: number;
+  /** Routes with an AS_SET or AS_CONFED_SET in their path are treated as withdrawn (RFC 9774 §3). */
+  readonly rejectAsSets?: boolean;
   /** Watches the path to the peer (RFC 5880); false or left out: does not. */
   readonly bfd?: BfdConfig | false;
   /** Names in {@link SpeakerConfig.filters}, in order. One that is not there lets no route pass, either way. */
@@ -254,6 +256,7 @@ const FIELD_EFFECTS: Readonly<Record<keyof PeerConfig, ChangeEffect>> = {
   ttlSecurity: 'reopen',
   password: 'none',
   allowedOwnAs: 'none',
+  rejectAsSets: 'none',
   bfd: 'none',
   filters: 'export',
 };

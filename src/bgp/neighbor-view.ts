@@ -45,6 +45,9 @@ function capabilitiesOf(negotiated: Negotiated): string[] {
   const { wire, gracefulRestart, longLivedStale } = negotiated;
   const families = (list: readonly number[]): string => list.map((family) => `IPv${family}`).join(' and ');
   return [
+    ...(negotiated.withoutCapabilities === true
+      ? ['none, because the peer refuses them (RFC 5492 §3): IPv4 unicast only']
+      : []),
     ...(wire.fourOctetAs ? ['four-octet AS'] : []),
     ...(negotiated.routeRefresh ? ['route refresh'] : []),
     ...(negotiated.enhancedRouteRefresh ? ['enhanced route refresh'] : []),

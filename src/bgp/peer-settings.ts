@@ -107,6 +107,7 @@ export function importContext(
     routerId,
     clusterId,
     allowedOwnAs: config.allowedOwnAs,
+    rejectsAsSets: config.rejectAsSets === true,
     ownAddresses: Object.values(ownAddresses(localAddress, environment)),
     filters: environment.policies().importFilters(config),
     leaving: config.gracefulShutdown === true,

@@ -70,9 +70,10 @@ export class Policies {
 
   /** The rules that a peer's import is subject to, as text that differs if they do. */
   importText(peer: PeerConfig): string {
-    const { allowedOwnAs, gracefulShutdown, linkBandwidth, aigp } = peer;
+    const { allowedOwnAs, rejectAsSets, gracefulShutdown, linkBandwidth, aigp } = peer;
     const filters = this.filtersOf(peer).map(({ rules }) => rules?.import ?? 'missing');
-    return JSON.stringify([filters, allowedOwnAs, gracefulShutdown, linkBandwidth, aigp === undefined]);
+    const judged = { allowedOwnAs, gracefulShutdown, linkBandwidth, metric: aigp !== undefined };
+    return JSON.stringify({ filters, rejectAsSets: rejectAsSets === true, ...judged });
   }
 
   private filtersOf({ filters }: PeerConfig): NamedFilter[] {

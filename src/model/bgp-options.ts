@@ -188,6 +188,15 @@ const bgpOptions = {
     parse: parseFlag,
     reverse: () => undefined,
   }),
+  rejectAsSets: row({
+    scopes: SESSION,
+    syntax: 'true or false',
+    default: 'false, as with BIRD and FRR: they are taken',
+    description:
+      'Routes with an AS_SET or AS_CONFED_SET in their path are treated as withdrawn (RFC 9774 §3). Ours never have one.',
+    parse: parseFlag,
+    reverse: () => undefined,
+  }),
   defaultOriginate: row({
     scopes: ['BGPPeer'],
     syntax: 'ipv4, ipv6 or both',

@@ -35,6 +35,8 @@ export interface Negotiated {
   /** Seconds between KEEPALIVEs; 0: none. */
   readonly keepaliveTime: number;
   readonly families: readonly Family[];
+  /** None were offered, because the peer refuses them (RFC 5492 §3). */
+  readonly withoutCapabilities?: true | undefined;
   readonly routeRefresh: boolean;
   readonly enhancedRouteRefresh: boolean;
   /** The peer's graceful restart, if both offered it. */
@@ -73,7 +75,7 @@ export function localOpen(config: SessionConfig): OpenMessage {
     asNumber: config.localAs,
     holdTime: config.holdTime,
     identifier: config.routerId,
-    capabilities: localCapabilities(config),
+    capabilities: config.withoutCapabilities === true ? [] : localCapabilities(config),
   };
 }
 
@@ -131,7 +133,9 @@ function addPathMode(addPath: SessionConfig['addPath']): AddPathMode | undefined
 }
 
 /** What both sides agree on, or the NOTIFICATION that refuses the peer's OPEN (RFC 4271 §6.2). */
-export function negotiate(config: SessionConfig, open: OpenMessage): Negotiated | NotificationMessage {
+export function negotiate(config: SessionConfig, theirs: OpenMessage): Negotiated | NotificationMessage {
+  // What only one side offers is not used (RFC 5492 §3).
+  const open = config.withoutCapabilities === true ? { ...theirs, capabilities: [] } : theirs;
   const refused = refusal(config, open);
   if (refused !== undefined) return refused;
   const families = commonFamilies(config, open);
@@ -155,6 +159,7 @@ export function negotiate(config: SessionConfig, open: OpenMessage): Negotiated 
     holdTime,
     keepaliveTime: keepaliveTime(config, holdTime),
     families,
+    ...(config.withoutCapabilities === true ? { withoutCapabilities: true } : {}),
     routeRefresh: has('route-refresh'),
     enhancedRouteRefresh: has('route-refresh') && has('enhanced-route-refresh'),
     gracefulRestart: config.gracefulRestart === undefined ? undefined : peerGracefulRestart(open, families),

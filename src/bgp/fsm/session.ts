@@ -49,6 +49,8 @@ export interface SessionConfig {
   readonly role?: { readonly name: Role; readonly strict: boolean } | undefined;
   /** Seconds stale routes may live on after the restart time (RFC 9494); absent: not offered. */
   readonly longLivedStaleTime?: number | undefined;
+  /** Offer nothing at all: the peer refuses an OPEN with capabilities (RFC 5492 §3). */
+  readonly withoutCapabilities?: true | undefined;
   /** Told to the peer for its logs. */
   readonly hostname?: string | undefined;
 }
@@ -86,6 +88,8 @@ export interface Session {
   readonly failures: number;
   /** Attempts to connect that failed since the session was last up; chooses the wait before the next. */
   readonly attempts: number;
+  /** The peer has refused an OPEN with capabilities: the next has none (RFC 5492 §3). */
+  readonly refusesCapabilities: boolean;
   /** Connections opened so far; names the next. */
   readonly opened: number;
   /** The last NOTIFICATION, sent or received, since the session was last up, in words; empty if none. */
@@ -103,6 +107,7 @@ export function createSession(config: SessionConfig): Session {
     connections: [],
     failures: 0,
     attempts: 0,
+    refusesCapabilities: false,
     opened: 0,
     notified: '',
     info: '',
@@ -118,6 +123,21 @@ export function reconfigure(session: Session, config: SessionConfig): Session {
     return { ...connection, negotiated: { ...negotiated, keepaliveTime: time } };
   });
   return { ...session, config, connections };
+}
+
+/** What the next connection is opened by. To a peer that refuses capabilities that is IPv4 unicast alone (RFC 5492 §3). */
+export function openingConfig({ config, refusesCapabilities }: Session): SessionConfig {
+  if (!refusesCapabilities) return config;
+  return {
+    ...config,
+    families: config.families.filter((family) => family === 4),
+    extendedMessages: false,
+    extendedNextHop: false,
+    gracefulRestart: undefined,
+    longLivedStaleTime: undefined,
+    addPath: undefined,
+    withoutCapabilities: true,
+  };
 }
 
 /** Seconds: a third of the hold time (RFC 4271 §4.4), or less if configured; never under a second; 0: none. */

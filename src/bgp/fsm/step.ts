@@ -32,6 +32,7 @@ import {
   ERROR_CEASE,
   ERROR_FINITE_STATE_MACHINE,
   ERROR_HOLD_TIMER_EXPIRED,
+  ERROR_OPEN_MESSAGE,
   ERROR_SEND_HOLD_TIMER_EXPIRED,
   FSM_UNEXPECTED_IN_ESTABLISHED,
   FSM_UNEXPECTED_IN_OPEN_CONFIRM,
@@ -41,6 +42,7 @@ import {
   MESSAGE_ROUTE_REFRESH,
   MESSAGE_UPDATE,
   OPEN_BAD_PEER_AS,
+  OPEN_UNSUPPORTED_OPTIONAL_PARAMETER,
 } from '../wire/iana.ts';
 import type { NotificationMessage, RouteRefreshMessage } from '../wire/message.ts';
 import { cease, hardReset, notification, notificationOf } from '../wire/notification.ts';
@@ -48,7 +50,7 @@ import type { SessionAction } from './action.ts';
 import { resolveCollision } from './collision.ts';
 import type { SessionEvent } from './event.ts';
 import { negotiate } from './negotiate.ts';
-import type { Session, SessionConnection, SessionState } from './session.ts';
+import { type Session, type SessionConnection, type SessionState, openingConfig } from './session.ts';
 import { Turn } from './turn.ts';
 
 export interface Step {
@@ -155,7 +157,7 @@ const giveUp: NonNullable<Row['automatic-stop']> = (turn, event) => {
 };
 
 const start: NonNullable<Row['manual-start']> = (turn) => {
-  turn.session = { ...turn.session, enabled: true };
+  turn.session = { ...turn.session, enabled: true, refusesCapabilities: false };
   turn.stop('idle-hold');
   if (turn.session.config.passive === 'always') turn.dialUnlessPassive();
   else turn.dial();
@@ -189,10 +191,29 @@ const sendHoldExpired: NonNullable<Row['send-hold-timer-expires']> = (turn, _eve
 const malformed: NonNullable<Row['message-malformed']> = (turn, { error }, connection) =>
   refuse(turn, connection, notificationOf(error), error.reason);
 
+/** RFC 5492 §3: whether the peer refuses our OPEN for its capabilities, and is to be tried once more without. */
+function mayDoWithoutCapabilities(
+  { config, refusesCapabilities }: Session,
+  connection: SessionConnection,
+  { code, subcode }: NotificationMessage,
+): boolean {
+  return (
+    code === ERROR_OPEN_MESSAGE &&
+    subcode === OPEN_UNSUPPORTED_OPTIONAL_PARAMETER &&
+    (connection.state === 'OpenSent' || connection.state === 'OpenConfirm') &&
+    !refusesCapabilities &&
+    config.families.includes(4)
+  );
+}
+
 const notified: NonNullable<Row['notification-received']> = (turn, { message }, connection) => {
   turn.drop(connection, { received: message });
-  if (message.code === ERROR_CEASE) turn.retry();
-  else turn.damp();
+  if (message.code === ERROR_CEASE) {
+    turn.retry();
+  } else if (mayDoWithoutCapabilities(turn.session, connection, message)) {
+    turn.session = { ...turn.session, refusesCapabilities: true };
+    turn.retry();
+  } else turn.damp();
 };
 
 const sendKeepalive: NonNullable<Row['keepalive-timer-expires']> = (turn, _event, connection) => {
@@ -209,7 +230,7 @@ const retryConnect: NonNullable<Row['connect-retry-timer-expires']> = (turn) => 
 /** Event 19 in OpenSent. */
 const openReceived: NonNullable<Row['open-received']> = (turn, { message: open }, connection) => {
   const { config } = turn.session;
-  const negotiated = negotiate(config, open);
+  const negotiated = negotiate(openingConfig(turn.session), open);
   if ('type' in negotiated) {
     const words = `the peer says AS ${open.asNumber}, configured is AS ${config.peerAs}`;
     refuse(turn, connection, negotiated, negotiated.subcode === OPEN_BAD_PEER_AS ? words : undefined);

@@ -4,7 +4,7 @@ import { describeNotification } from '../wire/notification.ts';
 import type { ConnectionTimer, SessionAction } from './action.ts';
 import { localOpen } from './negotiate.ts';
 import { retainedFamilies } from './retention.ts';
-import type { Session, SessionConnection, SessionState } from './session.ts';
+import { type Session, type SessionConnection, type SessionState, openingConfig } from './session.ts';
 
 /** RFC 4271 §8.2.2: a large value for the hold timer while the peer's OPEN is awaited; four minutes. */
 const OPEN_HOLD_TIME = 240_000;
@@ -84,7 +84,7 @@ export class Turn {
     this.actions.push({
       type: 'send',
       connection: connection.id,
-      message: localOpen(this.session.config),
+      message: localOpen(openingConfig(this.session)),
     });
     this.put({ ...connection, state: 'OpenSent' });
     this.startTimer(connection, 'hold', OPEN_HOLD_TIME);
@@ -130,6 +130,8 @@ export class Turn {
     this.actions.push({ type: 'close', connection: connection.id });
     const { negotiated } = connection;
     if (connection.state === 'Established' && negotiated !== undefined) {
+      // It may have learnt better meanwhile.
+      this.session = { ...this.session, refusesCapabilities: false };
       this.actions.push({
         type: 'lost',
         connection: connection.id,
@@ -167,7 +169,7 @@ export class Turn {
     const { config } = this.session;
     const failures = this.session.failures + 1;
     const { initial, maximum } = config.idleHoldTime;
-    this.session = { ...this.session, failures };
+    this.session = { ...this.session, failures, refusesCapabilities: false };
     this.rest(Math.min(maximum, initial * 2 ** Math.min(failures - 1, 30)));
   }
 

@@ -16,11 +16,16 @@ import {
 import type { ImportContext } from './import.ts';
 import { GRACEFUL_SHUTDOWN } from './well-known.ts';
 
+/** Types of segments: RFC 4271 §4.3, RFC 5065 §3. */
+const AS_SET = 1;
+const AS_CONFED_SET = 4;
+
 export class RecordImport {
   /** A session where attributes always change, or need a closer look. */
   private readonly never: boolean;
   private readonly external: boolean;
   private readonly localAs: number;
+  private readonly rejectsAsSets: boolean;
   private readonly routerId: number;
   private readonly clusterId: number | undefined;
   private readonly ownAddresses: readonly Uint8Array[];
@@ -30,7 +35,7 @@ export class RecordImport {
     const { fromMember, confederationId, linkBandwidth, onLink, ...rest } = others;
     // Whoever adds to the context must say here what it means to bytes.
     const { peerAs: _onlyWithRole, allowedOwnAs: _onlyWithOwnAs, filters: _byPrefix, ...more } = rest;
-    const { accumulatesMetric: _onlyWithMetric, longLivedTime: _later, ...unknown } = more;
+    const { accumulatesMetric: _onlyWithMetric, longLivedTime: _later, rejectsAsSets, ...unknown } = more;
     void (unknown satisfies Record<string, never>);
     this.never =
       role !== undefined ||
@@ -41,6 +46,7 @@ export class RecordImport {
       onLink === true;
     this.external = external;
     this.localAs = localAs;
+    this.rejectsAsSets = rejectsAsSets === true;
     this.routerId = Number(addressToInteger(routerId));
     this.clusterId = clusterId === undefined ? undefined : Number(addressToInteger(clusterId));
     this.ownAddresses = ownAddresses.map(addressBytes);
@@ -80,9 +86,10 @@ export class RecordImport {
     return true;
   }
 
-  /** Whether our AS is not in the path. */
+  /** Whether our AS is not in the path, nor a set that is refused (RFC 9774 §3). */
   private passesPath(bytes: Uint8Array, start: number, end: number): boolean {
     for (let at = start; at < end;) {
+      if (this.rejectsAsSets && (bytes[at] === AS_SET || bytes[at] === AS_CONFED_SET)) return false;
       const segmentEnd = at + 2 + 4 * bytes[at + 1]!;
       if (hasWord(bytes, at + 2, segmentEnd, this.localAs)) return false;
       at = segmentEnd;

@@ -28,6 +28,8 @@ export interface ImportContext {
   readonly clusterId: Address | undefined;
   /** How often our own AS may stand in AS_PATH. */
   readonly allowedOwnAs: number;
+  /** Sets of AS numbers in AS_PATH are refused (RFC 9774 §3). */
+  readonly rejectsAsSets?: boolean | undefined;
   /** Addresses of this node. */
   readonly ownAddresses: readonly Address[];
   /** Accumulated metrics from this peer count (RFC 7311 §3.1). */
@@ -45,6 +47,7 @@ export interface ImportContext {
 }
 
 export type ImportRefusal =
+  | 'AS_SET in AS_PATH'
   | 'own AS in AS_PATH'
   | 'own identifier in ORIGINATOR_ID'
   | 'own cluster in CLUSTER_LIST'
@@ -57,6 +60,7 @@ export function importRefusal(
   nextHop: NextHop,
   context: ImportContext,
 ): ImportRefusal | undefined {
+  if (context.rejectsAsSets === true && hasSet(attributes)) return 'AS_SET in AS_PATH';
   if (ownAsCount(attributes, context) > context.allowedOwnAs) return 'own AS in AS_PATH';
   if (!context.external) {
     if (attributes.originatorId === context.routerId) return 'own identifier in ORIGINATOR_ID';
@@ -67,6 +71,10 @@ export function importRefusal(
   if (context.ownAddresses.includes(nextHop.address)) return 'next hop is this node';
   if (isLeaked(attributes, context.role, context.peerAs)) return 'route leak';
   return undefined;
+}
+
+function hasSet({ asPath }: PathAttributes): boolean {
+  return asPath.some(({ type }) => type === 'set' || type === 'confederation-set');
 }
 
 /** RFC 2545 §3: on the link of the session the peer's link-local address is what leads there. */

@@ -47,6 +47,13 @@ const VALUES: Readonly<
     ],
     refused: ['0', '999ms', '601s', '30'],
   },
+  rejectAsSets: {
+    read: [
+      ['true', true],
+      ['false', false],
+    ],
+    refused: ['yes', ''],
+  },
   interface: {
     read: [
       ['eth0', 'eth0'],

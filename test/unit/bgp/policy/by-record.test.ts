@@ -73,6 +73,7 @@ describe('import', () => {
     routerId: fc.constant(routerId),
     clusterId: fc.constantFrom(clusterId, undefined),
     allowedOwnAs: fc.nat(1),
+    rejectsAsSets: fc.boolean(),
     ownAddresses: fc.constant([routerId, address('fd00::1')]),
     leaving: rarely(true),
     fromMember: rarely(true),

@@ -57,6 +57,20 @@ describe('usability of received routes', () => {
     expect(importedAttributes(attributes(), { ...context, role: 'customer' }).onlyToCustomer).toBe(65001);
   });
 
+  it('refuses sets of AS numbers, if that is wanted (RFC 9774 §3)', () => {
+    for (const type of ['set', 'confederation-set'] as const) {
+      const path = attributes({
+        asPath: [
+          { type: 'sequence', asNumbers: [65001] },
+          { type, asNumbers: [7, 8] },
+        ],
+      });
+      expect(importRefusal(path, nextHop, { ...context, rejectsAsSets: true })).toBe('AS_SET in AS_PATH');
+      expect(importRefusal(path, nextHop, context)).toBeUndefined();
+    }
+    expect(importRefusal(attributes(), nextHop, { ...context, rejectsAsSets: true })).toBeUndefined();
+  });
+
   it('looks for a member AS within the confederation and for its identifier outside (RFC 5065 §4)', () => {
     const inside = { ...internal, confederationId: 65000 };
     const judged = (type: 'sequence' | 'confederation-sequence', asNumber: number) =>
