@@ -25,12 +25,19 @@ export function commentText(text: string): string {
   return printable.length <= LIMIT ? printable : `${printable.slice(0, CUT)}~${shortHash(text)}`;
 }
 
+/** A text as nft can read it within a name: runs of what it cannot become one `_`, and what is over `limit` is cut. */
+export function fittingText(text: string, limit: number): string {
+  return text
+    .replace(/[^A-Za-z0-9/_.-]+/g, '_')
+    .replace(/^_|_$/g, '')
+    .slice(0, limit);
+}
+
 /**
- * The name of a chain, set or map: `prefix` (our own, starts with a letter) and a readable text, in which runs of what
- * nft cannot read become one `_`; a text over 120 characters is cut.
+ * The name of a chain, set or map: `prefix` (our own, starts with a letter) and a readable text; one over 120
+ * characters, or with letters that nft cannot read, ends in a hash.
  */
 export function objectName(prefix: string, text: string): string {
-  const fitting = text.replace(/[^A-Za-z0-9/_.-]+/g, '_').replace(/^_|_$/g, '');
-  if (fitting === text && text.length <= LIMIT) return prefix + text;
-  return `${prefix}${fitting.slice(0, CUT)}_${shortHash(text)}`;
+  if (fittingText(text, LIMIT) === text) return prefix + text;
+  return `${prefix}${fittingText(text, CUT)}_${shortHash(text)}`;
 }

@@ -162,7 +162,7 @@ describe('the renderer', () => {
         operation.kind === 'add-elements' ? operation.set.name : operation.kind,
       ),
     ).toEqual([
-      expect.stringMatching(/^[hn]4-03zDUo4IkZk$/),
+      expect.stringMatching(/^[hn]4-03zDUo4IkZk-s_web$/),
       expect.stringMatching(/^to-workload-group-/),
       'to-workload-profiles',
       expect.stringMatching(/^from-workload-group-/),
@@ -243,20 +243,20 @@ describe('the renderer', () => {
       }),
     );
     expect(sets()).toEqual([
-      ['h4-BDpxh3TFcr2', false, ['10.0.0.1', '10.0.0.2']],
-      ['h6-BDpxh3TFcr2', false, []],
+      ['h4-BDpxh3TFcr2-s', false, ['10.0.0.1', '10.0.0.2']],
+      ['h6-BDpxh3TFcr2-s', false, []],
     ]);
-    expect(asked()).toEqual(['h4-BDpxh3TFcr2', 'h4-BDpxh3TFcr2', 'h6-BDpxh3TFcr2']);
+    expect(asked()).toEqual(['h4-BDpxh3TFcr2-s', 'h4-BDpxh3TFcr2-s', 'h6-BDpxh3TFcr2-s']);
     renderer.apply(delta({ sets: change(['10.1.0.0/16', 'fd00::/64'], ['10.0.0.1/32']) }));
     expect(sets()).toEqual([
-      ['n4-BDpxh3TFcr2', true, ['10.0.0.2/32', '10.1.0.0/16']],
-      ['n6-BDpxh3TFcr2', true, ['fd00::/64']],
+      ['n4-BDpxh3TFcr2-s', true, ['10.0.0.2/32', '10.1.0.0/16']],
+      ['n6-BDpxh3TFcr2-s', true, ['fd00::/64']],
     ]);
-    expect(asked()).toEqual(['n4-BDpxh3TFcr2', 'n6-BDpxh3TFcr2', 'n4-BDpxh3TFcr2', 'n6-BDpxh3TFcr2']);
+    expect(asked()).toEqual(['n4-BDpxh3TFcr2-s', 'n6-BDpxh3TFcr2-s', 'n4-BDpxh3TFcr2-s', 'n6-BDpxh3TFcr2-s']);
     renderer.apply(delta({ sets: change(['10.0.0.3/32'], ['10.1.0.0/16', 'fd00::/64']) }));
     expect(sets().map(([name, , all]) => [name, all])).toEqual([
-      ['n4-BDpxh3TFcr2', ['10.0.0.2/32', '10.0.0.3/32']],
-      ['n6-BDpxh3TFcr2', []],
+      ['n4-BDpxh3TFcr2-s', ['10.0.0.2/32', '10.0.0.3/32']],
+      ['n6-BDpxh3TFcr2-s', []],
     ]);
     renderer.apply(
       delta({
