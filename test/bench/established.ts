@@ -5,7 +5,7 @@
  */
 import { type TalkRequest, type Side, Talker, makePair } from './pair.ts';
 import { SERVICE_PORT, pod } from './policy-world.ts';
-import { median, numberFlags, report } from './report.ts';
+import { median, numberFlags, ratioOfRounds, report } from './report.ts';
 import { BenchNode, nftFile } from './stage.ts';
 
 /** As many base chains on the forward hook as we have, and nothing in them but what makes the kernel track. */
@@ -53,7 +53,7 @@ export async function benchEstablished(
   for (const { host } of tracked) await nftFile(host, [], CONNTRACK_ONLY);
   const lanes = {
     ours: await lane(guarded),
-    tracked: await lane(tracked),
+    'conntrack-only': await lane(tracked),
     veth: await lane(await makePair(first, second)),
   };
   // The first round warms caches up.
@@ -69,12 +69,16 @@ export async function benchEstablished(
       if (run > 0) values.push(value);
     }
   }
+  const { ours, ...peers } = lanes;
+  const byPeer = (figure: (values: readonly number[]) => number): Record<string, number> =>
+    Object.fromEntries(Object.entries(peers).map(([name, { values }]) => [name, figure(values)]));
   report({
     bench,
     variant: `${flags.policies}-policies`,
     unit,
-    ours: median(lanes.ours.values),
-    peers: { 'conntrack-only': median(lanes.tracked.values), veth: median(lanes.veth.values) },
+    ours: median(ours.values),
+    peers: byPeer(median),
+    ratios: byPeer((values) => ratioOfRounds(unit, ours.values, values)),
     runs: flags.runs,
     notes: `TCP between pods on two hosts, one connection a run of ${flags.milliseconds} ms; both ends are Node processes`,
   });

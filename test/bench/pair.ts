@@ -72,12 +72,18 @@ export class Talker {
 
   /** Asks for something and waits for its number. */
   async ask(request: TalkRequest): Promise<number> {
+    const over = new AbortController();
+    const { signal } = over;
     const answer = Promise.race([
-      once(this.child, 'message'),
-      once(this.child, 'exit').then(() => Promise.reject(new Error('a talking process ended'))),
+      once(this.child, 'message', { signal }),
+      once(this.child, 'exit', { signal }).then(() => Promise.reject(new Error('a talking process ended'))),
     ]);
     this.child.send(request);
-    return Number((await answer)[0]);
+    try {
+      return Number((await answer)[0]);
+    } finally {
+      over.abort();
+    }
   }
 
   async stop(): Promise<void> {

@@ -8,6 +8,8 @@ export interface Result {
   readonly ours: number;
   /** Medians of what ran beside us, by name. */
   readonly peers: Readonly<Record<string, number>>;
+  /** Medians of the rounds' ratios ({@link ratioOfRounds}), where all took turns; by the medians where left out. */
+  readonly ratios?: Readonly<Record<string, number>>;
   /** Time at ten times the size by time at one. */
   readonly scaling?: number;
   /** Peak resident size, MiB. */
@@ -30,8 +32,17 @@ function round(value: number): number {
 }
 
 /** How far we are ahead of a peer: above 1 is ahead. */
-function ratio(result: Result, peer: number): number {
-  return round(RATES.has(result.unit) ? result.ours / peer : peer / result.ours);
+function ahead(unit: string, ours: number, peer: number): number {
+  return RATES.has(unit) ? ours / peer : peer / ours;
+}
+
+/** How far we are ahead of a peer that we took turns with, by the median round: what slows a whole round cancels out. */
+export function ratioOfRounds(unit: string, ours: readonly number[], peer: readonly number[]): number {
+  return median(ours.map((value, round) => ahead(unit, value, peer[round]!)));
+}
+
+function ratio({ unit, ours, ratios }: Result, name: string, peer: number): number {
+  return round(ratios?.[name] ?? ahead(unit, ours, peer));
 }
 
 /** Prints a variant. */
@@ -41,7 +52,8 @@ export function report(result: Result): void {
   const line = (name: string, value: number, rest = ''): void =>
     console.log(`  ${name.padEnd(16)}${String(round(value)).padStart(12)} ${unit}${rest}`);
   line('ours', ours);
-  for (const [name, value] of Object.entries(peers)) line(name, value, `   ratio ${ratio(result, value)}`);
+  for (const [name, value] of Object.entries(peers))
+    line(name, value, `   ratio ${ratio(result, name, value)}`);
   for (const [name, reason] of Object.entries(failed ?? {})) {
     console.log(`  ${name.padEnd(16)}${'failed'.padStart(12)} ${reason}`);
   }
@@ -52,7 +64,7 @@ export function report(result: Result): void {
   }
   const rounded = Object.fromEntries(Object.entries(peers).map(([name, value]) => [name, round(value)]));
   const ratios = Object.fromEntries(
-    Object.entries(peers).map(([name, value]) => [name, ratio(result, value)]),
+    Object.entries(peers).map(([name, value]) => [name, ratio(result, name, value)]),
   );
   console.log(
     `RESULT ${JSON.stringify({
