@@ -31,11 +31,11 @@ export class FibGroups {
 
   /** Counts one more user of a group, made if there is none; {@link release} undoes it. */
   acquire(nextHops: readonly NextHopAddress[], weights: readonly number[]): FibGroup {
-    const weighted = weights.some((weight) => weight !== 1);
-    const key = keyOf(nextHops, weighted ? weights : undefined);
+    const alike = weights.length === 0 || weights.every((weight) => weight === 1);
+    const key = alike && nextHops.length === 1 ? nextHops[0]! : keyOf(nextHops, alike ? undefined : weights);
     let group = this.groups.get(key);
     if (group === undefined) {
-      group = { nextHops, weights: weighted ? weights : undefined, ways: undefined, users: 0 };
+      group = { nextHops, weights: alike ? undefined : weights, ways: undefined, users: 0 };
       for (const nextHop of nextHops) this.nextHops.watch(nextHop);
       group.ways = this.waysOf(group);
       this.groups.set(key, group);

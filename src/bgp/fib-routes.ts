@@ -2,14 +2,13 @@
  * What is known of each route that is ours in the kernel, or is to be, in columns by the number of its destination: of a
  * full table no route is an object of its own. Routes that are wanted by the same next hops share a {@link FibGroup}.
  */
-import { randomInt } from 'node:crypto';
 import type { Family } from '../net/address.ts';
 import { type PrefixBits, formatPrefixBits } from '../net/prefix-bits.ts';
 import type { NextHop } from '../netlink/kernel.ts';
 import type { FibGroup } from './fib-groups.ts';
 import { nextHopText, nextHopsText } from './next-hop-text.ts';
 import { FIRST_ROWS, grown } from './rib/columns.ts';
-import { type PrefixId, PrefixTable } from './rib/prefix-table.ts';
+import type { PrefixId, PrefixTable, PrefixTables } from './rib/prefix-table.ts';
 
 /** What is true of a route: that there is a record of it; desired and actual may differ; that is being written. */
 const KNOWN = 1;
@@ -44,15 +43,25 @@ export class FibTable {
 
   findOrAdd({ w0, w1, w2, w3, length }: PrefixBits): PrefixId {
     const id = this.prefixes.findOrAdd(w0, w1, w2, w3, length);
+    this.add(id);
+    return id;
+  }
+
+  /** Makes a record of a destination by its number, unless there is one. */
+  add(id: PrefixId): void {
     if (id >= this.states.length) this.states = grown(this.states, id + 1);
-    if ((this.states[id]! & KNOWN) !== 0) return id;
+    if ((this.states[id]! & KNOWN) !== 0) return;
     while (this.groups.length <= id) {
       this.groups.push(undefined);
       this.actualWays.push(undefined);
     }
     this.states[id] = KNOWN;
     this.prefixes.hold(id);
-    return id;
+  }
+
+  /** Whether there is a record of a destination. */
+  has(id: PrefixId): boolean {
+    return (this.states[id]! & KNOWN) !== 0;
   }
 
   *[Symbol.iterator](): Generator<PrefixId> {
@@ -181,13 +190,9 @@ export interface FibRound {
 
 export class FibRoutes {
   private readonly byMetric = new Map<number, Readonly<Record<Family, FibTable>>>();
-  private readonly prefixes: Readonly<Record<Family, PrefixTable>>;
 
-  constructor() {
-    // Peers choose destinations: where they lie in memory must not be foreseen.
-    const seed = randomInt(2 ** 32);
-    this.prefixes = { 4: new PrefixTable(4, seed), 6: new PrefixTable(6, seed) };
-  }
+  /** The prefixes that the RIB knows, too: the number of a destination is the same there. */
+  constructor(private readonly prefixes: PrefixTables) {}
 
   table(family: Family, metric: number): FibTable {
     let tables = this.byMetric.get(metric);

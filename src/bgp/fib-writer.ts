@@ -17,9 +17,10 @@ export interface FibWriterOptions extends Omit<FibReaderOptions, 'changed'> {
   readonly reader: FibReader;
 }
 
-/** A batch, and what its changes are about, by their position. */
+/** A batch, and what its changes are about, by their position: columns that are used again, as far as `count`. */
 interface Batch {
   readonly changes: RouteBatch;
+  count: number;
   readonly tables: FibTable[];
   readonly ids: PrefixId[];
   /** What the kernel will have; undefined: no route. */
@@ -52,7 +53,7 @@ export class FibWriter {
   private stopped = false;
 
   constructor(private readonly options: FibWriterOptions) {
-    const batch = (): Batch => ({ changes: options.kernel.routeBatch(), tables: [], ids: [], ways: [] });
+    const batch = (): Batch => ({ changes: options.kernel.routeBatch(), count: 0, tables: [], ids: [], ways: [] });
     this.next = batch();
     this.other = batch();
   }
@@ -91,27 +92,24 @@ export class FibWriter {
   schedule(): void {
     if (this.stopped || this.paused) return;
     // Lets a burst gather, and the sockets of the sessions be served.
-    this.soon ??= setImmediate(() => {
-      this.soon = undefined;
-      this.turn();
-    });
+    this.soon ??= setImmediate(this.turn);
   }
 
   private get isIdle(): boolean {
     return this.soon === undefined && !this.sending && !this.reading;
   }
 
-  private turn(): void {
-    const { reader } = this.options;
+  /** A field, for one is asked for with every route. */
+  private readonly turn = (): void => {
+    this.soon = undefined;
     if (this.reading) return;
+    const { reader } = this.options;
     if (!reader.isDue) this.fill();
     this.flush();
-    if (!this.sending) {
-      // All that there was is written.
-      if (reader.isDue || reader.resume()) void this.read();
-    }
+    // With nothing on its way, all that there was is written.
+    if (!this.sending && (reader.isDue || reader.resume())) void this.read();
     this.rest();
-  }
+  };
 
   /** Tells those who wait for it that there is nothing left to do. */
   private rest(): void {
@@ -147,7 +145,7 @@ export class FibWriter {
       this.late.length = 0;
       this.pause(error);
     }
-    empty(batch);
+    batch.count = 0;
     this.sending = false;
     if (this.stopped) this.abandon(this.next);
     // What has been written meanwhile goes at once: the kernel should not have to wait for a turn.
@@ -167,12 +165,12 @@ export class FibWriter {
   /** What the kernel has made of it, if anything, is read before it is tried again. */
   private abandon(batch: Batch): void {
     batch.changes.clear();
-    for (const [index, id] of batch.ids.entries()) {
+    for (let index = 0; index < batch.count; index++) {
       const table = batch.tables[index]!;
-      table.setWriting(id, false);
-      table.touch(id);
+      table.setWriting(batch.ids[index]!, false);
+      table.touch(batch.ids[index]!);
     }
-    empty(batch);
+    batch.count = 0;
   }
 
   /** Writes what differs to the next batch, until that is full. */
@@ -204,7 +202,7 @@ export class FibWriter {
     }
     const desired = table.desired(id);
     const actual = table.actual(id);
-    const { changes, tables, ids, ways } = this.next;
+    const { changes } = this.next;
     if (desired === undefined) {
       if (actual === undefined) {
         table.prune(id);
@@ -222,17 +220,18 @@ export class FibWriter {
       changes.set(actual === undefined ? 'add' : 'replace', destination, this.makeOf(table, desired));
     }
     table.setWriting(id, true);
-    tables.push(table);
-    ids.push(id);
-    ways.push(desired);
+    const at = this.next.count++;
+    this.next.tables[at] = table;
+    this.next.ids[at] = id;
+    this.next.ways[at] = desired;
   }
 
   private settle(batch: Batch, failures: readonly RouteBatchFailure[]): void {
     // Before anything is forgotten that is to be looked at again.
     for (const { table, id } of this.late.splice(0)) table.touch(id);
     const failed = new Map(failures.map(({ index, error }) => [index, error]));
-    const { tables, ids, ways } = batch;
-    for (let index = 0; index < ids.length; index++) {
+    const { tables, ids, ways, count } = batch;
+    for (let index = 0; index < count; index++) {
       const table = tables[index]!;
       const id = ids[index]!;
       const error = failed.get(index);
@@ -283,8 +282,4 @@ export class FibWriter {
       this.schedule();
     });
   }
-}
-
-function empty({ tables, ids, ways }: Batch): void {
-  for (const column of [tables, ids, ways]) column.length = 0;
 }

@@ -11,7 +11,7 @@ import type { BgpKernelView } from '../base/bgp-view.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import { type Address, type Family, addressBits } from '../net/address.ts';
-import { type PrefixBits, formatPrefixBits, prefixBits } from '../net/prefix-bits.ts';
+import { formatPrefixBits, prefixBits } from '../net/prefix-bits.ts';
 import { type Prefix, hostPrefix, prefixAddress } from '../net/prefix.ts';
 import type { RouteKernel } from '../netlink/kernel.ts';
 import type { KernelConfig } from './config.ts';
@@ -21,20 +21,23 @@ import { FibRoutes, type FibTable } from './fib-routes.ts';
 import { FibWriter } from './fib-writer.ts';
 import type { NextHopAddress } from './next-hop-table.ts';
 import { type Ways, NextHopTracker } from './next-hop-tracker.ts';
-import type { PrefixId } from './rib/prefix-table.ts';
+import type { PrefixId, PrefixTables } from './rib/prefix-table.ts';
 import type { KernelStatus } from './status.ts';
 
 const PROBLEMS_SHOWN = 20;
+const ALIKE: readonly number[] = [];
 
 export interface FibOptions {
   readonly kernel: RouteKernel;
   readonly config: KernelConfig;
+  /** Those of the RIB: a destination has one number here and there. */
+  readonly prefixes: PrefixTables;
   readonly clock: Clock;
   readonly log: Logger;
 }
 
 export class Fib {
-  private readonly routes = new FibRoutes();
+  private readonly routes: FibRoutes;
   /** How next hops are reached; the decision process follows it, too. */
   readonly nextHops = new NextHopTracker();
   /** Hosts with a gateway of their own. */
@@ -45,7 +48,8 @@ export class Fib {
   private metric: KernelConfig['metric'];
 
   constructor(private readonly options: FibOptions) {
-    const { routes, nextHops } = this;
+    const routes = (this.routes = new FibRoutes(options.prefixes));
+    const { nextHops } = this;
     this.metric = options.config.metric;
     this.reader = new FibReader({ ...options, routes, nextHops, changed: () => this.writer.schedule() });
     this.writer = new FibWriter({ ...options, routes, nextHops, reader: this.reader });
@@ -78,11 +82,11 @@ export class Fib {
       for (const id of before) {
         const group = before.group(id);
         if (group === undefined) continue;
-        const now = table.findOrAdd(before.destination(id));
-        table.setGroup(now, group);
+        table.add(id);
+        table.setGroup(id, group);
         before.setGroup(id, undefined);
         this.derive(before, id);
-        this.derive(table, now);
+        this.derive(table, id);
       }
     }
     this.writer.schedule();
@@ -106,54 +110,65 @@ export class Fib {
     this.gateways = gateways;
     this.nextHops.table.setGateways(gateways);
     for (const host of before.keys()) {
-      if (!gateways.has(host)) this.forget(prefixBits(hostPrefix(host)));
+      if (gateways.has(host)) continue;
+      const { table, id } = this.hostRoute(host);
+      this.unlearn(table, id);
     }
     for (const host of gateways.keys()) {
-      this.learn(prefixBits(hostPrefix(host)), this.groups.acquire([host], []));
+      const { table, id } = this.hostRoute(host);
+      this.learn(table, id, this.groups.acquire([host], ALIKE));
     }
     this.nextHops.resolveAgain();
     this.writer.schedule();
   }
 
+  private hostRoute(host: Address): { readonly table: FibTable; readonly id: PrefixId } {
+    const bits = prefixBits(hostPrefix(host));
+    const table = this.table(bits.family);
+    return { table, id: table.findOrAdd(bits) };
+  }
+
   /** Wants a route by all of these next hops that can be reached; `weights` (1 to 256) say how they share traffic. */
-  set(prefix: PrefixBits, nextHops: readonly NextHopAddress[], weights: readonly number[] = []): void {
-    if (this.isStatic(prefix)) return;
-    this.learn(prefix, this.groups.acquire(nextHops, weights));
+  set(
+    family: Family,
+    prefix: PrefixId,
+    nextHops: readonly NextHopAddress[],
+    weights: readonly number[] = ALIKE,
+  ): void {
+    if (this.isStatic(family, prefix)) return;
+    this.learn(this.table(family), prefix, this.groups.acquire(nextHops, weights));
     this.writer.schedule();
   }
 
   /** Wants a route that leads nowhere, so that what no longer one covers goes no further. */
-  blackhole(prefix: PrefixBits): void {
-    if (this.isStatic(prefix)) return;
-    this.learn(prefix, BLACKHOLE);
+  blackhole(family: Family, prefix: PrefixId): void {
+    if (this.isStatic(family, prefix)) return;
+    this.learn(this.table(family), prefix, BLACKHOLE);
     this.writer.schedule();
   }
 
-  private isStatic(prefix: PrefixBits): boolean {
-    if (this.gateways.size === 0 || prefix.length < addressBits(prefix.family)) return false;
-    return this.gateways.has(prefixAddress(formatPrefixBits(prefix)));
+  delete(family: Family, prefix: PrefixId): void {
+    if (this.isStatic(family, prefix)) return;
+    const table = this.table(family);
+    if (table.has(prefix)) this.unlearn(table, prefix);
+    this.writer.schedule();
+  }
+
+  private isStatic(family: Family, prefix: PrefixId): boolean {
+    if (this.gateways.size === 0) return false;
+    const bits = this.options.prefixes[family].bits(prefix);
+    return (
+      bits.length === addressBits(family) && this.gateways.has(prefixAddress(formatPrefixBits(bits)))
+    );
   }
 
   /** Takes over the use of the group. */
-  private learn(prefix: PrefixBits, group: FibGroup): void {
-    const table = this.table(prefix.family);
-    const id = table.findOrAdd(prefix);
+  private learn(table: FibTable, id: PrefixId, group: FibGroup): void {
+    table.add(id);
     const before = table.group(id);
     table.setGroup(id, group);
     if (before !== undefined) this.groups.release(before);
     this.derive(table, id);
-  }
-
-  delete(prefix: PrefixBits): void {
-    if (this.isStatic(prefix)) return;
-    this.forget(prefix);
-    this.writer.schedule();
-  }
-
-  private forget(prefix: PrefixBits): void {
-    const table = this.table(prefix.family);
-    const id = table.find(prefix);
-    if (id >= 0) this.unlearn(table, id);
   }
 
   private unlearn(table: FibTable, id: PrefixId): void {

@@ -185,11 +185,10 @@ export class Peer {
         const { session, actions } = step(before, next, Math.random);
         this.session = session;
         for (const action of actions) this.perform(action);
+        if (session.info === before.info || session.info === '') continue;
         // The end of a session has been told with its reason, and a stop is what we were asked for.
         const told = next.type === 'manual-stop' || actions.some(({ type }) => type === 'lost');
-        if (!told && session.info !== before.info && session.info !== '') {
-          this.options.log().warn({ info: session.info }, 'bgp session error');
-        }
+        if (!told) this.options.log().warn({ info: session.info }, 'bgp session error');
       }
     } finally {
       this.working = false;

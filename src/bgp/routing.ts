@@ -16,7 +16,7 @@ import { bandwidthOf, weightsOf } from './policy/link-bandwidth.ts';
 import type { AttributeId } from './rib/attribute-store.ts';
 import { PrefixBitmap } from './rib/prefix-bitmap.ts';
 import type { PathId } from './rib/path-table.ts';
-import type { PrefixId } from './rib/prefix-table.ts';
+import type { PrefixId, PrefixTables } from './rib/prefix-table.ts';
 import { FAMILIES, Rib } from './rib/rib.ts';
 import { OWN } from './rib/sources.ts';
 import type { TellingGroup } from './telling-group.ts';
@@ -31,6 +31,8 @@ const TELL_STEP = 8192;
 
 export interface RoutingOptions {
   readonly fib: Fib;
+  /** Those of `fib`. */
+  readonly prefixes: PrefixTables;
   readonly clock: Clock;
   readonly log: Logger;
   /** Whether a learned route to the prefix is for the kernel. */
@@ -58,10 +60,11 @@ export class Routing {
 
   constructor(private readonly options: RoutingOptions) {
     const { nextHops } = options.fib;
-    this.rib = new Rib({
-      watch: (address) => nextHops.watch(address) !== undefined,
-      unwatch: (address) => nextHops.unwatch(address),
-    });
+    const reachability = {
+      watch: (address: Address) => nextHops.watch(address) !== undefined,
+      unwatch: (address: Address) => nextHops.unwatch(address),
+    };
+    this.rib = new Rib(reachability, options.prefixes);
     nextHops.onChange((changes) => {
       this.rib.changeReachability(
         new Map([...changes].map(([nextHop, ways]) => [nextHop, ways !== undefined])),
@@ -249,7 +252,7 @@ export class Routing {
     // An aggregate is a promise for its parts alone: what has no part here must not go round in circles.
     if (isOwn && this.aggregates.isActive(rib.prefixes.text(prefix))) {
       this.inKernel[family].add(prefix);
-      fib.blackhole(rib.prefixes.bits(prefix));
+      fib.blackhole(family, prefix);
       return;
     }
     // What else is ours is routed here by whoever made it ours.
@@ -257,7 +260,7 @@ export class Routing {
       this.inKernel[family].add(prefix);
       this.programPaths(family, prefix);
     } else if (this.inKernel[family].delete(prefix)) {
-      fib.delete(rib.prefixes.bits(prefix));
+      fib.delete(family, prefix);
     }
   }
 
@@ -268,7 +271,7 @@ export class Routing {
     const only = rib.paths.first(prefix);
     if (rib.paths.next(only) === 0) {
       const nextHop = this.nextHopOf(family, only);
-      if (nextHop !== undefined) fib.set(rib.prefixes.bits(prefix), [nextHop]);
+      if (nextHop !== undefined) fib.set(family, prefix, [nextHop]);
       return;
     }
     const { equal = [] } = rib.selection(prefix) ?? {};
@@ -280,14 +283,14 @@ export class Routing {
       if (nextHop === undefined) continue;
       weights.set(nextHop, Math.max(shares[index]!, weights.get(nextHop) ?? 0));
     }
-    fib.set(rib.prefixes.bits(prefix), [...weights.keys()], [...weights.values()]);
+    fib.set(family, prefix, [...weights.keys()], [...weights.values()]);
   }
 
   private nextHopOf(family: Family, path: PathId): NextHopAddress | undefined {
     const { paths } = this.rib.families[family];
-    const nextHop = this.rib.attributes.nextHop(paths.attribute(path));
+    const nextHop = this.rib.nextHop(family, path);
     const link = this.rib.sources.get(paths.source(path))?.link;
-    if (nextHop === undefined || link === undefined || !isLinkLocal(nextHop.address)) return nextHop?.address;
-    return scopedAddress(nextHop.address, link);
+    if (nextHop === undefined || link === undefined || !isLinkLocal(nextHop)) return nextHop;
+    return scopedAddress(nextHop, link);
   }
 }

@@ -3,6 +3,7 @@
  * (routing.ts), and what of it the kernel gets (fib.ts). Changes of configuration touch only what changed: a session
  * stays up unless something it was opened with is different.
  */
+import { randomInt } from 'node:crypto';
 import type { BgpQuestions } from '../base/bgp-view.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
@@ -22,6 +23,7 @@ import { Monitoring } from './monitoring.ts';
 import { Neighbors } from './neighbors.ts';
 import { POLICY_FIELDS, Policies } from './policies.ts';
 import { RestartGate } from './restart-gate.ts';
+import { prefixTables } from './rib/prefix-table.ts';
 import { FAMILIES } from './rib/rib.ts';
 import { routeStatus } from './route-status.ts';
 import { Routing } from './routing.ts';
@@ -62,10 +64,13 @@ export class Speaker {
     private config: SpeakerConfig,
   ) {
     const { clock, log, kernel, namespace } = options;
-    this.fib = new Fib({ kernel, config: config.kernel, clock, log });
+    // Peers choose destinations: where they lie in memory must not be foreseen.
+    const prefixes = prefixTables(randomInt(2 ** 32));
+    this.fib = new Fib({ kernel, config: config.kernel, prefixes, clock, log });
     this.policies = new Policies(config);
     this.routing = new Routing({
       fib: this.fib,
+      prefixes,
       clock,
       log,
       programmed: (prefix) => this.isProgrammed(prefix),

@@ -15,7 +15,7 @@ import { Decision, type DecisionOptions, type DecisionStep } from './decision.ts
 import type { NextHops } from './next-hops.ts';
 import { type PathId, PathTable } from './path-table.ts';
 import { PrefixQueue } from './prefix-queue.ts';
-import { type PrefixId, PrefixTable } from './prefix-table.ts';
+import type { PrefixId, PrefixTable } from './prefix-table.ts';
 import type { Ranks } from './ranks.ts';
 import { SourceBooks, type SourceId, type Sources } from './sources.ts';
 
@@ -39,7 +39,7 @@ const LEFT = 2;
 const UNREACHABLE = 3;
 
 export class FamilyRib {
-  readonly prefixes: PrefixTable;
+  readonly family: Family;
   readonly paths = new PathTable();
   readonly books = new SourceBooks();
   private readonly decision: Decision;
@@ -54,14 +54,13 @@ export class FamilyRib {
   held = false;
 
   constructor(
-    readonly family: Family,
-    seed: number,
+    readonly prefixes: PrefixTable,
     private readonly attributes: AttributeStore,
     ranks: Ranks,
     sources: Sources,
     private readonly nextHops: NextHops,
   ) {
-    this.prefixes = new PrefixTable(family, seed);
+    this.family = prefixes.family;
     this.decision = new Decision(this.paths, ranks, sources, nextHops);
   }
 

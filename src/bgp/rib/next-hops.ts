@@ -45,6 +45,11 @@ export class NextHops {
     return this.usable[this.of(attribute)]!;
   }
 
+  /** The next hop that is watched for the record; undefined if none is. */
+  address(attribute: AttributeId): Address | undefined {
+    return this.addresses[this.of(attribute)];
+  }
+
   /** Takes over what has changed. Returns which records that concerns, or undefined if none. */
   change(changes: ReadonlyMap<string, boolean>): ((attribute: AttributeId) => boolean) | undefined {
     const changed = new Set<NextHopId>();

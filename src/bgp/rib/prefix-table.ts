@@ -212,3 +212,10 @@ export class PrefixTable {
     return ((hash ^ (hash >>> 13)) >>> 0) ^ last;
   }
 }
+
+export type PrefixTables = Readonly<Record<Family, PrefixTable>>;
+
+/** Empty ones; `seed` is any number that peers cannot guess. */
+export function prefixTables(seed: number): PrefixTables {
+  return { 4: new PrefixTable(4, seed), 6: new PrefixTable(6, seed) };
+}

@@ -1,5 +1,5 @@
 /** The routing information base of a speaker: both families, and the attributes and sources that they share. */
-import { type Family, familyOf } from '../../net/address.ts';
+import { type Address, type Family, familyOf } from '../../net/address.ts';
 import { prefixBits } from '../../net/prefix-bits.ts';
 import type { Prefix } from '../../net/prefix.ts';
 import { type AttributeId, AttributeStore } from './attribute-store.ts';
@@ -7,6 +7,7 @@ import type { DecisionOptions } from './decision.ts';
 import { FamilyRib } from './family-rib.ts';
 import { EVERYWHERE, NextHops, type Reachability } from './next-hops.ts';
 import type { PathId } from './path-table.ts';
+import { type PrefixTables, prefixTables } from './prefix-table.ts';
 import { Ranks } from './ranks.ts';
 import type { Path, Route, Source } from './route.ts';
 import { type SourceId, Sources } from './sources.ts';
@@ -28,8 +29,13 @@ export class Rib {
   private readonly nextHops: NextHops;
   private version = 0;
 
-  /** `seed` is any number that peers cannot guess. */
-  constructor(reachability: Reachability = EVERYWHERE, seed = Math.floor(Math.random() * 2 ** 32)) {
+  /** `prefixes` may be shared with others that know prefixes by their numbers. */
+  constructor(
+    reachability: Reachability = EVERYWHERE,
+    prefixes: PrefixTables = prefixTables(Math.floor(Math.random() * 2 ** 32)),
+  ) {
+    // Any number that peers cannot guess.
+    const seed = Math.floor(Math.random() * 2 ** 32);
     this.attributes = new AttributeStore(seed, (id) => {
       ranks.forget(id);
       this.nextHops.forget(id);
@@ -37,7 +43,7 @@ export class Rib {
     const ranks = new Ranks(this.attributes);
     this.nextHops = new NextHops(this.attributes, reachability);
     const family = (which: Family): FamilyRib =>
-      new FamilyRib(which, seed, this.attributes, ranks, this.sources, this.nextHops);
+      new FamilyRib(prefixes[which], this.attributes, ranks, this.sources, this.nextHops);
     this.families = { 4: family(4), 6: family(6) };
   }
 
@@ -107,6 +113,12 @@ export class Rib {
       this.leaving.clear();
     }
     return more;
+  }
+
+  /** The next hop of a path, the same text for all that have the same; undefined for our own. */
+  nextHop(family: Family, path: PathId): Address | undefined {
+    const attribute = this.families[family].paths.attribute(path);
+    return this.nextHops.address(attribute) ?? this.attributes.nextHop(attribute)?.address;
   }
 
   /** A path for policies and people, who look at it at once: its number may come to mean another. */

@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import type { FibGroup } from '../../../src/bgp/fib-groups.ts';
 import { FibRoutes } from '../../../src/bgp/fib-routes.ts';
+import { prefixTables } from '../../../src/bgp/rib/prefix-table.ts';
 import { address } from '../../../src/net/address.ts';
 import { prefixBits } from '../../../src/net/prefix-bits.ts';
 import { prefix } from '../../../src/net/prefix.ts';
@@ -16,7 +17,7 @@ function by(ways: readonly NextHop[] | undefined): FibGroup {
 }
 
 it('takes wanted routes before those that go, each once', () => {
-  const routes = new FibRoutes();
+  const routes = new FibRoutes(prefixTables(1));
   const table = routes.table(4, 1);
   const gone = table.findOrAdd(P);
   const wanted = table.findOrAdd(Q);
@@ -34,7 +35,7 @@ it('takes wanted routes before those that go, each once', () => {
 });
 
 it('forgets a route only when nobody wants it, nobody writes it and the kernel does not have it', () => {
-  const table = new FibRoutes().table(4, 1);
+  const table = new FibRoutes(prefixTables(1)).table(4, 1);
   const route = table.findOrAdd(P);
   const stays = (): boolean => {
     table.prune(route);
@@ -58,7 +59,7 @@ it('forgets a route only when nobody wants it, nobody writes it and the kernel d
 });
 
 it('tells next hops apart whatever their order, none from no route, and metrics from one another', () => {
-  const routes = new FibRoutes();
+  const routes = new FibRoutes(prefixTables(1));
   const table = routes.table(4, 1);
   const route = table.findOrAdd(P);
   table.setGroup(route, by(two));

@@ -2,7 +2,8 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ManualClock } from '../../../src/base/clock.ts';
 import { silentLogger } from '../../../src/base/log.ts';
 import { Fib } from '../../../src/bgp/fib.ts';
-import { address } from '../../../src/net/address.ts';
+import { type PrefixId, type PrefixTables, prefixTables } from '../../../src/bgp/rib/prefix-table.ts';
+import { type Family, address } from '../../../src/net/address.ts';
 import { prefixBits } from '../../../src/net/prefix-bits.ts';
 import { prefix, type Prefix } from '../../../src/net/prefix.ts';
 import type { KernelEvent, NewRoute, Route, RouteKernel } from '../../../src/netlink/kernel.ts';
@@ -19,6 +20,7 @@ let network: MemoryNetwork;
 let kernel: RouteKernel;
 let clock: ManualClock;
 let fib: Fib;
+let prefixes: PrefixTables;
 let eth0: number;
 let events: KernelEvent[];
 
@@ -39,7 +41,8 @@ beforeEach(async () => {
     noDuplicateDetection: true,
   });
   clock = new ManualClock();
-  fib = new Fib({ kernel, config: CONFIG, clock, log: silentLogger() });
+  prefixes = prefixTables(1);
+  fib = new Fib({ kernel, config: CONFIG, prefixes, clock, log: silentLogger() });
   events = [];
   kernel.monitor({ topics: ['routes'], event: (event) => events.push(event) });
 });
@@ -48,6 +51,14 @@ afterEach(async () => {
   await fib.stop();
   kernel.close();
 });
+
+/** As the RIB names it, which holds it for good here. */
+function numberOf(destination: Prefix): [Family, PrefixId] {
+  const { family, length, w0, w1, w2, w3 } = prefixBits(destination);
+  const id = prefixes[family].findOrAdd(w0, w1, w2, w3, length);
+  prefixes[family].hold(id);
+  return [family, id];
+}
 
 async function put(...routes: NewRoute[]): Promise<void> {
   const { failures } = await kernel.changeRoutes(routes.map((route) => ({ operation: 'add', route })));
@@ -88,16 +99,16 @@ describe('learned routes in the kernel', () => {
       [P4, near],
       [P6, near6],
     ] as const) {
-      fib.blackhole(prefixBits(at));
+      fib.blackhole(...numberOf(at));
       await settle();
       expect((await kernel.routes({ protocol: 81 })).map(({ type, nextHops }) => [type, nextHops])).toEqual([
         ['blackhole', []],
       ]);
-      fib.set(prefixBits(at), [hop]);
+      fib.set(...numberOf(at), [hop]);
       await settle();
       expect(await ours()).toEqual([`${at} ${hop} 1024`]);
-      fib.blackhole(prefixBits(at));
-      fib.delete(prefixBits(at));
+      fib.blackhole(...numberOf(at));
+      fib.delete(...numberOf(at));
       await settle();
       expect(await ours()).toEqual([]);
     }
@@ -105,28 +116,28 @@ describe('learned routes in the kernel', () => {
 
   it('share traffic among next hops by weight', async () => {
     await fib.start();
-    fib.set(prefixBits(P4), [near, other], [1, 4]);
+    fib.set(...numberOf(P4), [near, other], [1, 4]);
     await settle();
     expect(await ours()).toEqual([`${P4} ${near}+${other}*4 1024`]);
-    fib.set(prefixBits(P4), [near, other], [1, 1]);
+    fib.set(...numberOf(P4), [near, other], [1, 1]);
     await settle();
     expect(await ours()).toEqual([`${P4} ${near}+${other} 1024`]);
-    fib.set(prefixBits(P4), [near], [1]);
+    fib.set(...numberOf(P4), [near], [1]);
     await settle();
     expect(await ours()).toEqual([`${P4} ${near} 1024`]);
   });
 
   it('come, change and go', async () => {
     await fib.start();
-    fib.set(prefixBits(P4), [near]);
-    fib.set(prefixBits(P6), [near6]);
+    fib.set(...numberOf(P4), [near]);
+    fib.set(...numberOf(P6), [near6]);
     await settle();
     expect(await ours()).toEqual([`${P4} ${near} 1024`, `${P6} ${near6} 1024`]);
-    fib.set(prefixBits(P4), [other]);
+    fib.set(...numberOf(P4), [other]);
     await settle();
     expect(await ours()).toContain(`${P4} ${other} 1024`);
-    fib.delete(prefixBits(P4));
-    fib.delete(prefixBits(P4));
+    fib.delete(...numberOf(P4));
+    fib.delete(...numberOf(P4));
     await settle();
     expect(await ours()).toEqual([`${P6} ${near6} 1024`]);
     expect(fib.status()).toEqual({ installed: 1, stale: 0, unresolved: 0, problems: [] });
@@ -135,17 +146,17 @@ describe('learned routes in the kernel', () => {
   it('that change again, or go, while they are being written are written once more after that', async () => {
     await fib.start();
     const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-    for (const at of [P4, P6]) fib.set(prefixBits(at), [at === P4 ? near : near6]);
+    for (const at of [P4, P6]) fib.set(...numberOf(at), [at === P4 ? near : near6]);
     await turn();
-    fib.set(prefixBits(P4), [other]);
-    fib.delete(prefixBits(P6));
+    fib.set(...numberOf(P4), [other]);
+    fib.delete(...numberOf(P6));
     await settle();
     expect(await ours()).toEqual([`${P4} ${other} 1024`]);
     // Another one is on its way while this one goes and comes again.
-    fib.delete(prefixBits(P4));
+    fib.delete(...numberOf(P4));
     await turn();
-    fib.set(prefixBits(P4), [near]);
-    fib.set(prefixBits(P6), [near6]);
+    fib.set(...numberOf(P4), [near]);
+    fib.set(...numberOf(P6), [near6]);
     await settle();
     expect(await ours()).toEqual([`${P4} ${near} 1024`, `${P6} ${near6} 1024`]);
     expect(fib.status()).toEqual({ installed: 2, stale: 0, unresolved: 0, problems: [] });
@@ -153,7 +164,7 @@ describe('learned routes in the kernel', () => {
 
   it('have all next hops that can be reached', async () => {
     await fib.start();
-    fib.set(prefixBits(P4), [near, address('192.0.2.1'), other]);
+    fib.set(...numberOf(P4), [near, address('192.0.2.1'), other]);
     await settle();
     expect(await ours()).toEqual([`${P4} ${near}+${other} 1024`]);
   });
@@ -164,8 +175,8 @@ describe('learned routes in the kernel', () => {
     events.length = 0;
     for (const family of [4, 6] as const) fib.hold(family);
     expect(await fib.start()).toEqual({ 4: 1, 6: 1 });
-    fib.set(prefixBits(P4), [near]);
-    fib.set(prefixBits(P6), [near6]);
+    fib.set(...numberOf(P4), [near]);
+    fib.set(...numberOf(P6), [near6]);
     for (const family of [4, 6] as const) fib.release(family);
     await settle();
     expect(events).toEqual([]);
@@ -187,7 +198,7 @@ describe('learned routes in the kernel', () => {
 
   it('wait for a route to their next hop, and go when it goes', async () => {
     await fib.start();
-    fib.set(prefixBits(P4), [address('192.0.2.1')]);
+    fib.set(...numberOf(P4), [address('192.0.2.1')]);
     await settle();
     expect(fib.status()).toMatchObject({ installed: 0, unresolved: 1 });
     const cover = {
@@ -212,8 +223,8 @@ describe('learned routes in the kernel', () => {
     fib.nextHops.onChange((changes) => {
       for (const [host, ways] of changes) told.push([host, ways !== undefined]);
     });
-    fib.set(prefixBits(P4), [near]);
-    fib.set(prefixBits(P6), [address('2001:db8::1')]);
+    fib.set(...numberOf(P4), [near]);
+    fib.set(...numberOf(P6), [address('2001:db8::1')]);
     await put({
       destination: prefix('2001:db8::/64'),
       protocol: 4,
@@ -242,7 +253,7 @@ describe('learned routes in the kernel', () => {
 
   it('come back when somebody deletes them', async () => {
     await fib.start();
-    fib.set(prefixBits(P4), [near]);
+    fib.set(...numberOf(P4), [near]);
     await settle();
     await kernel.changeRoutes([{ operation: 'delete', route: { destination: P4 } }]);
     await settle();
@@ -252,7 +263,7 @@ describe('learned routes in the kernel', () => {
   it('never replace a route of another program', async () => {
     await put({ ...own(P4, other), protocol: 4 });
     await fib.start();
-    fib.set(prefixBits(P4), [near]);
+    fib.set(...numberOf(P4), [near]);
     await settle();
     expect(await ours()).toEqual([]);
     expect(fib.status().problems).toEqual([`${P4}: a route of another program has the same metric`]);
@@ -264,7 +275,7 @@ describe('learned routes in the kernel', () => {
 
   it('move to another metric without a moment without route', async () => {
     await fib.start();
-    fib.set(prefixBits(P4), [near]);
+    fib.set(...numberOf(P4), [near]);
     await settle();
     events.length = 0;
     fib.changeMetrics({ 4: 500, 6: 500 });
@@ -278,7 +289,7 @@ describe('learned routes in the kernel', () => {
     ['once a minute', () => undefined, 60_050],
   ])('are compared with the kernel %s', async (_, cause, milliseconds) => {
     await fib.start();
-    fib.set(prefixBits(P4), [near]);
+    fib.set(...numberOf(P4), [near]);
     await settle();
     const read = vi.spyOn(kernel, 'routes');
     cause();
@@ -293,7 +304,7 @@ describe('learned routes in the kernel', () => {
   it('are tried again when the kernel could not be written', async () => {
     await fib.start();
     const write = vi.spyOn(kernel, 'changeRoutes').mockRejectedValueOnce(new Error('no buffer space'));
-    fib.set(prefixBits(P4), [near]);
+    fib.set(...numberOf(P4), [near]);
     await settle();
     expect(write).toHaveBeenCalledTimes(1);
     expect(await ours()).toEqual([]);
@@ -304,12 +315,12 @@ describe('learned routes in the kernel', () => {
 
   it('all go when cleared, and all stay when stopped', async () => {
     await fib.start();
-    fib.set(prefixBits(P4), [near]);
-    fib.set(prefixBits(P6), [near6]);
+    fib.set(...numberOf(P4), [near]);
+    fib.set(...numberOf(P6), [near6]);
     await settle();
     await fib.clear();
     expect(await ours()).toEqual([]);
-    fib.set(prefixBits(P4), [near]);
+    fib.set(...numberOf(P4), [near]);
     await settle();
     await fib.stop();
     expect(await ours()).toEqual([`${P4} ${near} 1024`]);
