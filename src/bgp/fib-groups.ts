@@ -31,7 +31,7 @@ export class FibGroups {
 
   /** Counts one more user of a group, made if there is none; {@link release} undoes it. */
   acquire(nextHops: readonly NextHopAddress[], weights: readonly number[]): FibGroup {
-    const alike = weights.length === 0 || weights.every((weight) => weight === 1);
+    const alike = weights.every((weight) => weight === 1);
     const key = alike && nextHops.length === 1 ? nextHops[0]! : keyOf(nextHops, alike ? undefined : weights);
     let group = this.groups.get(key);
     if (group === undefined) {

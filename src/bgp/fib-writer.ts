@@ -53,7 +53,13 @@ export class FibWriter {
   private stopped = false;
 
   constructor(private readonly options: FibWriterOptions) {
-    const batch = (): Batch => ({ changes: options.kernel.routeBatch(), count: 0, tables: [], ids: [], ways: [] });
+    const batch = (): Batch => ({
+      changes: options.kernel.routeBatch(),
+      count: 0,
+      tables: [],
+      ids: [],
+      ways: [],
+    });
     this.next = batch();
     this.other = batch();
   }

@@ -157,9 +157,7 @@ export class Fib {
   private isStatic(family: Family, prefix: PrefixId): boolean {
     if (this.gateways.size === 0) return false;
     const bits = this.options.prefixes[family].bits(prefix);
-    return (
-      bits.length === addressBits(family) && this.gateways.has(prefixAddress(formatPrefixBits(bits)))
-    );
+    return bits.length === addressBits(family) && this.gateways.has(prefixAddress(formatPrefixBits(bits)));
   }
 
   /** Takes over the use of the group. */
