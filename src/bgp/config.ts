@@ -110,6 +110,8 @@ export interface PoolConfig {
   readonly cidr: Prefix;
   /** IPPool `disableBGPExport` negated. */
   readonly exported: boolean;
+  /** False: learned routes within it stay out of the kernel. */
+  readonly programmed?: boolean;
 }
 
 /** Where learned routes go in the kernel. */

@@ -41,7 +41,8 @@ export interface LookingGlassOptions {
   /** Kernel metric of own routes. */
   readonly ownMetric: (family: Family) => number;
   /** Whether a learned route to the prefix is for the kernel. */
-  readonly programmed: (prefix: PrefixBits) => boolean;
+  /** Why a learned route to the prefix is not for the kernel; undefined if it is. */
+  readonly whyNotProgrammed: (prefix: PrefixBits) => string | undefined;
 }
 
 const DEFAULT_LIMIT = 1000;
@@ -173,7 +174,9 @@ export class LookingGlass {
     const equal = (selection?.equal ?? []).flatMap(
       (path) => rib.path(family, path).route.nextHop?.address ?? [],
     );
-    const wanted = learned && this.options.programmed(table.prefixes.bits(prefix));
+    const unwanted = learned
+      ? this.options.whyNotProgrammed(table.prefixes.bits(prefix))
+      : 'the prefix is our own';
     return {
       address,
       prefix: text,
@@ -189,12 +192,12 @@ export class LookingGlass {
       kernel:
         best === 0
           ? notSelected(others.map((path) => rib.path(family, path).route.nextHop?.address))
-          : wanted
+          : unwanted === undefined
             ? await fib.view(text)
             : {
                 state: 'unwanted',
                 nextHops: [],
-                reason: learned ? 'a service address is answered on every node' : 'the prefix is our own',
+                reason: unwanted,
               },
     };
   }

@@ -73,7 +73,7 @@ export class Speaker {
       prefixes,
       clock,
       log,
-      programmed: (prefix) => this.isProgrammed(prefix),
+      programmed: (prefix) => this.whyNotProgrammed(prefix) === undefined,
     });
     const inNamespace = namespace === undefined ? {} : { namespace };
     this.fib.nextHops.onLink((name) => {
@@ -152,7 +152,7 @@ export class Speaker {
       fib: this.fib,
       neighbors: () => this.neighbors,
       ownMetric: (family) => this.config.kernel.metric[family],
-      programmed: (prefix) => this.isProgrammed(prefix),
+      whyNotProgrammed: (prefix) => this.whyNotProgrammed(prefix),
     });
   }
 
@@ -224,7 +224,11 @@ export class Speaker {
     this.seekPeers();
     const imports = this.neighbors.importTexts();
     if (differs(...POLICY_FIELDS)) this.policies = new Policies(config);
-    if (differs('services', 'kernel')) this.routing.reprogram();
+    const unprogrammed = ({ pools }: SpeakerConfig): string =>
+      JSON.stringify(pools.filter(({ programmed }) => programmed === false));
+    if (differs('services', 'kernel') || unprogrammed(before) !== unprogrammed(config)) {
+      this.routing.reprogram();
+    }
     if (differs('decision')) this.decide();
     if (differs('aggregates', 'asNumber', 'routerId', 'confederation')) this.aggregate();
     this.routing.originate(originated(config));
@@ -256,8 +260,13 @@ export class Speaker {
   }
 
   /** Whether what peers say of a prefix is for the kernel. */
-  private isProgrammed(prefix: PrefixBits): boolean {
-    return this.config.kernel.install !== false && !this.policies.prefixes.isService(prefix);
+  /** Why a learned route to the prefix is not for the kernel; undefined if it is. */
+  private whyNotProgrammed(prefix: PrefixBits): string | undefined {
+    const { prefixes } = this.policies;
+    if (this.config.kernel.install === false) return 'this node puts no learned routes into the kernel';
+    if (prefixes.isService(prefix)) return 'a service address is answered on every node';
+    if (!prefixes.isUnprogrammed(prefix)) return undefined;
+    return 'programClusterRoutes, of FelixConfiguration and BGPConfiguration, leaves out pools like its own';
   }
 
   private reconfigurePeers(resetAll: boolean): void {

@@ -33,6 +33,8 @@ export interface FelixParameters {
   readonly normalRoutePriority: Readonly<Record<Family, number>>;
   readonly removeExternalRoutes: boolean;
   readonly routeSyncDisabled: boolean;
+  /** See routing/cluster-routes.ts. */
+  readonly programClusterRoutes?: Spec['programClusterRoutes'];
   readonly disableConntrackInvalidCheck: boolean;
   readonly allowVXLANPacketsFromWorkloads: boolean;
   readonly allowIPIPPacketsFromWorkloads: boolean;
@@ -123,6 +125,7 @@ function withDefaults(spec: Spec, options: PolicyOptions): FelixParameters {
     },
     removeExternalRoutes: spec.removeExternalRoutes ?? true,
     routeSyncDisabled: spec.routeSyncDisabled ?? false,
+    programClusterRoutes: spec.programClusterRoutes,
     disableConntrackInvalidCheck: spec.disableConntrackInvalidCheck ?? false,
     allowVXLANPacketsFromWorkloads: spec.allowVXLANPacketsFromWorkloads ?? false,
     allowIPIPPacketsFromWorkloads: spec.allowIPIPPacketsFromWorkloads ?? false,

@@ -51,7 +51,6 @@ import { definePolicy, type PolicyResource } from './policy-definition.ts';
 import { PolicyResolver } from './policy-resolver.ts';
 import { ProblemLog } from './problem-log.ts';
 import { type ProfileSource, ProfileSources, type ProvidedProfile } from './profile-sources.ts';
-import { unsupportedSettings } from './routing/bgp-settings.ts';
 import { unsupportedFilterFields } from './routing/filter-plan.ts';
 import { RoutingCalculator } from './routing/plan.ts';
 import { sliceLabels } from './set-definition.ts';
@@ -114,8 +113,10 @@ export class CalcGraph {
     // After the policies: only then is it known which sets are in use.
     const sets = this.sets.flush();
     const networks = this.networks.flush(sets);
-    const routing = this.routing.flush();
     const felix = this.felix.flush();
+    if (felix !== undefined) this.routing.setFelixClusterRoutes(felix.programClusterRoutes);
+    const routing = this.routing.flush();
+    if (routing !== undefined) this.reportPools();
     return {
       sets,
       policies,
@@ -195,7 +196,6 @@ export class CalcGraph {
     },
     BGPConfiguration: (key, resource) => {
       this.routing.setConfiguration(key.name, resource);
-      this.problems.report(keyText(key), 'unsupported', resource && unsupportedSettings(resource.spec));
       this.networks.setBgpConfiguration(key.name, resource?.spec);
     },
     IPPool: (key, resource) => {
@@ -205,6 +205,12 @@ export class CalcGraph {
     BlockAffinity: (key, resource) => this.routing.setAffinity(key.name, resource?.spec),
     FelixConfiguration: (key, resource) => this.felix.setObject(key.name, resource),
   };
+
+  private reportPools(): void {
+    for (const [name, problem] of this.routing.poolProblems()) {
+      this.problems.report(keyText({ kind: 'IPPool', name }), 'routes', problem);
+    }
+  }
 
   private reportMissingFilters(): void {
     for (const [name, problem] of this.routing.missingFilters()) {

@@ -226,7 +226,12 @@ export interface RoutingPlan {
   readonly blocks: readonly Prefix[];
   /** Host prefixes of local workloads that lie outside the own blocks: advertised one by one. */
   readonly outsideWorkloads: readonly Prefix[];
-  readonly pools: readonly { readonly cidr: Prefix; readonly exported: boolean }[];
+  readonly pools: readonly {
+    readonly cidr: Prefix;
+    readonly exported: boolean;
+    /** False: learned routes within it stay out of the kernel (programClusterRoutes). */
+    readonly programmed?: boolean;
+  }[];
   /** Ranges of service addresses. */
   readonly services: readonly ServiceRange[];
   /** Host prefixes within them that this node announces, sorted. */

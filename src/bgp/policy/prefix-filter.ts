@@ -12,7 +12,11 @@ import { type RouteEdit, UNCHANGED } from './route-edit.ts';
 export interface ExportFacts {
   /** Own blocks. */
   readonly blocks: readonly Prefix[];
-  readonly pools: readonly { readonly cidr: Prefix; readonly exported: boolean }[];
+  readonly pools: readonly {
+    readonly cidr: Prefix;
+    readonly exported: boolean;
+    readonly programmed?: boolean;
+  }[];
   readonly services: readonly ServiceRange[];
   readonly advertisements: readonly PrefixAdvertisement[];
   /** Prefixes that this node announces while it has a route to a part of them. */
@@ -138,6 +142,7 @@ export class PrefixFilter {
   }[];
   private readonly advertisements: readonly (PrefixAdvertisement & { readonly network: PrefixBits })[];
   private readonly services: PrefixSet;
+  private readonly unprogrammed: PrefixSet;
   /** By the ranges whose communities they add. */
   private readonly edits = new Map<string, RouteEdit>();
 
@@ -148,6 +153,9 @@ export class PrefixFilter {
       verdict: { accept, rule, edit: UNCHANGED },
     }));
     this.services = new PrefixSet(facts.services.map(({ cidr }) => cidr));
+    this.unprogrammed = new PrefixSet(
+      facts.pools.filter(({ programmed }) => programmed === false).map(({ cidr }) => cidr),
+    );
     this.advertisements = facts.advertisements.map((entry) => ({
       ...entry,
       network: prefixBits(entry.cidr),
@@ -167,6 +175,11 @@ export class PrefixFilter {
   /** Service addresses are answered on every node, so what others say of them is not for the kernel. */
   isService(prefix: PrefixBits): boolean {
     return this.services.covers(prefix);
+  }
+
+  /** What of others lies in a pool whose routes are not for the kernel (`programClusterRoutes`). */
+  isUnprogrammed(prefix: PrefixBits): boolean {
+    return this.unprogrammed.covers(prefix);
   }
 
   private editFor(prefix: PrefixBits): RouteEdit {

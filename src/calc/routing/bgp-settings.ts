@@ -29,14 +29,6 @@ export const defaultPort = 179;
 export const defaultRestartTime = 120;
 const defaultRoutePriority = 1024;
 
-/** What a BGPConfiguration asks for that is not acted on, with what happens instead; undefined if nothing is. */
-export function unsupportedSettings(spec: Spec): string | undefined {
-  const { programClusterRoutes: program } = spec;
-  return program === 'Disabled' || program === 'EnabledIPIPOnly'
-    ? `not acted on: programClusterRoutes ${program} (learned routes are always programmed)`
-    : undefined;
-}
-
 export class BgpSettings {
   private readonly objects = new Map<string, Spec>();
   private readonly sessionDefaults = new Map<string, SessionOptions>();
@@ -80,6 +72,11 @@ export class BgpSettings {
   /** The AS number of nodes that state none. */
   get asNumber(): number {
     return this.common?.asNumber ?? defaultAsNumber;
+  }
+
+  /** Which routes of other nodes BGP puts into the kernel (cluster-routes.ts). */
+  get clusterRoutes(): Spec['programClusterRoutes'] {
+    return this.common?.programClusterRoutes;
   }
 
   get routePriority(): Readonly<Record<Family, number>> {

@@ -16,6 +16,7 @@ import type { Node } from '../../model/kinds/node.ts';
 import type { Labels } from '../label-index.ts';
 import type { PeerPlan, RoutingPlan } from '../output.ts';
 import { BgpSettings, defaultPort } from './bgp-settings.ts';
+import { type ClusterRouteSettings, unprogrammed } from './cluster-routes.ts';
 import { type FilterPlan, filterPlan } from './filter-plan.ts';
 import { OwnRoutes } from './own-routes.ts';
 import { type PeerSpec, planPeers } from './peers.ts';
@@ -54,6 +55,7 @@ export class RoutingCalculator {
   private readonly pools = new Map<string, IPPool['spec']>();
   private readonly filters = new Map<string, FilterPlan>();
   private readonly settings = new BgpSettings();
+  private felixClusterRoutes: ClusterRouteSettings['felix'];
   private readonly ownRoutes: OwnRoutes;
   private readonly serviceAddresses = new ServiceAddresses();
   private readonly workloads = new WorkloadEnds(() => {
@@ -89,8 +91,10 @@ export class RoutingCalculator {
   }
 
   setConfiguration(name: string, configuration: BGPConfiguration | undefined): void {
+    const { clusterRoutes } = this.settings;
     this.settings.setObject(name, configuration);
     this.sessionsDirty = true;
+    if (this.settings.clusterRoutes !== clusterRoutes) this.poolsDirty = true;
   }
 
   setFilter(name: string, spec: BGPFilter['spec'] | undefined): void {
@@ -112,6 +116,22 @@ export class RoutingCalculator {
     if (spec === undefined) this.pools.delete(name);
     else this.pools.set(name, spec);
     this.poolsDirty = true;
+  }
+
+  /** FelixConfiguration programClusterRoutes of this node. */
+  setFelixClusterRoutes(value: ClusterRouteSettings['felix']): void {
+    if (value === this.felixClusterRoutes) return;
+    this.felixClusterRoutes = value;
+    this.poolsDirty = true;
+  }
+
+  /** Every IPPool, with why its routes stay out of the kernel, if they do. */
+  *poolProblems(): Generator<readonly [pool: string, problem: string | undefined]> {
+    for (const [name, spec] of this.pools) yield [name, unprogrammed(spec, this.clusterRoutes)];
+  }
+
+  private get clusterRoutes(): ClusterRouteSettings {
+    return { felix: this.felixClusterRoutes, bgp: this.settings.clusterRoutes };
   }
 
   setAffinity(key: string, spec: BlockAffinity['spec'] | undefined): void {
@@ -243,6 +263,10 @@ export class RoutingCalculator {
   private planPools(): RoutingPlan['pools'] {
     return [...this.pools]
       .toSorted(([a], [b]) => (a < b ? -1 : 1))
-      .map(([, { cidr, disableBGPExport }]) => ({ cidr, exported: disableBGPExport !== true }));
+      .map(([, spec]) => ({
+        cidr: spec.cidr,
+        exported: spec.disableBGPExport !== true,
+        ...(unprogrammed(spec, this.clusterRoutes) === undefined ? {} : { programmed: false }),
+      }));
   }
 }

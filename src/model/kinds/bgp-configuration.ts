@@ -146,7 +146,10 @@ export const bgpConfiguration = defineKind({
       programClusterRoutes: z
         .enum(['Enabled', 'Disabled', 'EnabledIPIPOnly', 'EnabledNoEncapOnly'])
         .exactOptional()
-        .describe('Which routes between nodes BGP puts into the kernel.'),
+        .describe(
+          'Pools whose routes between nodes go into the kernel, beside those that FelixConfiguration names (default ' +
+            'EnabledNoEncapOnly).',
+        ),
       ipv4NormalRoutePriority: z
         .int()
         .min(1)

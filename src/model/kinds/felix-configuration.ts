@@ -122,7 +122,10 @@ export const felixConfiguration = defineKind({
       programClusterRoutes: field
         .caselessEnum('Enabled', 'Disabled', 'EnabledIPIPOnly', 'EnabledNoEncapOnly')
         .exactOptional()
-        .describe('Which routes between nodes are programmed without BGP.'),
+        .describe(
+          'Pools whose routes between nodes, as BGP tells them, go into the kernel, beside those that BGPConfiguration ' +
+            'names (default EnabledIPIPOnly).',
+        ),
       ipv4NormalRoutePriority: count().describe('Metric of IPv4 routes (default 1024).'),
       ipv4ElevatedRoutePriority: count().describe('Metric of preferred IPv4 routes (default 512).'),
       ipv6NormalRoutePriority: count().describe('Metric of IPv6 routes (default 1024).'),

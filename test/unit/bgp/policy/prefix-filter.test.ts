@@ -74,6 +74,18 @@ describe('the export chain of Calico', () => {
     expect(reflector.verdict(prefixBits(prefix(text)))).toMatchObject({ accept, rule });
   });
 
+  it('knows what is in a pool whose routes are not for the kernel', () => {
+    const pools = [
+      { cidr: prefix('10.1.0.0/16'), exported: true, programmed: false },
+      { cidr: prefix('10.2.0.0/16'), exported: true },
+    ];
+    const some = new PrefixFilter({ ...facts, pools });
+    const routes = ['10.1.0.0/26', '10.1.0.0/16', '10.2.0.0/26', '10.0.0.0/8'];
+    expect(routes.filter((text) => some.isUnprogrammed(prefixBits(prefix(text))))).toEqual(
+      routes.slice(0, 2),
+    );
+  });
+
   it('knows what is a service address, advertised here or not', () => {
     const services = ['10.96.0.1/32', '192.0.2.0/24', '203.0.113.3/32', '203.0.113.16/32', '10.0.0.0/8'];
     expect(services.filter((text) => filter.isService(prefixBits(prefix(text))))).toEqual(

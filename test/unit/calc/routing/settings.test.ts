@@ -133,22 +133,42 @@ describe('BGPConfiguration', () => {
     expect(plan(one, all, own)).toMatchObject({ listenPort: 1791, listenAddresses: [] });
   });
 
-  it('is accepted though parts of it are not acted on, and says so', () => {
+  it('leaves out of the kernel the pools that neither it nor FelixConfiguration names, and says so', () => {
     const graph = new CalcGraph({ nodeName: 'one' });
-    const problem = (spec: Record<string, unknown>): string | undefined => {
-      const { key, resource } = put('BGPConfiguration', 'default', spec);
+    const problems = new Map<string, string>();
+    let pools: RoutingPlan['pools'] = [];
+    const follow = (
+      kind: 'IPPool' | 'BGPConfiguration' | 'FelixConfiguration',
+      name: string,
+      spec: object,
+    ) => {
+      const { key, resource } = put(kind, name, spec as Record<string, unknown>);
       graph.update(key, resource);
-      return graph.flush().problems.get('BGPConfiguration/default');
+      const { routing, problems: all } = graph.flush();
+      for (const [key, problem] of all) {
+        if (problem === undefined) problems.delete(key);
+        else problems.set(key, problem);
+      }
+      if (routing !== undefined) pools = routing.pools;
     };
-    expect(problem({ programClusterRoutes: 'Disabled' })).toBe(
-      'not acted on: programClusterRoutes Disabled (learned routes are always programmed)',
+    const left = (): string[] =>
+      pools.filter(({ programmed }) => programmed === false).map(({ cidr }) => cidr);
+    follow('IPPool', 'plain', { cidr: '10.1.0.0/16', ipipMode: 'Never', vxlanMode: 'Never' });
+    follow('IPPool', 'ipip', { cidr: '10.2.0.0/16', ipipMode: 'Always', vxlanMode: 'Never' });
+    follow('IPPool', 'vxlan', { cidr: '10.3.0.0/16', ipipMode: 'Never', vxlanMode: 'CrossSubnet' });
+    expect(left()).toEqual([]);
+    follow('BGPConfiguration', 'default', { programClusterRoutes: 'Disabled' });
+    expect(left()).toEqual(['10.1.0.0/16']);
+    expect(problems.get('IPPool/plain')).toBe(
+      'its routes to other nodes are not put into the kernel: programClusterRoutes is EnabledIPIPOnly in ' +
+        'FelixConfiguration and Disabled in BGPConfiguration, and neither names pools without encapsulation',
     );
-    expect(problem({ programClusterRoutes: 'Enabled' })).toBeUndefined();
-    expect(
-      problem({
-        serviceLoadBalancerAggregation: 'Disabled',
-        serviceLoadBalancerIPs: [{ cidr: '192.0.2.0/24' }],
-      }),
-    ).toBeUndefined();
+    follow('FelixConfiguration', 'default', { programClusterRoutes: 'Disabled' });
+    expect(left()).toEqual(['10.2.0.0/16', '10.1.0.0/16']);
+    expect([...problems.keys()]).toEqual(['IPPool/plain', 'IPPool/ipip']);
+    // A node may differ.
+    follow('FelixConfiguration', 'node.one', { programClusterRoutes: 'Enabled' });
+    expect(left()).toEqual([]);
+    expect(problems.size).toBe(0);
   });
 });
