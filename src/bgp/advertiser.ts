@@ -43,6 +43,8 @@ interface Telling {
   readonly member: GroupMember;
   readonly pace: Pace;
   group: TellingGroup;
+  /** The group before, while the other still asks it what the peer holds. */
+  before: TellingGroup | undefined;
   /** The policy has changed: the group to go over to when it has worked out what it tells. */
   next: TellingGroup | undefined;
   endOfRibDue: boolean;
@@ -77,6 +79,7 @@ export class Advertiser {
         member,
         pace,
         group,
+        before: undefined,
         next: undefined,
         endOfRibDue: true,
         refreshDue: false,
@@ -127,8 +130,13 @@ export class Advertiser {
     let moved = false;
     for (const telling of this.tellings) {
       const { member, next } = telling;
-      if (next?.settled === true) {
+      if (telling.before !== undefined && !telling.group.isArriving(member)) {
+        telling.before = undefined;
+        moved = true;
+      }
+      if (next?.settled === true && telling.before === undefined) {
         next.join(member, telling.group);
+        telling.before = telling.group;
         telling.group = next;
         telling.next = undefined;
         moved = true;
@@ -166,8 +174,9 @@ export class Advertiser {
 
   /** Groups that this session is in or about to go to. */
   *inUse(): Generator<TellingGroup> {
-    for (const { group, next } of this.tellings) {
+    for (const { group, before, next } of this.tellings) {
       yield group;
+      if (before !== undefined) yield before;
       if (next !== undefined) yield next;
     }
   }

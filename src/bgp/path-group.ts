@@ -17,6 +17,8 @@ import { UpdateBatch, WITHDRAWN } from './update-batch.ts';
 type Paths = ReadonlyMap<PathId, AttributeId>;
 
 const NO_PATHS: Paths = new Map();
+/** Where a walk stands that is over. */
+const DONE = Infinity;
 /** The path identifier of a default route that is told whatever there is: no row of the RIB. */
 const DEFAULT_ROUTE: PathId = 0xffff_ffff;
 
@@ -24,11 +26,15 @@ export class PathGroup implements TellingGroup {
   private readonly rib: FamilyRib;
   private readonly exporter: Exporter;
   private readonly batch: UpdateBatch;
-  private readonly marked = new PrefixQueue();
+  private marked = new PrefixQueue();
   /** What the peer holds. A prefix is held while it is here or marked. */
-  private readonly told = new Map<PrefixId, Paths>();
+  private told = new Map<PrefixId, Paths>();
   /** Prefixes to be told even if nothing has changed. */
-  private readonly forced = new Set<PrefixId>();
+  private forced = new Set<PrefixId>();
+  /** All are to be marked, a piece at a time: from this one on they are not yet. */
+  private position = 0;
+  /** What the walk comes to is to be told even if nothing has changed. */
+  private forcing = false;
   private member: GroupMember | undefined;
 
   constructor(private readonly options: ExporterOptions) {
@@ -36,8 +42,6 @@ export class PathGroup implements TellingGroup {
     this.rib = rib.families[family];
     this.exporter = new Exporter(options);
     this.batch = new UpdateBatch(family, wire, this.rib.prefixes, rib.attributes);
-    for (const prefix of this.rib.known()) this.mark(prefix);
-    if (this.exporter.defaultRoute !== undefined) this.mark(this.exporter.defaultRoute.prefix);
   }
 
   get family(): Family {
@@ -45,7 +49,7 @@ export class PathGroup implements TellingGroup {
   }
 
   get settled(): boolean {
-    return this.member === undefined || this.marked.size === 0;
+    return this.member === undefined || (this.marked.size === 0 && this.position === DONE);
   }
 
   get canFlush(): boolean {
@@ -57,6 +61,8 @@ export class PathGroup implements TellingGroup {
   }
 
   mark(prefix: PrefixId): void {
+    // What the walk comes to is marked then.
+    if (prefix >= this.position) return;
     if (this.marked.add(prefix) && !this.told.has(prefix)) this.rib.prefixes.hold(prefix);
   }
 
@@ -83,6 +89,10 @@ export class PathGroup implements TellingGroup {
     return verdicts.find(({ told }) => told) ?? verdicts[0]!;
   }
 
+  isArriving(): boolean {
+    return false;
+  }
+
   isInStep(member: GroupMember): boolean {
     return member === this.member;
   }
@@ -98,15 +108,31 @@ export class PathGroup implements TellingGroup {
   }
 
   refresh(): void {
-    for (const prefix of this.told.keys()) {
-      this.forced.add(prefix);
-      this.mark(prefix);
+    this.position = 0;
+    this.forcing = true;
+  }
+
+  /** Goes through up to `limit` prefixes of the table, and marks those that there is something to tell of. */
+  private walk(limit: number): void {
+    if (this.position === DONE) return;
+    const end = Math.min(this.position + limit, this.rib.prefixes.limit);
+    const { told, rib, forcing } = this;
+    const defaultRoute = this.exporter.defaultRoute?.prefix;
+    while (this.position < end) {
+      const prefix = this.position++;
+      const isTold = told.has(prefix);
+      if (isTold && forcing) this.forced.add(prefix);
+      if (isTold || prefix === defaultRoute || rib.paths.first(prefix) !== 0) this.mark(prefix);
     }
+    if (end < rib.prefixes.limit) return;
+    this.position = DONE;
+    this.forcing = false;
   }
 
   flush(limit: number): void {
     const { member, batch, told } = this;
     if (member === undefined) return;
+    this.walk(limit);
     const gone: PrefixId[] = [];
     for (let budget = limit; budget > 0; budget--) {
       const prefix = this.marked.take();
@@ -146,15 +172,18 @@ export class PathGroup implements TellingGroup {
     this.exporter.clear();
   }
 
-  /** The peer goes on in another group, with what it holds. */
+  /** The peer goes on in another group, with what it holds; that group has marked nothing yet. */
   private handOver(next: PathGroup): void {
-    for (const [prefix, paths] of this.told) {
-      next.mark(prefix);
-      // Marked or told, it is held once; what is marked here goes on being held for that.
-      if (!this.marked.has(prefix)) this.rib.prefixes.release(prefix);
-      next.told.set(prefix, paths);
-    }
-    this.told.clear();
+    next.told = this.told;
+    next.marked = this.marked;
+    next.forced = this.forced;
+    next.forcing = this.forcing;
+    this.told = new Map();
+    this.marked = new PrefixQueue();
+    this.forced = new Set();
+    // As new: it may be taken up again, and then takes over in turn.
+    this.position = 0;
+    this.forcing = false;
   }
 
   /** The paths that the peer may know, with their attributes, which are held. */

@@ -24,7 +24,7 @@ export interface TellingGroup {
   readonly settled: boolean;
   /** Whether {@link flush} would do something now: never while all that could be told at once do not read. */
   readonly canFlush: boolean;
-  /** Members that lag and could be told something now. */
+  /** Members that {@link catchUp} would do something for now. */
   readonly lagging: readonly GroupMember[];
   /** The paths of a prefix have changed. */
   mark(prefix: PrefixId): void;
@@ -35,7 +35,9 @@ export interface TellingGroup {
   /** For people: whether a member is told of a prefix, and the rule that decides. */
   explain(member: GroupMember, prefix: PrefixId): ExportVerdict;
   isInStep(member: GroupMember): boolean;
-  /** Takes in a peer that holds nothing, or holds what another group of the same kind has told it. */
+  /** What a member holds from the group that it came from is still being compared: that group must stay. */
+  isArriving(member: GroupMember): boolean;
+  /** Takes in a peer that holds nothing, or holds what another group of the same kind has told it, and takes it from there. */
   join(member: GroupMember, before?: TellingGroup): void;
   leave(member: GroupMember): void;
   /** Has a member told all again (RFC 2918 §4). */

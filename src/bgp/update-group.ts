@@ -32,6 +32,10 @@ export class UpdateGroup implements TellingGroup {
   private readonly batch: UpdateBatch;
   /** With what it lags behind by; undefined: in step. */
   private readonly members = new Map<GroupMember, Lag | undefined>();
+  /** Those that come from another group, with that, until all that they hold is compared. */
+  private readonly arriving = new Map<GroupMember, UpdateGroup>();
+  /** Those that have gone over to another group, which still asks what they hold: they are told nothing here. */
+  private readonly departing = new Set<GroupMember>();
 
   constructor(private readonly options: ExporterOptions) {
     const { rib, family, wire } = options;
@@ -86,26 +90,41 @@ export class UpdateGroup implements TellingGroup {
     return this.members.has(member) && this.members.get(member) === undefined;
   }
 
-  /** Takes in a peer that holds nothing, or holds what another group has told it. */
+  /**
+   * Takes in a peer that holds nothing, or holds what another group has told it. That is compared a piece at a time, so
+   * that others are served in between: the other group goes on, and notes what it no longer tells the peer of.
+   */
   join(member: GroupMember, previous?: TellingGroup): void {
     const lag = new Lag(this.rib.prefixes);
     if (previous instanceof UpdateGroup) {
-      // At once: the other group goes on, and may be no more.
-      for (let prefix = 0; prefix < this.rib.prefixes.limit; prefix++) {
-        const wanted = this.told.attributeFor(prefix, member.source);
-        const old = previous.heldAttribute(member, prefix);
-        if (wanted !== old) lag.add(prefix, old !== WITHDRAWN);
-      }
+      previous.depart(member);
+      this.arriving.set(member, previous);
+      lag.tellAll();
     } else if (this.heldBy(member) > 0) {
       lag.tellAll();
     }
-    previous?.leave(member);
     this.members.set(member, lag.isOver ? undefined : lag);
   }
 
+  isArriving(member: GroupMember): boolean {
+    return this.arriving.has(member);
+  }
+
+  private depart(member: GroupMember): void {
+    this.departing.add(member);
+    this.members.set(member, this.members.get(member) ?? new Lag(this.rib.prefixes));
+  }
+
   leave(member: GroupMember): void {
+    this.arrived(member);
+    this.departing.delete(member);
     this.members.get(member)?.clear();
     this.members.delete(member);
+  }
+
+  private arrived(member: GroupMember): void {
+    this.arriving.get(member)?.leave(member);
+    this.arriving.delete(member);
   }
 
   /** Has a member told all again (RFC 2918 §4). */
@@ -164,11 +183,12 @@ export class UpdateGroup implements TellingGroup {
     for (const prefix of withdrawn) this.told.settle(prefix);
   }
 
-  /** Members that lag and could be told something now. */
+  /** Members that lag and could be told something now, or compared with what another group has told them. */
   get lagging(): GroupMember[] {
     const members: GroupMember[] = [];
     for (const [member, lag] of this.members) {
-      if (lag !== undefined && !member.congested()) members.push(member);
+      if (lag === undefined || this.departing.has(member)) continue;
+      if (this.arriving.has(member) || !member.congested()) members.push(member);
     }
     return members;
   }
@@ -178,7 +198,20 @@ export class UpdateGroup implements TellingGroup {
     const lag = this.members.get(member);
     if (lag === undefined) return;
     const { batch } = this;
-    lag.walk(limit, (prefix) => this.told.attributeFor(prefix, member.source) !== WITHDRAWN);
+    const wanted = (prefix: PrefixId): AttributeId => this.told.attributeFor(prefix, member.source);
+    const previous = this.arriving.get(member);
+    if (previous === undefined) {
+      lag.walk(limit, (prefix) => wanted(prefix) !== WITHDRAWN);
+    } else {
+      const held = (prefix: PrefixId): AttributeId => previous.heldAttribute(member, prefix);
+      lag.walk(
+        limit,
+        (prefix) => wanted(prefix) !== held(prefix),
+        (prefix) => held(prefix) !== WITHDRAWN,
+      );
+      if (!lag.isWalkingFirst) this.arrived(member);
+      if (member.congested()) return;
+    }
     const prefixes = lag.next(limit);
     for (const prefix of prefixes) {
       const attribute = this.told.attributeFor(prefix, member.source);

@@ -17,7 +17,7 @@ export class Lag {
   private count = 0;
   /** What the walk looks at next. */
   private position = DONE;
-  /** The peer held nothing when the walk began: what the walk has not come to it does not hold. */
+  /** This is the peer's first walk here: what it has not come to the peer has not been told here. */
   private isNew = false;
   /** Another walk is to follow. */
   private again = false;
@@ -38,7 +38,7 @@ export class Lag {
     return this.old.has(prefix);
   }
 
-  /** The peer holds nothing, and is to be told all. */
+  /** The peer holds nothing, or what another group has told it, and is to be told all that differs. */
   tellAll(): void {
     this.position = 0;
     this.isNew = true;
@@ -50,12 +50,20 @@ export class Lag {
     else this.position = 0;
   }
 
-  /** Goes through up to `limit` prefixes of the table, and adds those that the peer is to be told. */
-  walk(limit: number, wanted: (prefix: PrefixId) => boolean): void {
+  /** The walk is the first: what it has not come to is as it was before. */
+  get isWalkingFirst(): boolean {
+    return this.isNew && this.position !== DONE;
+  }
+
+  /**
+   * Goes through up to `limit` prefixes of the table, and adds those that the peer is to be told. `held`: of these, what
+   * it holds now; if left out, all, but for the first walk, before which it held nothing.
+   */
+  walk(limit: number, wanted: (prefix: PrefixId) => boolean, held?: (prefix: PrefixId) => boolean): void {
     if (this.position === DONE) return;
     const end = Math.min(this.position + limit, this.prefixes.limit);
     for (let prefix = this.position; prefix < end; prefix++) {
-      if (wanted(prefix)) this.add(prefix, !this.isNew);
+      if (wanted(prefix)) this.add(prefix, held === undefined ? !this.isNew : held(prefix));
     }
     this.position = end;
     if (end < this.prefixes.limit) return;
@@ -64,7 +72,7 @@ export class Lag {
     this.again = false;
   }
 
-  /** The walk has not come to a prefix of which the peer holds nothing yet. */
+  /** The first walk has not come to a prefix: the peer holds nothing of it, or what another group has told it. */
   isUntold(prefix: PrefixId): boolean {
     return this.isNew && prefix >= this.position;
   }

@@ -35,6 +35,7 @@ class View {
   readonly held = new Map<string, string>();
   withdrawals = 0;
   announcements = 0;
+  private readonly announced = new Map<Prefix, number>();
 
   constructor(private readonly peer: TestPeer) {}
 
@@ -50,6 +51,7 @@ class View {
       for (const { prefixes, pathIds = [], nextHop } of message.announced) {
         for (const [index, at] of prefixes.entries()) {
           this.announcements++;
+          this.announced.set(at, (this.announced.get(at) ?? 0) + 1);
           this.held.set(
             `${at} ${pathIds[index]}`,
             `${nextHop.address} ${JSON.stringify(message.attributes)}`,
@@ -57,6 +59,13 @@ class View {
         }
       }
     }
+  }
+
+  /** How often a prefix was announced since this was last asked. */
+  changes(at: Prefix): number {
+    const count = this.announced.get(at) ?? 0;
+    this.announced.delete(at);
+    return count;
   }
 
   /** Lengths of the AS paths to a prefix, ours included. */
@@ -139,6 +148,57 @@ describe('a peer that takes several paths (RFC 7911)', () => {
     telling.settle();
     view.read();
     expect([view.announcements, view.withdrawals]).toEqual([6, 0]);
+  });
+
+  it('is told all again, and goes over to another policy, a piece at a time, while others are told', () => {
+    const prefixes = Array.from({ length: 60 }, (_, index) => prefix(`10.1.${index}.0/24`));
+    const [teller, other] = tellers as [TestPeer, TestPeer];
+    for (const at of prefixes) announce(teller, at);
+    const peer = telling.join(source('10.0.0.5'), context, several);
+    const view = new View(peer);
+    telling.settle();
+    view.read();
+    const less = contextOf(hiding(new Set(prefixes.slice(30))));
+    let length = 2;
+    for (const [ask, told] of [
+      [() => peer.advertiser.refresh(4), [60, 0]],
+      [() => peer.advertiser.changePolicy(less), [0, 30]],
+      [() => peer.advertiser.changePolicy(context), [30, 0]],
+    ] as const) {
+      [view.announcements, view.withdrawals] = [0, 0];
+      other.read();
+      ask();
+      let slices = 0;
+      for (; view.announcements + view.withdrawals < told[0] + told[1] && slices < 1000; slices++) {
+        announce(teller, P4, (length = 5 - length));
+        telling.select();
+        telling.tell(10);
+        expect(other.heard()).toEqual([`+ ${P4} 10.0.0.1`]);
+        view.read();
+        // Those of the prefix that changes do not count.
+        view.announcements -= view.changes(P4);
+      }
+      expect([view.announcements, view.withdrawals]).toEqual(told);
+      expect(slices).toBeGreaterThanOrEqual(6);
+    }
+  });
+
+  it('may come back to a policy that it has just left', () => {
+    for (const at of PREFIXES) announce(tellers[0]!, at);
+    const peer = telling.join(source('10.0.0.5'), context, several);
+    const view = new View(peer);
+    telling.settle();
+    const less = contextOf(hiding(new Set([P4])));
+    peer.advertiser.changePolicy(less);
+    telling.tell();
+    for (const at of PREFIXES) announce(tellers[1]!, at, 2);
+    telling.select();
+    peer.advertiser.changePolicy(context);
+    telling.settle();
+    expect(view.lengths(P4)).toEqual([2, 3]);
+    for (const one of [peer, ...tellers]) one.leave();
+    telling.settle();
+    expect(telling.rib.families[4].prefixes.size).toBe(0);
   });
 
   const operation = fc.record({

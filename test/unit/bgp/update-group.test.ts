@@ -144,7 +144,6 @@ describe('what a session tells its peer', () => {
       telling.settle(1);
       expect(paced.heard()).toEqual([`- ${P4}`]);
       paced.leave();
-      expect(telling.clock.advance(60_000)).toBeUndefined();
     }
   });
 
@@ -261,6 +260,38 @@ describe('what a session tells its peer', () => {
     telling.settle();
     expect(peer.heard()).toEqual([`- ${P4}`]);
     expect(telling.oversized).toEqual([P4]);
+  });
+});
+
+describe('a peer whose policy changes', () => {
+  it('is compared with its new group a piece at a time, while others are told and routes go on changing', () => {
+    const prefixes = Array.from({ length: 100 }, (_, index) => prefix(`10.1.${index}.0/24`));
+    const less = contextOf(hiding(new Set(prefixes.slice(50))));
+    const from = telling.join(source('10.0.0.4'), context);
+    const peer = telling.join(source('10.0.0.2'), context);
+    const other = telling.join(source('10.0.0.3'), context);
+    // The group that it goes over to is there, so nothing but the comparison takes time.
+    telling.join(source('10.0.0.5'), less);
+    for (const at of prefixes) announce(from, at, 1);
+    telling.settle();
+    for (const one of [peer, other]) one.read();
+    peer.advertiser.changePolicy(less);
+    const withdrawn: string[] = [];
+    let slices = 0;
+    for (; withdrawn.length < 50 && slices < 1000; slices++) {
+      announce(from, P4, 1, 1 + slices);
+      telling.select();
+      telling.tell(10);
+      expect(other.heard()).toEqual([`+ ${P4} 10.0.0.1`]);
+      withdrawn.push(...peer.heard().filter((line) => line.startsWith('-')));
+    }
+    expect(withdrawn.toSorted()).toEqual(
+      prefixes
+        .slice(50)
+        .map((at) => `- ${at}`)
+        .toSorted(),
+    );
+    expect(slices).toBeGreaterThan(10);
   });
 });
 
