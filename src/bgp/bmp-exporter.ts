@@ -1,6 +1,6 @@
 /**
- * Tells a monitoring station what peers tell us (RFC 7854): adj-RIB-in before policy, as it was received. We keep no
- * routes from before policy, so when a station connects, peers are asked to tell all again (RFC 2918), which goes to it
+ * Tells a monitoring station what peers tell us (RFC 7854): adj-RIB-in before policy, as it was received, or after it, or
+ * both (§5). We keep no routes from before policy, so when a station connects, peers are asked to tell all again (RFC 2918), which goes to it
  * as it comes; of a peer that cannot, it sees changes only.
  */
 import { Socket } from 'node:net';
@@ -93,7 +93,20 @@ export class BmpExporter implements SessionMonitor {
   }
 
   received(session: MonitoredSession, update: Uint8Array): void {
-    this.send(routeMonitoring(session, this.options.clock.wall(), update));
+    if (this.routes === 'post-policy') return;
+    this.send(routeMonitoring(session, this.options.clock.wall(), update, 'pre-policy'));
+  }
+
+  get wantsPolicy(): boolean {
+    return this.connected && this.routes !== 'pre-policy';
+  }
+
+  accepted(session: MonitoredSession, update: Uint8Array): void {
+    this.send(routeMonitoring(session, this.options.clock.wall(), update, 'post-policy'));
+  }
+
+  private get routes(): NonNullable<BmpStation['routes']> {
+    return this.options.station.routes ?? 'pre-policy';
   }
 
   private begin(): void {

@@ -191,6 +191,8 @@ export interface MonitoringConfig {
 export interface BmpStation {
   readonly address: Address;
   readonly port: number;
+  /** What it is told of a peer's routes: as they came (if left out), as policy has let them in, or both. */
+  readonly routes?: 'pre-policy' | 'post-policy' | 'both';
 }
 
 /** Graceful shutdown of all sessions (RFC 8326), until it is no longer configured. */

@@ -19,6 +19,7 @@ import {
 } from './policy/import.ts';
 import { longLivedAttributes } from './policy/long-lived.ts';
 import { withoutMartians } from './policy/martians.ts';
+import { type PostPolicyListener, PostPolicyUpdate } from './post-policy.ts';
 import { RecordImport } from './policy/import-record.ts';
 import { type RouteEdit, editAttributes } from './policy/route-edit.ts';
 import type { AttributeId } from './rib/attribute-store.ts';
@@ -40,6 +41,8 @@ export interface LearnerOptions {
   /** The RIB has changed and wants selection. */
   readonly changed: () => void;
   readonly endOfRib: (family: Family) => void;
+  /** Who is told what policy makes of UPDATEs. */
+  readonly postPolicy?: PostPolicyListener;
 }
 
 export class Learner {
@@ -58,6 +61,8 @@ export class Learner {
   /** Families whose end-of-RIB is awaited in this session. */
   private readonly awaited = new Set<Family>();
   /** Attributes whose faults have cost routes in this session, and have been told of. */
+  /** What has become of the UPDATE that is being read, if anybody wants to know. */
+  private outcome: PostPolicyUpdate | undefined;
   private readonly toldFaults = new Set<string>();
 
   constructor(private readonly options: LearnerOptions) {}
@@ -184,6 +189,8 @@ export class Learner {
     const { id, context } = this;
     if (id === undefined || context === undefined) return;
     if (message.faults.length > 0) this.tellFaults(message);
+    const { postPolicy } = this.options;
+    this.outcome = postPolicy?.wanted() === true ? new PostPolicyUpdate(message.endOfRib) : undefined;
     for (const nlri of message.withdrawn) this.unlearn(id, nlri);
     for (const nlri of message.treatAsWithdraw) this.unlearn(id, nlri);
     for (const { nlri, route } of message.announced) {
@@ -192,6 +199,8 @@ export class Learner {
       this.learn(id, usable, route, context);
     }
     if (message.endOfRib !== undefined) this.endOfRib(message.endOfRib);
+    if (this.outcome !== undefined) postPolicy?.told(this.outcome);
+    this.outcome = undefined;
     this.options.changed();
   }
 
@@ -213,6 +222,7 @@ export class Learner {
   }
 
   private unlearn(id: SourceId, nlri: NlriBytes): void {
+    this.outcome?.withdraw(nlri);
     this.options.rib.families[nlri.family].unlearn(id, nlri);
   }
 
@@ -246,6 +256,7 @@ export class Learner {
   /** Takes over the hold on the attributes. */
   private learnAs(id: SourceId, nlri: NlriBytes, attribute: AttributeId): void {
     const { rib } = this.options;
+    this.outcome?.announce(nlri, rib.attributes.route(attribute));
     rib.families[nlri.family].learn(id, nlri, attribute);
     rib.attributes.release(attribute);
   }
@@ -254,9 +265,11 @@ export class Learner {
     const { attributes } = this.options.rib;
     const rib = this.options.rib.families[nlri.family];
     const edited = new Map<RouteEdit, AttributeId>();
+    const tell = this.outcome?.sorter(nlri, (attribute) => attributes.route(attribute));
     visitNlriBits(nlri, (prefix: PrefixBits, identifier) => {
       const edit = importEdit(prefix, route.attributes, filters);
       if (edit === undefined) {
+        tell?.(prefix, identifier, undefined);
         rib.withdraw(id, prefix, identifier);
         return;
       }
@@ -265,6 +278,7 @@ export class Learner {
         attribute = attributes.internRoute({ ...route, attributes: editAttributes(route.attributes, edit) });
         edited.set(edit, attribute);
       }
+      tell?.(prefix, identifier, attribute);
       rib.announce(id, prefix, attribute, identifier);
     });
     for (const attribute of edited.values()) attributes.release(attribute);

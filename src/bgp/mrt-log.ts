@@ -39,6 +39,11 @@ export class MrtLog implements SessionMonitor {
     });
   }
 
+  /** The log is of what peers say. */
+  readonly wantsPolicy = false;
+
+  accepted(): void {}
+
   received(session: MonitoredSession, update: Uint8Array): void {
     this.append((now) => writeMessage(this.writer, now, ends(session), update));
   }

@@ -103,6 +103,10 @@ export class Neighbor {
       log: () => this.log,
       changed: () => routing.schedule(),
       endOfRib: (family) => environment.endOfRib(this, family),
+      postPolicy: {
+        wanted: () => environment.monitors.wantsPolicy,
+        told: (update) => this.peer.recordAccepted(update),
+      },
     });
     this.liveness = new Liveness({
       service: environment.bfd,

@@ -24,9 +24,10 @@ import {
 import { step } from './fsm/step.ts';
 import { GTSM_TIME_TO_LIVE, TRAFFIC_CLASS } from './listener.ts';
 import { MessageCounts } from './message-counts.ts';
+import type { PostPolicyUpdate } from './post-policy.ts';
 import type { MonitoredSession, SessionEnd, SessionMonitor } from './session-monitor.ts';
 import type { Slice } from './slice.ts';
-import type { Message, RouteRefreshMessage } from './wire/message.ts';
+import type { Message, RouteRefreshMessage, WireOptions } from './wire/message.ts';
 import type { ParsedUpdate } from './wire/update.ts';
 
 /** What the speaker does about a session. */
@@ -65,6 +66,7 @@ export class Peer {
   private working = false;
   /** While the session is up. */
   private monitored: MonitoredSession | undefined;
+  private wire: WireOptions | undefined;
   private stopping = false;
   private accepted = 0;
   private active: Connection | undefined;
@@ -172,6 +174,13 @@ export class Peer {
   /** Sends encoded messages on the session that is up. */
   write(bytes: Uint8Array): void {
     this.active?.write(bytes);
+  }
+
+  /** What policy has made of an UPDATE of the session that is up, for those who record it. */
+  recordAccepted(update: PostPolicyUpdate): void {
+    const { monitored, wire } = this;
+    if (monitored === undefined || wire === undefined) return;
+    for (const message of update.encode(wire)) this.options.monitors.accepted(monitored, message);
   }
 
   private dispatch(event: SessionEvent): void {
@@ -306,6 +315,7 @@ export class Peer {
   private establish(id: ConnectionId, negotiated: Negotiated): void {
     const connection = this.connections.get(id)!;
     connection.useWire(negotiated.wire, negotiated.holdTime);
+    this.wire = negotiated.wire;
     this.active = connection;
     this.sinceWall = this.options.clock.wall();
     this.options

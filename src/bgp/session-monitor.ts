@@ -33,6 +33,10 @@ export interface SessionMonitor {
   down(session: MonitoredSession, end: SessionEnd): void;
   /** An UPDATE, before anything is made of it; the octets are another's and change after the call. */
   received(session: MonitoredSession, update: Uint8Array): void;
+  /** Wants to be told also what policy makes of UPDATEs. */
+  readonly wantsPolicy: boolean;
+  /** An UPDATE put together anew from what policy has made of one. */
+  accepted(session: MonitoredSession, update: Uint8Array): void;
 }
 
 /** All who record. Costs nothing while there is nobody. */
@@ -65,5 +69,14 @@ export class SessionMonitors implements SessionMonitor {
 
   received(session: MonitoredSession, update: Uint8Array): void {
     for (const monitor of this.monitors) monitor.received(session, update);
+  }
+
+  get wantsPolicy(): boolean {
+    for (const monitor of this.monitors) if (monitor.wantsPolicy) return true;
+    return false;
+  }
+
+  accepted(session: MonitoredSession, update: Uint8Array): void {
+    for (const monitor of this.monitors) if (monitor.wantsPolicy) monitor.accepted(session, update);
   }
 }

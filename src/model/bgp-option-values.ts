@@ -128,14 +128,24 @@ export function parseConfederation(text: string) {
 }
 
 /** Reads `192.0.2.9 11019 2001:db8::9 11019`. */
-export function parseBmpStations(text: string): { address: Address; port: number }[] | undefined {
+const MONITORED = ['pre-policy', 'post-policy', 'both'] as const;
+
+interface BmpStation {
+  readonly address: Address;
+  readonly port: number;
+  readonly routes?: (typeof MONITORED)[number];
+}
+
+export function parseBmpStations(text: string): BmpStation[] | undefined {
   const words = text.split(' ');
-  const stations: { address: Address; port: number }[] = [];
-  for (let at = 0; at < words.length; at += 2) {
-    const address = parseAddress(words[at]!);
-    const port = parseCount(words[at + 1] ?? '', 1, 65_535);
+  const stations: BmpStation[] = [];
+  while (words.length > 0) {
+    const address = parseAddress(words.shift()!);
+    const port = parseCount(words.shift() ?? '', 1, 65_535);
     if (address === undefined || port === undefined) return undefined;
-    stations.push({ address, port });
+    const routes = MONITORED.find((word) => word === words[0]);
+    if (routes !== undefined) words.shift();
+    stations.push({ address, port, ...(routes === undefined ? {} : { routes }) });
   }
   return stations;
 }

@@ -329,10 +329,12 @@ const bgpOptions = {
   }),
   bmp: row({
     scopes: ['BGPConfiguration'],
-    syntax: 'ADDRESS PORT [ADDRESS PORT ...], such as 192.0.2.9 11019',
-    default: 'none',
+    syntax:
+      'ADDRESS PORT [pre-policy | post-policy | both] [ADDRESS PORT ...], such as 192.0.2.9 11019, or 192.0.2.9 11019 both',
+    default: 'none; of a station, pre-policy',
     description:
-      'Stations that are told what peers tell us, before any policy, in the BGP Monitoring Protocol (RFC 7854).',
+      'Stations that are told what peers tell us, as it comes, or as import policy lets it in, or both, in the BGP ' +
+      'Monitoring Protocol (RFC 7854 §5).',
     parse: parseBmpStations,
   }),
   mrtUpdates: row({

@@ -6,6 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import type { SpeakerConfig } from '../../src/bgp/config.ts';
+import { decodeMessage } from '../../src/bgp/wire/codec.ts';
+import { BASIC_WIRE } from '../../src/bgp/wire/message.ts';
 import { address } from '../../src/net/address.ts';
 import { inNamespace } from '../../src/sys/netns.ts';
 import { runChecked, spawnIn, terminate } from '../../src/sys/process.ts';
@@ -156,6 +158,41 @@ describeKernel('monitoring of a speaker', () => {
     ours.speaker.reconfigure(config(undefined));
     await vi.waitFor(() => expect(station!.of('termination')).toHaveLength(1), EVENTUALLY);
     expect(station.of('termination')[0]!.information!.get(1)).toBe('0000');
+  });
+
+  it('tells a BMP station what policy has let in, beside what came, each marked as what it is (RFC 7854 §4.2)', async () => {
+    station = Station.listen(fabric.hosts[0]!);
+    ours = await startSpeaker(
+      fabric.hosts[0]!,
+      config({ bmp: [{ address: address('10.99.0.1'), port: PORT, routes: 'both' }] }),
+    );
+    await established();
+    const routes = (postPolicy: boolean) =>
+      station!
+        .of('route-monitoring')
+        .filter(({ peer }) => peer!.postPolicy === postPolicy)
+        .flatMap(({ bgp }) => {
+          const message = decodeMessage(bgp[0]!, {
+            ...BASIC_WIRE,
+            fourOctetAs: true,
+            external: false,
+            extendedMessages: true,
+            families: [4, 6],
+          });
+          if (message.type !== 'update') throw new Error(message.type);
+          return [
+            ...message.withdrawn.flatMap(({ prefixes }) => prefixes.map((at) => `- ${at}`)),
+            ...message.announced.flatMap(({ prefixes }) => prefixes.map((at) => `+ ${at}`)),
+          ];
+        });
+    await vi.waitFor(() => {
+      expect([...new Set(routes(false))].toSorted()).toEqual(ROUTES.map((at) => `+ ${at}`));
+      expect([...new Set(routes(true))].toSorted()).toEqual([
+        '+ 198.51.100.0/25',
+        '+ 2001:db8:1::/48',
+        '- 192.0.2.0/24',
+      ]);
+    }, EVENTUALLY);
   });
 
   it('is understood by pmacct’s BMP daemon', async () => {

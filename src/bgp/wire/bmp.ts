@@ -15,6 +15,7 @@ const TYPES = {
 } as const;
 /** Flags of the per-peer header (§4.2). */
 const FLAG_IPV6 = 0x80;
+const FLAG_POST_POLICY = 0x40;
 const FLAG_TWO_OCTET_AS = 0x20;
 /** Information TLVs (§4.4) and reasons of a termination (§4.5). */
 const INFORMATION_DESCRIPTION = 1;
@@ -97,10 +98,15 @@ export function peerDown(
   });
 }
 
-/** §4.6: an UPDATE as it was received, before any policy. */
-export function routeMonitoring(peer: BmpPeer, time: number, update: Uint8Array): Uint8Array {
+/** §4.6: an UPDATE as it was received, or what policy has made of it (§5). */
+export function routeMonitoring(
+  peer: BmpPeer,
+  time: number,
+  update: Uint8Array,
+  policy: 'pre-policy' | 'post-policy',
+): Uint8Array {
   return message('route-monitoring', (writer) => {
-    peerHeader(writer, peer, time);
+    peerHeader(writer, peer, time, policy === 'post-policy' ? FLAG_POST_POLICY : 0);
     writer.append(update);
   });
 }
@@ -138,10 +144,11 @@ function message(type: keyof typeof TYPES, body: (writer: ByteWriter) => void): 
   return writer.copy();
 }
 
-/** §4.2; the peer is one of the global instance, and its routes are those before policy. */
-function peerHeader(writer: ByteWriter, peer: BmpPeer, time: number): void {
+/** §4.2; the peer is one of the global instance. The flag of policy is about routes only. */
+function peerHeader(writer: ByteWriter, peer: BmpPeer, time: number, policyFlag = 0): void {
   writer.u8(0);
-  writer.u8((familyOf(peer.address) === 6 ? FLAG_IPV6 : 0) | (peer.fourOctetAs ? 0 : FLAG_TWO_OCTET_AS));
+  const familyFlag = familyOf(peer.address) === 6 ? FLAG_IPV6 : 0;
+  writer.u8(familyFlag | policyFlag | (peer.fourOctetAs ? 0 : FLAG_TWO_OCTET_AS));
   writer.u64(0n); // distinguisher
   wideAddress(writer, peer.address);
   writer.u32(peer.asNumber);

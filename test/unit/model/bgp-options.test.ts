@@ -212,6 +212,13 @@ const VALUES: Readonly<
     read: [
       ['192.0.2.9 11019', [{ address: '192.0.2.9', port: 11019 }]],
       [
+        '192.0.2.9 1 both 192.0.2.10 2 post-policy',
+        [
+          { address: '192.0.2.9', port: 1, routes: 'both' },
+          { address: '192.0.2.10', port: 2, routes: 'post-policy' },
+        ],
+      ],
+      [
         '192.0.2.9 1 2001:DB8::9 65535',
         [
           { address: '192.0.2.9', port: 1 },
@@ -219,7 +226,17 @@ const VALUES: Readonly<
         ],
       ],
     ],
-    refused: ['', '192.0.2.9', '192.0.2.9:11019', '192.0.2.9 0', '192.0.2.9 65536', 'station 11019'],
+    refused: [
+      '',
+      'both',
+      '192.0.2.9',
+      '192.0.2.9:11019',
+      '192.0.2.9 0',
+      '192.0.2.9 65536',
+      '192.0.2.9 1 all',
+      '192.0.2.9 1 both both',
+      'station 11019',
+    ],
   },
   mrtUpdates: {
     read: [['/var/log/margay/updates.mrt', '/var/log/margay/updates.mrt']],
