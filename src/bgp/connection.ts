@@ -32,7 +32,7 @@ const LINGER = 2000;
  * cost little more than one.
  */
 const UNREAD_LIMIT = 256 * 1024;
-/** RFC 9687 §5: eight minutes, or twice the hold time if that is longer. */
+/** RFC 9687 §6: eight minutes, or twice the hold time if that is longer. */
 const SEND_HOLD_TIME = 480_000;
 
 /** What the usual errors mean to an operator. */

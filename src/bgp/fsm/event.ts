@@ -42,7 +42,7 @@ export type SessionEvent =
   | { readonly type: 'delay-open-timer-expires'; readonly connection: ConnectionId }
   /** 13 IdleHoldTimer_Expires. */
   | { readonly type: 'idle-hold-timer-expires' }
-  /** 29 SendHoldTimer_Expires (RFC 9687 §4): the peer has not read for the send hold time, which the rim watches. */
+  /** 29 SendHoldTimer_Expires (RFC 9687 §4.2): the peer has not read for the send hold time, which the rim watches. */
   | { readonly type: 'send-hold-timer-expires'; readonly connection: ConnectionId }
   /** 16 Tcp_CR_Acked: a connection that we opened is up. */
   | { readonly type: 'tcp-connected'; readonly connection: ConnectionId }

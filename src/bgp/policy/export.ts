@@ -31,7 +31,7 @@ export interface ExportContext {
   readonly localAs: number;
   /** What becomes of AS_PATH towards a peer in another AS; nothing if left out. */
   readonly asPathEdit?: AsPathEdit | undefined;
-  /** A peer in another AS is told accumulated metrics (RFC 7311 §3.1). */
+  /** A peer in another AS is told accumulated metrics (RFC 7311 §3.3). */
   readonly accumulatesMetric?: boolean | undefined;
   /** Our role towards a peer in another AS (RFC 9234). */
   readonly role?: Role | undefined;

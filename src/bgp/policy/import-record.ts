@@ -75,7 +75,7 @@ export class RecordImport {
           if (this.external) return false;
           if (this.clusterId !== undefined && hasWord(bytes, value, next, this.clusterId)) return false;
           break;
-        case ATTRIBUTE_AIGP: // RFC 7311 §3.1
+        case ATTRIBUTE_AIGP: // RFC 7311 §3.3
         case ATTRIBUTE_ONLY_TO_CUSTOMER: // RFC 9234 §5
           return false;
         default:

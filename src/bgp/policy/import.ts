@@ -32,7 +32,7 @@ export interface ImportContext {
   readonly rejectsAsSets?: boolean | undefined;
   /** Addresses of this node. */
   readonly ownAddresses: readonly Address[];
-  /** Accumulated metrics from this peer count (RFC 7311 §3.1). */
+  /** Accumulated metrics from this peer count (RFC 7311 §3.3). */
   readonly accumulatesMetric?: boolean | undefined;
   /** Seconds that we let routes outlive the session for long, at most (RFC 9494 §4.2). */
   readonly longLivedTime?: number | undefined;
@@ -115,7 +115,7 @@ function trustedAttributes(attributes: PathAttributes, context: ImportContext): 
   }
   if (!context.external) return attributes;
   const { localPref: _preference, originatorId: _originator, clusterList: _clusters, ...rest } = attributes;
-  // RFC 7311 §3.1: as if it were unknown, unless wanted.
+  // RFC 7311 §3.3: as if it were unknown, unless wanted.
   if (context.accumulatesMetric !== true) delete (rest as { aigp?: bigint | undefined }).aigp;
   const marked = markedOnImport(rest, context.role, context.peerAs);
   const leaving = context.leaving === true || marked.communities?.includes(GRACEFUL_SHUTDOWN) === true;

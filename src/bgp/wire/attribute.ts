@@ -378,7 +378,7 @@ const ROWS: readonly AttributeCodec[] = [
     code: iana.ATTRIBUTE_AIGP,
     name: 'AIGP', // RFC 7311 §3
     flags: OPTIONAL,
-    action: 'discard', // RFC 7311 §3.4
+    action: 'discard', // RFC 7311 §3.2
     decode(value, { attributes }) {
       let metric: bigint | undefined;
       while (value.remaining > 0) {

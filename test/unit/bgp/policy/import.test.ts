@@ -87,7 +87,7 @@ describe('usability of received routes', () => {
     expect(importedAttributes(received, member)).toEqual(attributes({ localPref: 7 }));
   });
 
-  it('takes an accumulated metric from inside, and from outside only where wanted (RFC 7311 §3.1)', () => {
+  it('takes an accumulated metric from inside, and from outside only where wanted (RFC 7311 §3.3)', () => {
     const received = attributes({ aigp: 7n });
     expect(importedAttributes(received, internal).aigp).toBe(7n);
     expect(importedAttributes(received, context)).not.toHaveProperty('aigp');
