@@ -40,7 +40,6 @@ export interface LookingGlassOptions {
   readonly neighbors: () => Iterable<Neighbor>;
   /** Kernel metric of own routes. */
   readonly ownMetric: (family: Family) => number;
-  /** Whether a learned route to the prefix is for the kernel. */
   /** Why a learned route to the prefix is not for the kernel; undefined if it is. */
   readonly whyNotProgrammed: (prefix: PrefixBits) => string | undefined;
 }
