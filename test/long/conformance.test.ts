@@ -64,7 +64,9 @@ describeKernel('every suite, on one host and across hosts, by family, undisturbe
           ...(disturbance === undefined ? {} : { disturbance }),
           agentOptions: owned ? [] : ['--no-table-ownership'],
         });
-        console.log(`${suite.name}, ${family}, ${nodes} hosts, ${disturbance ?? 'undisturbed'}: ${formatTotals(result)}`);
+        console.log(
+          `${suite.name}, ${family}, ${nodes} hosts, ${disturbance ?? 'undisturbed'}: ${formatTotals(result)}`,
+        );
         expect(result.cases.filter(({ outcome }) => outcome !== 'passed').map(formatCase)).toEqual([]);
       }
     },
