@@ -5,7 +5,8 @@ export class PrefixBitmap {
   private words = new Uint32Array(32);
 
   has(prefix: PrefixId): boolean {
-    return ((this.words[prefix >>> 5] ?? 0) & (1 << (prefix & 31))) !== 0;
+    const word = prefix >>> 5;
+    return word < this.words.length && (this.words[word]! & (1 << (prefix & 31))) !== 0;
   }
 
   /** Returns whether it was not there yet. */

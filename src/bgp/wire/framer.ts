@@ -20,7 +20,10 @@ export class MessageFramer {
 
   /** Takes bytes as they come. They are not copied: the caller leaves them alone until they are read. */
   push(bytes: Uint8Array): void {
-    if (bytes.length > 0) this.chunks.push(bytes);
+    if (bytes.length === 0) return;
+    // Not as the Buffer that a socket gives: views of that are dear, and all that reads messages would be compiled once
+    // for it and once more for what is put together here.
+    this.chunks.push(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length));
   }
 
   /**
