@@ -159,17 +159,24 @@ export class PathGroup implements TellingGroup {
   /** Nobody ever lags. */
   catchUp(): void {}
 
-  dissolve(): void {
+  dissolve(limit: number): boolean {
     this.member = undefined;
-    for (let prefix = this.marked.take(); prefix >= 0; prefix = this.marked.take()) {
-      if (!this.told.has(prefix)) this.rib.prefixes.release(prefix);
+    const { told, marked } = this;
+    for (let budget = limit; budget > 0 && marked.size > 0; budget--) {
+      const prefix = marked.take();
+      if (!told.has(prefix)) this.rib.prefixes.release(prefix);
     }
-    for (const [prefix, paths] of this.told) {
+    let budget = limit;
+    for (const [prefix, paths] of told) {
+      if (budget-- === 0) break;
       this.release(paths);
-      this.rib.prefixes.release(prefix);
+      told.delete(prefix);
+      // What is still marked is held for that.
+      if (!marked.has(prefix)) this.rib.prefixes.release(prefix);
     }
-    this.told.clear();
+    if (marked.size + told.size > 0) return true;
     this.exporter.clear();
+    return false;
   }
 
   /** The peer goes on in another group, with what it holds; that group has marked nothing yet. */

@@ -142,6 +142,7 @@ export class Routing {
     if (!this.advertisers.delete(advertiser)) return;
     advertiser.close();
     this.keepGroups();
+    this.schedule();
   }
 
   /** Defers a family: nothing of it is selected, advertised or swept from the kernel. */
@@ -183,6 +184,7 @@ export class Routing {
     const end = clock.now() + SLICE;
     const late = (): boolean => clock.now() >= end;
     const sweeping = this.rib.sweep(SWEEP_STEP);
+    const dissolving = this.groups.dissolve(SWEEP_STEP);
     const selecting = this.select(late);
     if (!selecting && !sweeping) this.complete();
     const telling = this.tell(late);
@@ -190,7 +192,7 @@ export class Routing {
     let moved = false;
     for (const advertiser of this.advertisers) moved = advertiser.advance(settled) || moved;
     if (moved) this.keepGroups();
-    return sweeping || selecting || telling || this.canTell();
+    return sweeping || dissolving || selecting || telling || this.canTell();
   }
 
   private select(late: () => boolean): boolean {

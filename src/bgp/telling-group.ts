@@ -46,6 +46,6 @@ export interface TellingGroup {
   flush(limit: number): void;
   /** Tells a member that lags of up to `limit` prefixes. */
   catchUp(member: GroupMember, limit: number): void;
-  /** Nobody is told anything any more. */
-  dissolve(): void;
+  /** Nobody is told anything any more: lets go of up to `limit` prefixes. Returns whether there are more. */
+  dissolve(limit: number): boolean;
 }

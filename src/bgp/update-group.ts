@@ -225,10 +225,11 @@ export class UpdateGroup implements TellingGroup {
   }
 
   /** Nobody is told anything any more. */
-  dissolve(): void {
+  dissolve(limit: number): boolean {
     for (const member of this.members.keys()) this.leave(member);
-    this.told.clear();
+    if (this.told.clear(limit)) return true;
     this.exporter.clear();
+    return false;
   }
 
   /** By source. Who does not read is left behind. */

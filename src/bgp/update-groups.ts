@@ -16,6 +16,7 @@ import type { WireOptions } from './wire/message.ts';
 
 export class UpdateGroups {
   private readonly byKey = new Map<string, TellingGroup>();
+  private readonly dissolving = new Set<TellingGroup>();
   private readonly policyNumbers = new WeakMap<ExportPolicy, number>();
   private policies = 0;
 
@@ -62,12 +63,19 @@ export class UpdateGroups {
     for (const group of this.byKey.values()) if (group.family === family) group.mark(prefix);
   }
 
-  /** Forgets the groups that are not among these. */
+  /** Lets go of up to `limit` prefixes of a group that is forgotten. Returns whether there is more to let go. */
+  dissolve(limit: number): boolean {
+    const [group] = this.dissolving;
+    if (group !== undefined && !group.dissolve(limit)) this.dissolving.delete(group);
+    return this.dissolving.size > 0;
+  }
+
+  /** Forgets the groups that are not among these; {@link dissolve} works that off. */
   keep(used: ReadonlySet<TellingGroup>): void {
     for (const [key, group] of this.byKey) {
       if (used.has(group)) continue;
-      group.dissolve();
       this.byKey.delete(key);
+      this.dissolving.add(group);
     }
   }
 

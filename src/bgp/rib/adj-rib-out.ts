@@ -14,6 +14,8 @@ export class AdjRibOut {
   private readonly marked = new PrefixQueue();
   private readonly countBySource: number[] = [];
   private total = 0;
+  /** What {@link clear} has come to. */
+  private cleared: PrefixId = 0;
 
   constructor(
     private readonly prefixes: PrefixTable,
@@ -77,14 +79,18 @@ export class AdjRibOut {
     this.sourceColumn[prefix] = source;
   }
 
-  /** Lets go of everything: the group is no more. */
-  clear(): void {
-    for (let prefix = this.take(); prefix >= 0; prefix = this.take()) this.settle(prefix);
-    for (let prefix = 0; prefix < this.prefixes.limit; prefix++) {
-      if (this.attribute(prefix) === 0) continue;
-      this.set(prefix, 0, 0);
-      this.settle(prefix);
+  /** Lets go of up to `limit` prefixes: the group is no more. Returns whether there are more to look at. */
+  clear(limit: number): boolean {
+    for (let budget = limit; budget > 0 && this.pending > 0; budget--) this.settle(this.take());
+    if (this.pending > 0) return true;
+    const rows = Math.min(this.prefixes.limit, this.attributeColumn.length);
+    const end = Math.min(this.cleared + limit, rows);
+    for (; this.cleared < end; this.cleared++) {
+      if (this.attributeColumn[this.cleared] === 0) continue;
+      this.set(this.cleared, 0, 0);
+      this.settle(this.cleared);
     }
+    return this.cleared < rows;
   }
 
   private count(source: SourceId, change: 1 | -1): void {

@@ -79,6 +79,7 @@ export class Telling {
 
   /** One slice: each group and each straggler is told of up to `limit` prefixes. */
   tell(limit = 100): void {
+    this.groups.dissolve(limit);
     for (const group of this.groups.round()) {
       if (group.canFlush) group.flush(limit);
       for (const member of group.lagging) group.catchUp(member, limit);

@@ -295,6 +295,36 @@ describe('a peer whose policy changes', () => {
   });
 });
 
+describe('a group that nobody is in any more', () => {
+  it.each([false, true])(
+    'lets go a piece at a time, while others are told (several paths: %s)',
+    (severalPaths) => {
+      const prefixes = Array.from({ length: 100 }, (_, index) => prefix(`10.1.${index}.0/24`));
+      const from = telling.join(source('10.0.0.4'), context);
+      const other = telling.join(source('10.0.0.3'), context);
+      const alone = telling.join(source('10.0.0.2'), contextOf(hiding(new Set())), { severalPaths });
+      for (const at of prefixes) announce(from, at, 1);
+      telling.settle();
+      // What is withdrawn is told to all but it, which then is the only one that keeps it.
+      alone.congested = true;
+      telling.rib.families[4].drop(from.id);
+      telling.settle();
+      other.read();
+      const { prefixes: table } = telling.rib.families[4];
+      expect(table.size).toBe(100);
+      alone.leave();
+      let slices = 0;
+      for (; table.size > 1 && slices < 1000; slices++) {
+        announce(from, P4, 1, 1 + slices);
+        telling.select();
+        telling.tell(10);
+        expect(other.heard()).toEqual([`+ ${P4} 10.0.0.1`]);
+      }
+      expect(slices).toBeGreaterThanOrEqual(10);
+    },
+  );
+});
+
 describe('a peer that does not read', () => {
   it('costs bits, and neither octets nor a queue, however much changes, and is then told the newest once', () => {
     const stuck = telling.join(source('10.0.0.2'), context);
