@@ -71,6 +71,8 @@ export interface SessionConnection {
   readonly outgoing: boolean;
   /** Connect: being opened. Delayed: up, while ours waits for the peer's OPEN (DelayOpenTimer running). */
   readonly state: 'Connect' | 'Delayed' | 'OpenSent' | 'OpenConfirm' | 'Established';
+  /** Our OPEN offered none, because the peer had refused them. */
+  readonly withoutCapabilities?: true | undefined;
   /** The peer's OPEN, from OpenConfirm on. */
   readonly open?: OpenMessage | undefined;
   readonly negotiated?: Negotiated | undefined;
@@ -125,9 +127,12 @@ export function reconfigure(session: Session, config: SessionConfig): Session {
   return { ...session, config, connections };
 }
 
-/** What the next connection is opened by. To a peer that refuses capabilities that is IPv4 unicast alone (RFC 5492 §3). */
-export function openingConfig({ config, refusesCapabilities }: Session): SessionConfig {
-  if (!refusesCapabilities) return config;
+/** What a connection is opened by: without capabilities that is IPv4 unicast alone (RFC 5492 §3, RFC 4760 §8). */
+export function openingConfig(
+  config: SessionConfig,
+  { withoutCapabilities }: Pick<SessionConnection, 'withoutCapabilities'>,
+): SessionConfig {
+  if (withoutCapabilities !== true) return config;
   return {
     ...config,
     families: config.families.filter((family) => family === 4),

@@ -23,17 +23,9 @@
  *   where the peer has, and so is the session's state called.
  */
 import {
-  CEASE_ADMINISTRATIVE_SHUTDOWN,
-  CEASE_BFD_DOWN,
   CEASE_CONNECTION_COLLISION,
   CEASE_CONNECTION_REJECTED,
-  CEASE_MAXIMUM_PREFIXES,
-  CEASE_PEER_DECONFIGURED,
-  ERROR_CEASE,
   ERROR_FINITE_STATE_MACHINE,
-  ERROR_HOLD_TIMER_EXPIRED,
-  ERROR_OPEN_MESSAGE,
-  ERROR_SEND_HOLD_TIMER_EXPIRED,
   FSM_UNEXPECTED_IN_ESTABLISHED,
   FSM_UNEXPECTED_IN_OPEN_CONFIRM,
   FSM_UNEXPECTED_IN_OPEN_SENT,
@@ -42,34 +34,34 @@ import {
   MESSAGE_ROUTE_REFRESH,
   MESSAGE_UPDATE,
   OPEN_BAD_PEER_AS,
-  OPEN_UNSUPPORTED_OPTIONAL_PARAMETER,
 } from '../wire/iana.ts';
-import type { NotificationMessage, RouteRefreshMessage } from '../wire/message.ts';
-import { cease, hardReset, notification, notificationOf } from '../wire/notification.ts';
+import type { RouteRefreshMessage } from '../wire/message.ts';
+import { cease, notification } from '../wire/notification.ts';
 import type { SessionAction } from './action.ts';
 import { resolveCollision } from './collision.ts';
+import {
+  abandon,
+  connectionFailed,
+  giveUp,
+  hasOpened,
+  holdExpired,
+  malformed,
+  notified,
+  outOfTurn,
+  refuse,
+  sendHoldExpired,
+  stop,
+} from './ending.ts';
 import type { SessionEvent } from './event.ts';
 import { negotiate } from './negotiate.ts';
-import { type Session, type SessionConnection, type SessionState, openingConfig } from './session.ts';
+import type { Row, RowState } from './row.ts';
+import { type Session, type SessionConnection, openingConfig } from './session.ts';
 import { Turn } from './turn.ts';
 
 export interface Step {
   readonly session: Session;
   readonly actions: readonly SessionAction[];
 }
-
-type EventOf<Type extends SessionEvent['type']> = Extract<SessionEvent, { type: Type }>;
-type ConnectionEvent = Extract<SessionEvent, { connection: string }>['type'];
-
-/** Handlers of a row; those of connection events get the connection, which is then in the row's state. */
-type Row = {
-  readonly [Type in SessionEvent['type']]?: Type extends Exclude<ConnectionEvent, 'tcp-accepted'>
-    ? (turn: Turn, event: EventOf<Type>, connection: SessionConnection) => void
-    : (turn: Turn, event: EventOf<Type>) => void;
-};
-
-/** Of the session, or of one connection. */
-type RowState = SessionState | SessionConnection['state'];
 
 type AnyHandler = (turn: Turn, event: SessionEvent, connection: SessionConnection | undefined) => void;
 
@@ -85,75 +77,6 @@ const UNEXPECTED: Readonly<Partial<Record<RowState, number>>> = {
   OpenSent: FSM_UNEXPECTED_IN_OPEN_SENT,
   OpenConfirm: FSM_UNEXPECTED_IN_OPEN_CONFIRM,
   Established: FSM_UNEXPECTED_IN_ESTABLISHED,
-};
-
-/** Closes over an error of ours or the peer's: NOTIFICATION, then Idle for a while. */
-function refuse(turn: Turn, connection: SessionConnection, sent: NotificationMessage, words?: string): void {
-  turn.drop(connection, words === undefined ? { sent } : { sent, words });
-  turn.damp();
-}
-
-/** Closes a connection on which no OPEN was sent: no NOTIFICATION goes before one (SendNOTIFICATIONwithoutOPEN is off). */
-function abandon(turn: Turn, connection: SessionConnection, words: string): void {
-  turn.drop(connection, { words });
-  turn.damp();
-}
-
-/** Any other message in Connect or Active (events 26 to 28). */
-const outOfTurn = (turn: Turn, _event: SessionEvent, connection: SessionConnection): void =>
-  abandon(turn, connection, 'The peer sent something else before its OPEN');
-
-/** Whether our OPEN was sent, so that a NOTIFICATION may follow. */
-function hasOpened({ state }: SessionConnection): boolean {
-  return state !== 'Connect' && state !== 'Delayed';
-}
-
-const stop: NonNullable<Row['manual-stop']> = (turn, event) => {
-  for (const connection of turn.session.connections) {
-    if (!hasOpened(connection) || event.cease === undefined) {
-      turn.drop(connection, { words: 'Stopped' });
-    } else {
-      turn.drop(connection, { sent: farewell(connection, cease(event.cease, event.communication)) });
-    }
-  }
-  turn.stop('connect-retry');
-  turn.stop('idle-hold');
-  turn.become([], 'Idle');
-  turn.session = { ...turn.session, enabled: false, failures: 0 };
-};
-
-/** After these neither side is to keep the other's routes (RFC 8538 §3.1, §5; RFC 9384 §3). */
-const FOR_GOOD: ReadonlySet<number> = new Set([
-  CEASE_MAXIMUM_PREFIXES,
-  CEASE_ADMINISTRATIVE_SHUTDOWN,
-  CEASE_PEER_DECONFIGURED,
-  CEASE_BFD_DOWN,
-]);
-
-/** A Cease, as a hard reset where the peer would keep routes otherwise. */
-function farewell({ negotiated }: SessionConnection, plain: NotificationMessage): NotificationMessage {
-  const keeps = negotiated?.gracefulRestart?.notification === true;
-  return keeps && FOR_GOOD.has(plain.subcode) ? hardReset(plain) : plain;
-}
-
-const giveUp: NonNullable<Row['automatic-stop']> = (turn, event) => {
-  for (const connection of turn.session.connections) {
-    turn.drop(
-      connection,
-      hasOpened(connection)
-        ? { sent: farewell(connection, notification(ERROR_CEASE, event.cease, event.data)) }
-        : { words: 'Stopped' },
-    );
-  }
-  if (event.idle === undefined) {
-    turn.damp();
-  } else if (event.idle === 'until-started') {
-    turn.stop('connect-retry');
-    turn.session = { ...turn.session, enabled: false };
-    turn.become([], 'Idle');
-  } else {
-    turn.rest(event.idle);
-  }
 };
 
 const start: NonNullable<Row['manual-start']> = (turn) => {
@@ -177,45 +100,6 @@ const reject: NonNullable<Row['tcp-accepted']> = (turn, { connection }) => {
   turn.actions.push({ type: 'close', connection });
 };
 
-const connectionFailed: NonNullable<Row['tcp-failed']> = (turn, event, connection) => {
-  turn.drop(connection, { words: `Connection lost: ${event.reason}` });
-  turn.retry();
-};
-
-const holdExpired: NonNullable<Row['hold-timer-expires']> = (turn, _event, connection) =>
-  refuse(turn, connection, notification(ERROR_HOLD_TIMER_EXPIRED));
-
-const sendHoldExpired: NonNullable<Row['send-hold-timer-expires']> = (turn, _event, connection) =>
-  refuse(turn, connection, notification(ERROR_SEND_HOLD_TIMER_EXPIRED));
-
-const malformed: NonNullable<Row['message-malformed']> = (turn, { error }, connection) =>
-  refuse(turn, connection, notificationOf(error), error.reason);
-
-/** RFC 5492 §3: whether the peer refuses our OPEN for its capabilities, and is to be tried once more without. */
-function mayDoWithoutCapabilities(
-  { config, refusesCapabilities }: Session,
-  connection: SessionConnection,
-  { code, subcode }: NotificationMessage,
-): boolean {
-  return (
-    code === ERROR_OPEN_MESSAGE &&
-    subcode === OPEN_UNSUPPORTED_OPTIONAL_PARAMETER &&
-    (connection.state === 'OpenSent' || connection.state === 'OpenConfirm') &&
-    !refusesCapabilities &&
-    config.families.includes(4)
-  );
-}
-
-const notified: NonNullable<Row['notification-received']> = (turn, { message }, connection) => {
-  turn.drop(connection, { received: message });
-  if (message.code === ERROR_CEASE) {
-    turn.retry();
-  } else if (mayDoWithoutCapabilities(turn.session, connection, message)) {
-    turn.session = { ...turn.session, refusesCapabilities: true };
-    turn.retry();
-  } else turn.damp();
-};
-
 const sendKeepalive: NonNullable<Row['keepalive-timer-expires']> = (turn, _event, connection) => {
   turn.actions.push({ type: 'send', connection: connection.id, message: { type: 'keepalive' } });
   turn.startKeepalive(connection);
@@ -230,7 +114,7 @@ const retryConnect: NonNullable<Row['connect-retry-timer-expires']> = (turn) => 
 /** Event 19 in OpenSent. */
 const openReceived: NonNullable<Row['open-received']> = (turn, { message: open }, connection) => {
   const { config } = turn.session;
-  const negotiated = negotiate(openingConfig(turn.session), open);
+  const negotiated = negotiate(openingConfig(config, connection), open);
   if ('type' in negotiated) {
     const words = `the peer says AS ${open.asNumber}, configured is AS ${config.peerAs}`;
     refuse(turn, connection, negotiated, negotiated.subcode === OPEN_BAD_PEER_AS ? words : undefined);

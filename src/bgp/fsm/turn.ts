@@ -81,12 +81,18 @@ export class Turn {
 
   /** Sends our OPEN on a connection that is up and waits for the peer's. */
   open(connection: SessionConnection): void {
+    const { config, refusesCapabilities } = this.session;
+    const opened: SessionConnection = {
+      ...connection,
+      state: 'OpenSent',
+      ...(refusesCapabilities ? { withoutCapabilities: true } : {}),
+    };
     this.actions.push({
       type: 'send',
       connection: connection.id,
-      message: localOpen(openingConfig(this.session)),
+      message: localOpen(openingConfig(config, opened)),
     });
-    this.put({ ...connection, state: 'OpenSent' });
+    this.put(opened);
     this.startTimer(connection, 'hold', OPEN_HOLD_TIME);
     this.stopRetryUnlessDialling();
   }

@@ -54,6 +54,16 @@ describe('a peer that refuses capabilities (RFC 5492 §3)', () => {
     expect(lost.refusesCapabilities).toBe(false);
   });
 
+  it('is agreed with, on another connection, by what that one has offered', () => {
+    const { session } = run(at('OpenSent'), { type: 'tcp-accepted', connection: 'in-1' }, refusal, {
+      type: 'open-received',
+      connection: 'in-1',
+      message: peerOpen(),
+    });
+    const [other] = session.connections;
+    expect([other!.state, other!.negotiated!.families]).toEqual(['OpenConfirm', [4, 6]]);
+  });
+
   it('is refused for good where it has nothing to fall back on, or refuses that, too', () => {
     const only6 = run(at('OpenSent', { families: [6] }), refusal);
     expect([only6.session.state, only6.session.refusesCapabilities]).toEqual(['Idle', false]);
