@@ -15,13 +15,11 @@ import { readAcknowledgement } from './acknowledgement.ts';
 import {
   NLMSG_DONE,
   NLMSG_ERROR,
-  NLMSG_HEADER_LENGTH,
-  NLMSG_NOOP,
-  NLM_F_ACK,
   NLM_F_DUMP,
   NLM_F_DUMP_INTR,
   NLM_F_REQUEST,
   type NetlinkMessage,
+  barrier,
   readMessages,
   writeMessage,
 } from './message.ts';
@@ -175,6 +173,11 @@ export class NetlinkConnection {
     return this.expectBatch(batch, (reject) => this.transmit(batch.first, batch.bytes, reject, options));
   }
 
+  /** Resolves when nothing is being sent in the background: of a batch that has failed, the octets may still be read. */
+  async sent(): Promise<void> {
+    await this.sending;
+  }
+
   private expectBatch(
     { first, count, operation }: Omit<WrittenBatch, 'bytes'>,
     transmit: (reject: (error: unknown) => void) => void,
@@ -312,13 +315,6 @@ export class NetlinkConnection {
 
 /** Types below this are the protocol's own (acknowledgements, padding). */
 const NLMSG_MIN_TYPE = 0x10;
-
-/** A message that the kernel does nothing with but acknowledge (af_netlink.c, netlink_rcv_skb). */
-export function barrier(sequence: number): Uint8Array {
-  const writer = new ByteWriter(NLMSG_HEADER_LENGTH);
-  writeMessage(writer, { type: NLMSG_NOOP, flags: NLM_F_REQUEST | NLM_F_ACK, sequence }, () => undefined);
-  return writer.bytes();
-}
 
 function operationOf(request: OutgoingMessage): string {
   return request.operation?.() ?? `netlink request of type ${request.type}`;

@@ -7,14 +7,14 @@
  *     | length        | type  | flags | sequence      | port id       | payload
  *     +---------------+-------+-------+---------------+---------------+--------- - -
  */
-import { ByteReader, type ByteWriter, ShortReadError } from '../net/bytes.ts';
+import { ByteReader, ByteWriter, ShortReadError } from '../net/bytes.ts';
 
-export const NLMSG_NOOP = 1;
+const NLMSG_NOOP = 1;
 export const NLMSG_ERROR = 2;
 export const NLMSG_DONE = 3;
 
 export const NLM_F_REQUEST = 0x1;
-export const NLM_F_ACK = 0x4;
+const NLM_F_ACK = 0x4;
 export const NLM_F_ECHO = 0x8;
 export const NLM_F_DUMP_INTR = 0x10;
 const NLM_F_ROOT = 0x100;
@@ -58,6 +58,13 @@ export function writeMessage(
   const length = writer.length - start;
   writer.setU32le(start, length);
   writer.reserve(align4(length) - length);
+}
+
+/** A message that the kernel does nothing with but acknowledge (af_netlink.c, netlink_rcv_skb). */
+export function barrier(sequence: number): Uint8Array {
+  const writer = new ByteWriter(NLMSG_HEADER_LENGTH);
+  writeMessage(writer, { type: NLMSG_NOOP, flags: NLM_F_REQUEST | NLM_F_ACK, sequence }, () => undefined);
+  return writer.bytes();
 }
 
 /** Splits a datagram into its messages. A truncated tail is an error of the kernel door, so it throws. */

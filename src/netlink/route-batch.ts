@@ -1,6 +1,6 @@
 /** Batches of routes over a connection: written as they are put in (rtnetlink/route-messages.ts), sent as they are. */
 import { type PrefixBits, prefixBits } from '../net/prefix-bits.ts';
-import { type NetlinkConnection, barrier } from './connection.ts';
+import type { NetlinkConnection } from './connection.ts';
 import type {
   ChangeFailure,
   ChangeResult,
@@ -10,6 +10,7 @@ import type {
   RouteMake,
   RouteSelector,
 } from './kernel.ts';
+import { barrier } from './message.ts';
 import { ROUTE_MESSAGES, RouteMessages } from './rtnetlink/route-messages.ts';
 
 /** From so many messages on, they are sent in the background: handing them to another thread costs some 0.1 ms. */
@@ -50,6 +51,9 @@ export class LinuxRouteBatch implements RouteBatch {
       const written = { first, count, bytes: messages.bytes, operation };
       const { failures } = await this.connection.batchWritten(written, { inBackground });
       return failures;
+    } catch (error) {
+      await this.connection.sent();
+      throw error;
     } finally {
       this.clear();
     }

@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { expect, it } from 'vitest';
 import { type Address, addressFromInteger } from '../../src/net/address.ts';
+import { prefixBits } from '../../src/net/prefix-bits.ts';
 import { type Prefix, hostPrefix, prefix } from '../../src/net/prefix.ts';
 import { NetlinkConnection, type OutgoingMessage } from '../../src/netlink/connection.ts';
 import type { KernelEvent, NewRoute } from '../../src/netlink/kernel.ts';
@@ -184,6 +185,23 @@ describeKernel('a netlink connection', () => {
     expect(routes).toHaveLength(COUNT + 2);
     await kernel.changeRoutes(routes.map((route) => ({ operation: 'delete', route })));
     kernel.close();
+  });
+
+  it('gives the memory of a batch of routes back only when the kernel is done with it, though it is closed', async () => {
+    const kernel = openLinuxKernel({ namespace });
+    const batch = kernel.routeBatch();
+    while (!batch.isFull) {
+      batch.set('add', prefixBits(destination(batch.length)), { type: 'blackhole', protocol: PROTOCOL });
+    }
+    const count = batch.length;
+    const sent = batch.send();
+    kernel.close();
+    await expect(sent).rejects.toThrow('EBADF');
+    const other = openLinuxKernel({ namespace });
+    const routes = await other.routes({ protocol: PROTOCOL });
+    expect(routes).toHaveLength(count);
+    await other.changeRoutes(routes.map((route) => ({ operation: 'delete', route })));
+    other.close();
   });
 
   it('refuses a batch in the background that is too long, and goes on', async () => {

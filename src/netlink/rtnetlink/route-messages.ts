@@ -24,7 +24,9 @@ import { encodeRouteMake, encodeRouteSelector } from './route.ts';
 export const ROUTE_MESSAGES = 8192;
 /** Octets from which on no more are put in: wide multipath routes. */
 const FULL = 2 << 20;
-const FIRST_WORDS = 1 << 12;
+/** Room at first: most batches are of a few routes. */
+const FIRST_WORDS = 256;
+const FIRST_MESSAGES = 16;
 /** Templates kept. */
 const TEMPLATES = 256;
 
@@ -49,7 +51,7 @@ export class RouteMessages {
   private used = 0;
   private messages = 0;
   /** The word each begins at. */
-  private readonly starts = new Uint32Array(ROUTE_MESSAGES);
+  private starts = new Uint32Array(FIRST_MESSAGES);
   private firstSequence = 0;
   private readonly templates = new Map<RouteMake | RouteSelector, Map<string, Template>>();
   private last: Template = new Uint32Array(0);
@@ -122,15 +124,14 @@ export class RouteMessages {
       words[start + DESTINATION + 2] = swapped(w2);
       words[start + DESTINATION + 3] = swapped(w3);
     }
+    if (this.messages === this.starts.length) this.starts = widened(this.starts, 0);
     this.starts[this.messages++] = start;
     this.used = end;
   }
 
   private widen(words: number): void {
-    const wider = new Uint32Array(Math.max(words, this.words.length * 4));
-    wider.set(this.words);
-    this.words = wider;
-    this.octets = new Uint8Array(wider.buffer);
+    this.words = widened(this.words, words);
+    this.octets = new Uint8Array(this.words.buffer);
   }
 
   private templateOf(operation: Operation, family: Family, make: RouteMake | RouteSelector): Template {
@@ -164,6 +165,12 @@ function makeTemplate(operation: Operation, family: Family, make: RouteMake | Ro
     else encodeRouteMake(out, family, make as RouteMake);
   });
   return new Uint32Array(writer.copy().buffer);
+}
+
+function widened(column: Uint32Array<ArrayBuffer>, length: number): Uint32Array<ArrayBuffer> {
+  const wider = new Uint32Array(Math.max(length, column.length * 4));
+  wider.set(column);
+  return wider;
 }
 
 /** Both kinds of message say where they lead to, and that in the same place. */
