@@ -4,9 +4,11 @@
  * the next has one right verdict. One that was sent meanwhile is in flight: it may meet either state, at each of the
  * two hooks that it passes, and hardly ever both in one of them; those are counted apart.
  */
+import type { FelixParameters } from '../../src/calc/felix-config.ts';
 import { CalcGraph } from '../../src/calc/graph.ts';
 import type { CalcDelta } from '../../src/calc/output.ts';
 import { evaluateEndpoint } from '../../src/explain/evaluate.ts';
+import { leaveWorkload } from '../../src/explain/leave-workload.ts';
 import type { Packet } from '../../src/explain/packet.ts';
 import { PolicyState } from '../../src/explain/policy-state.ts';
 import type { KnownResource } from '../../src/model/registry.ts';
@@ -111,6 +113,7 @@ class World {
   private readonly graph = new CalcGraph({ nodeName: thisNode });
   private readonly state = new PolicyState();
   private readonly documents = new Map<string, Document>();
+  private felix: FelixParameters | undefined;
   /** Flows that the present state lets pass. */
   private passing = 0;
 
@@ -147,10 +150,12 @@ class World {
     }
     const delta = this.graph.flush();
     this.state.apply(delta);
+    this.felix = delta.felix ?? this.felix;
     const begun = now();
     await program(delta);
     const acknowledged = now();
-    const verdicts = this.verdicts();
+    if (this.felix === undefined) throw new Error('the first calculation has no parameters');
+    const verdicts = this.verdicts(this.felix);
     this.passing = verdicts.reduce((sum, verdict) => sum + verdict, 0);
     return { begun, acknowledged, verdicts, world: replaced || changes.length > MOST_STEPS };
   }
@@ -168,7 +173,7 @@ class World {
     return moved;
   }
 
-  private verdicts(): Uint8Array {
+  private verdicts(felix: FelixParameters): Uint8Array {
     const { state } = this;
     const byAddress = new Map(
       [...state.endpoints.values()].flatMap((one) =>
@@ -180,8 +185,11 @@ class World {
         const endpoint = byAddress.get(packet[end]);
         // An address of the node's that no workload has leads nowhere, and nobody may send from it.
         if (endpoint === undefined) return !localAddresses.has(packet[end]);
-        const direction = end === 'source' ? 'egress' : 'ingress';
-        return evaluateEndpoint(endpoint, direction, packet, state).verdict === 'allow';
+        const walks =
+          end === 'source'
+            ? leaveWorkload(endpoint, packet, state, felix, false)
+            : [evaluateEndpoint(endpoint, 'ingress', packet, state)];
+        return walks.every(({ verdict }) => verdict === 'allow');
       });
       return passes ? 1 : 0;
     });
