@@ -10,7 +10,7 @@ import type { ExportContext } from './policy/export.ts';
 import type { AttributeId } from './rib/attribute-store.ts';
 import type { PrefixId } from './rib/prefix-table.ts';
 import type { SourceId } from './rib/sources.ts';
-import type { GroupMember, TellingGroup } from './telling-group.ts';
+import { type GroupMember, type TellingGroup, canTell } from './telling-group.ts';
 import { afiSafi } from './wire/afi-safi.ts';
 import type { Message, WireOptions } from './wire/message.ts';
 
@@ -67,7 +67,8 @@ export class Advertiser {
       const pace = options.pace();
       const member: GroupMember = {
         source,
-        congested: () => pace.isResting || congested(),
+        congested,
+        resting: () => pace.isResting,
         write: (bytes) => {
           pace.tell();
           write(bytes);
@@ -142,7 +143,7 @@ export class Advertiser {
         moved = true;
       }
       const { group } = telling;
-      if (!group.settled || !group.isInStep(member) || member.congested()) continue;
+      if (!group.settled || !group.isInStep(member) || !canTell(member)) continue;
       if (telling.endOfRibDue && settled(group.family) && this.options.mayEnd(group.family)) {
         telling.endOfRibDue = false;
         this.options.send({ type: 'update', withdrawn: [], announced: [], endOfRib: group.family });
@@ -157,6 +158,11 @@ export class Advertiser {
       if (group.isInStep(member) && !telling.endOfRibDue) telling.pace.rest();
     }
     return moved;
+  }
+
+  /** What has come together while the peer rested is told now. */
+  endRest(): void {
+    for (const { pace } of this.tellings) pace.end();
   }
 
   /** The attributes of a prefix as the peer holds them, or is being told them; 0 for nothing. */

@@ -60,9 +60,9 @@ export class Learner {
   private byRecord: RecordImport | undefined;
   /** Families whose end-of-RIB is awaited in this session. */
   private readonly awaited = new Set<Family>();
-  /** Attributes whose faults have cost routes in this session, and have been told of. */
   /** What has become of the UPDATE that is being read, if anybody wants to know. */
   private outcome: PostPolicyUpdate | undefined;
+  /** Attributes whose faults have cost routes in this session, and have been told of. */
   private readonly toldFaults = new Set<string>();
 
   constructor(private readonly options: LearnerOptions) {}

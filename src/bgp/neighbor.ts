@@ -274,10 +274,11 @@ export class Neighbor {
 
   /** Takes over fields that need no new session; the name may be another. */
   changeConfig(config: PeerConfig): void {
-    const { name, bfd, shutdown, maxPrefix } = this.config;
+    const { name, bfd, shutdown, maxPrefix, advertisementInterval } = this.config;
     if (config.name !== name) this.log = this.environment.log.child({ peer: config.name });
     this.peer.changeConfig(config, sessionConfig(config, this.known, this.environment));
     if (!isDeepStrictEqual(config.bfd, bfd)) this.watch();
+    if (config.advertisementInterval !== advertisementInterval) this.up?.advertiser.endRest();
     if (config.shutdown !== undefined) {
       if (shutdown === undefined) this.peer.stop(CEASE_ADMINISTRATIVE_SHUTDOWN, config.shutdown);
     } else if (this.stopped) {

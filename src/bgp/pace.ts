@@ -1,6 +1,6 @@
 /**
  * MinRouteAdvertisementInterval (RFC 4271 §9.2.1.1): between two rounds of changes a peer is left alone for a while.
- * Who rests is treated as one that does not read (update-group.ts): what changes meanwhile is told once, and as it is
+ * Who rests lags behind as one that does not read (update-group.ts), but holds nobody up: what changes meanwhile is told once, and as it is
  * then. A round is all there is to tell: an interval within a table would only make it come late.
  */
 import type { Clock, TimerHandle } from '../base/clock.ts';
@@ -45,6 +45,13 @@ export class Pace {
       this.timer = undefined;
       over();
     });
+  }
+
+  /** Ends a rest before its time. */
+  end(): void {
+    if (!this.isResting) return;
+    this.close();
+    this.options.over();
   }
 
   close(): void {

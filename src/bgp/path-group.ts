@@ -11,7 +11,7 @@ import type { PathId } from './rib/path-table.ts';
 import { PrefixQueue } from './rib/prefix-queue.ts';
 import type { PrefixId } from './rib/prefix-table.ts';
 import { OWN } from './rib/sources.ts';
-import type { ExportVerdict, GroupMember, TellingGroup } from './telling-group.ts';
+import { type ExportVerdict, type GroupMember, type TellingGroup, canTell } from './telling-group.ts';
 import { UpdateBatch, WITHDRAWN } from './update-batch.ts';
 
 type Paths = ReadonlyMap<PathId, AttributeId>;
@@ -53,7 +53,7 @@ export class PathGroup implements TellingGroup {
   }
 
   get canFlush(): boolean {
-    return !this.settled && this.member?.congested() === false;
+    return !this.settled && this.member !== undefined && canTell(this.member);
   }
 
   get lagging(): readonly GroupMember[] {

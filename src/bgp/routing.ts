@@ -175,6 +175,7 @@ export class Routing {
 
   stop(): void {
     clearImmediate(this.scheduled);
+    for (const advertiser of this.advertisers) advertiser.close();
     this.advertisers.clear();
   }
 

@@ -259,7 +259,6 @@ export class Speaker {
     if (this.begun) this.unnumbered.follow(this.wantedPeers);
   }
 
-  /** Whether what peers say of a prefix is for the kernel. */
   /** Why a learned route to the prefix is not for the kernel; undefined if it is. */
   private whyNotProgrammed(prefix: PrefixBits): string | undefined {
     const { prefixes } = this.policies;

@@ -9,7 +9,14 @@ export interface GroupMember {
   readonly source: SourceId;
   /** Whether the peer is so far behind in reading that nothing more should be written. */
   readonly congested: () => boolean;
+  /** Whether the peer is left alone between two rounds (pace.ts). Unlike who is congested it holds nobody up. */
+  readonly resting: () => boolean;
   readonly write: (bytes: Uint8Array) => void;
+}
+
+/** Whether a member may be written to now. */
+export function canTell({ congested, resting }: GroupMember): boolean {
+  return !resting() && !congested();
 }
 
 /** Whether a prefix is told, and the rule that decides. */

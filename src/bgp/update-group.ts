@@ -1,7 +1,7 @@
 /**
  * Peers that are told the same, in one family: one adj-RIB-out, each change encoded once and the same bytes written to
- * every socket. A member is in step with the group, or it lags: it is new, has asked for all again, or does not read
- * fast enough. Who lags catches up on its own, from the state of the group, and then joins it again; so a slow reader
+ * every socket. A member is in step with the group, or it lags: it is new, has asked for all again, rests between two
+ * rounds, or does not read fast enough. Who lags catches up on its own, from the state of the group, and then joins it again; so a slow reader
  * delays nobody, and costs bits and not a queue.
  *
  *     RIB ──mark──► adj-RIB-out ──flush──► members in step: the same bytes
@@ -16,7 +16,7 @@ import type { FamilyRib } from './rib/family-rib.ts';
 import { Lag } from './rib/lag.ts';
 import type { PrefixId } from './rib/prefix-table.ts';
 import { OWN, type SourceId } from './rib/sources.ts';
-import type { ExportVerdict, GroupMember, TellingGroup } from './telling-group.ts';
+import { type ExportVerdict, type GroupMember, type TellingGroup, canTell } from './telling-group.ts';
 import { UpdateBatch, WITHDRAWN } from './update-batch.ts';
 
 /** What is told to one member only. */
@@ -188,7 +188,7 @@ export class UpdateGroup implements TellingGroup {
     const members: GroupMember[] = [];
     for (const [member, lag] of this.members) {
       if (lag === undefined || this.departing.has(member)) continue;
-      if (this.arriving.has(member) || !member.congested()) members.push(member);
+      if (this.arriving.has(member) || canTell(member)) members.push(member);
     }
     return members;
   }
@@ -210,7 +210,7 @@ export class UpdateGroup implements TellingGroup {
         (prefix) => held(prefix) !== WITHDRAWN,
       );
       if (!lag.isWalkingFirst) this.arrived(member);
-      if (member.congested()) return;
+      if (!canTell(member)) return;
     }
     const prefixes = lag.next(limit);
     for (const prefix of prefixes) {
@@ -232,13 +232,13 @@ export class UpdateGroup implements TellingGroup {
     return false;
   }
 
-  /** By source. Who does not read is left behind. */
+  /** By source. Who does not read, or rests, is left behind. */
   private membersInStep(): Map<SourceId, GroupMember> {
     const inStep = new Map<SourceId, GroupMember>();
     for (const [member, lag] of this.members) {
       if (lag !== undefined) continue;
-      if (member.congested()) this.members.set(member, new Lag(this.rib.prefixes));
-      else inStep.set(member.source, member);
+      if (canTell(member)) inStep.set(member.source, member);
+      else this.members.set(member, new Lag(this.rib.prefixes));
     }
     return inStep;
   }

@@ -116,7 +116,7 @@ export class CalcGraph {
     const felix = this.felix.flush();
     if (felix !== undefined) this.routing.setFelixClusterRoutes(felix.programClusterRoutes);
     const routing = this.routing.flush();
-    if (routing !== undefined) this.reportPools();
+    this.reportPools();
     return {
       sets,
       policies,

@@ -127,7 +127,7 @@ export function parseConfederation(text: string) {
   return { identifier, members: valid };
 }
 
-/** Reads `192.0.2.9 11019 2001:db8::9 11019`. */
+/** What of the routes of peers a station is told: before import policy, after it, or both (RFC 7854 §5, RFC 8671). */
 const MONITORED = ['pre-policy', 'post-policy', 'both'] as const;
 
 interface BmpStation {
@@ -136,6 +136,7 @@ interface BmpStation {
   readonly routes?: (typeof MONITORED)[number];
 }
 
+/** Reads `192.0.2.9 11019 2001:db8::9 11019 both`: each an address, a port and, if not pre-policy, what it is told. */
 export function parseBmpStations(text: string): BmpStation[] | undefined {
   const words = text.split(' ');
   const stations: BmpStation[] = [];

@@ -8,7 +8,7 @@ import {
   ERROR_HOLD_TIMER_EXPIRED,
   ERROR_OPEN_MESSAGE,
   ERROR_SEND_HOLD_TIMER_EXPIRED,
-  OPEN_UNSUPPORTED_OPTIONAL_PARAMETER,
+  OPEN_UNSUPPORTED_PARAMETER,
 } from '../wire/iana.ts';
 import type { NotificationMessage } from '../wire/message.ts';
 import { cease, hardReset, notification, notificationOf } from '../wire/notification.ts';
@@ -113,7 +113,7 @@ function mayDoWithoutCapabilities(
 ): boolean {
   return (
     code === ERROR_OPEN_MESSAGE &&
-    subcode === OPEN_UNSUPPORTED_OPTIONAL_PARAMETER &&
+    subcode === OPEN_UNSUPPORTED_PARAMETER &&
     (state === 'OpenSent' || state === 'OpenConfirm') &&
     withoutCapabilities !== true &&
     families.includes(4)

@@ -135,9 +135,10 @@ export class Turn {
     if (sent !== undefined) this.actions.push({ type: 'send', connection: connection.id, message: sent });
     this.actions.push({ type: 'close', connection: connection.id });
     const { negotiated } = connection;
-    if (connection.state === 'Established' && negotiated !== undefined) {
-      // It may have learnt better meanwhile.
+    // Once is enough: it may have learnt better meanwhile.
+    if (connection.withoutCapabilities === true)
       this.session = { ...this.session, refusesCapabilities: false };
+    if (connection.state === 'Established' && negotiated !== undefined) {
       this.actions.push({
         type: 'lost',
         connection: connection.id,

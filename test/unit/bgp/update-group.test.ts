@@ -147,6 +147,41 @@ describe('what a session tells its peer', () => {
     }
   });
 
+  it('is told at once when its rest is ended before its time', () => {
+    const paced = telling.join(source('10.0.0.2'), context, { interval: 600_000 });
+    telling.rib.announce(OWN, P4, own);
+    telling.settle(1);
+    paced.read();
+    telling.rib.withdraw(OWN, P4);
+    telling.settle(1);
+    expect(paced.heard()).toEqual([]);
+    paced.advertiser.endRest();
+    telling.settle(1);
+    expect(paced.heard()).toEqual([`- ${P4}`]);
+  });
+
+  it('rests without holding up who goes over to its policy, or is new to it', () => {
+    const less = contextOf(hiding(new Set([P4])));
+    const changing = prefix('10.7.0.0/16');
+    const resting = telling.join(source('10.0.0.2'), less, { interval: 600_000 });
+    const other = telling.join(source('10.0.0.3'), context);
+    for (const at of [P4, changing]) telling.rib.announce(OWN, at, own);
+    telling.settle(1);
+    for (const peer of [resting, other]) peer.read();
+    telling.rib.withdraw(OWN, changing);
+    telling.settle(1);
+    expect([resting.heard(), other.heard()]).toEqual([[], [`- ${changing}`]]);
+    other.advertiser.changePolicy(less);
+    telling.settle(1);
+    expect(other.heard()).toEqual([`- ${P4}`]);
+    const fresh = telling.join(source('10.0.0.4'), less);
+    telling.settle(1);
+    expect(fresh.heard()).toEqual(['end-of-RIB 4', 'end-of-RIB 6']);
+    telling.clock.advance(600_000);
+    telling.settle(1);
+    expect(resting.heard()).toEqual([`- ${changing}`]);
+  });
+
   it('has a default route of ours where that is wanted, whatever there is, and only there (RFC 4271 §9.1.3)', () => {
     const route = prefix('0.0.0.0/0');
     const generous = { ...context, defaultFamilies: [4] } as const;

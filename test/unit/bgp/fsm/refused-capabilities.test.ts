@@ -54,6 +54,17 @@ describe('a peer that refuses capabilities (RFC 5492 §3)', () => {
     expect(lost.refusesCapabilities).toBe(false);
   });
 
+  it('is tried with them again however the connection without them ends', () => {
+    const bare = run(at('OpenSent'), refusal, ...again).session;
+    for (const end of [
+      { type: 'tcp-failed', connection: 'out-2', reason: 'reset' },
+      { type: 'notification-received', connection: 'out-2', message: notification(6, 5) },
+    ] as const) {
+      const { session } = run(bare, end);
+      expect([session.state, session.refusesCapabilities]).toEqual(['Active', false]);
+    }
+  });
+
   it('is agreed with, on another connection, by what that one has offered', () => {
     const { session } = run(at('OpenSent'), { type: 'tcp-accepted', connection: 'in-1' }, refusal, {
       type: 'open-received',

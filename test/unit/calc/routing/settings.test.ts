@@ -166,6 +166,9 @@ describe('BGPConfiguration', () => {
     follow('FelixConfiguration', 'default', { programClusterRoutes: 'Disabled' });
     expect(left()).toEqual(['10.2.0.0/16', '10.1.0.0/16']);
     expect([...problems.keys()]).toEqual(['IPPool/plain', 'IPPool/ipip']);
+    // What is said of a pool keeps up although what is done stays the same.
+    follow('IPPool', 'plain', { cidr: '10.1.0.0/16', ipipMode: 'Always', vxlanMode: 'Never' });
+    expect(problems.get('IPPool/plain')).toMatch(/neither names IP-in-IP pools$/);
     // A node may differ.
     follow('FelixConfiguration', 'node.one', { programClusterRoutes: 'Enabled' });
     expect(left()).toEqual([]);
