@@ -118,6 +118,8 @@ export class FibReader {
       const own = table.findOrAdd(destination);
       table.setActual(own, present ? route.nextHops : undefined);
       table.touch(own);
+      // Before or after what is being written of it: only a look tells.
+      if (table.isWriting(own)) this.requestReading();
       changed();
       return;
     }

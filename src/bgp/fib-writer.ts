@@ -246,6 +246,9 @@ export class FibWriter {
       if (error === undefined || (ways[index] === undefined && error.errno === 'ESRCH')) {
         table.setActual(id, ways[index]);
         if (ways[index] === undefined) table.prune(id);
+      } else if (table.desired(id) !== ways[index]) {
+        // What is wanted now has not been tried, and its turn comes; what is believed of the kernel may be wrong.
+        this.retryLater();
       } else {
         this.refuse(table, id, describeError(error));
       }

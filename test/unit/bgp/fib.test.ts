@@ -6,6 +6,7 @@ import { type PrefixId, type PrefixTables, prefixTables } from '../../../src/bgp
 import { type Family, address } from '../../../src/net/address.ts';
 import { prefixBits } from '../../../src/net/prefix-bits.ts';
 import { prefix, type Prefix } from '../../../src/net/prefix.ts';
+import { kernelError } from '../../../src/sys/kernel-error.ts';
 import type { KernelEvent, NewRoute, Route, RouteKernel } from '../../../src/netlink/kernel.ts';
 import { MemoryNetwork } from '../../../src/netlink/memory.ts';
 
@@ -160,6 +161,44 @@ describe('learned routes in the kernel', () => {
     await settle();
     expect(await ours()).toEqual([`${P4} ${near} 1024`, `${P6} ${near6} 1024`]);
     expect(fib.status()).toEqual({ installed: 2, stale: 0, unresolved: 0, problems: [] });
+  });
+
+  it('that the kernel refuses when something else is wanted already are written as they are then', async () => {
+    await fib.start();
+    const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+    const error = kernelError('add route', 'ENETUNREACH');
+    let answer = (): void => {};
+    vi.spyOn(kernel, 'changeRoutes').mockImplementationOnce(
+      (changes) =>
+        new Promise((resolve) => {
+          answer = () => resolve({ applied: 0, failures: changes.map((change) => ({ change, error })) });
+        }),
+    );
+    for (const at of [P4, P6]) fib.set(...numberOf(at), [at === P4 ? near : near6]);
+    await turn();
+    fib.set(...numberOf(P4), [other]);
+    fib.delete(...numberOf(P6));
+    answer();
+    await settle();
+    expect(await ours()).toEqual([`${P4} ${other} 1024`]);
+    expect(fib.status()).toEqual({ installed: 1, stale: 0, unresolved: 0, problems: [] });
+  });
+
+  it('are looked at again when somebody changes them while they are being written', async () => {
+    await fib.start();
+    const stranger = network.open('a');
+    const change = kernel.changeRoutes.bind(kernel);
+    vi.spyOn(kernel, 'changeRoutes').mockImplementationOnce(async (changes) => {
+      const result = await change(changes);
+      await stranger.changeRoutes([{ operation: 'delete', route: { destination: P4 } }]);
+      for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
+      return result;
+    });
+    fib.set(...numberOf(P4), [near]);
+    await settle();
+    stranger.close();
+    await resync();
+    expect(await ours()).toEqual([`${P4} ${near} 1024`]);
   });
 
   it('have all next hops that can be reached', async () => {
