@@ -115,8 +115,8 @@ export class CalcGraph {
     const networks = this.networks.flush(sets);
     const felix = this.felix.flush();
     if (felix !== undefined) this.routing.setFelixClusterRoutes(felix.programClusterRoutes);
+    if (this.routing.poolsChanged) this.reportPools();
     const routing = this.routing.flush();
-    this.reportPools();
     return {
       sets,
       policies,

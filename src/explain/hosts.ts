@@ -3,7 +3,7 @@
  * them (src/nftables/render/host-endpoints.ts). Which interface a packet takes, resources alone do not say: it is taken
  * to be the one that has an address of the node.
  */
-import type { FelixParameters } from '../calc/felix-config.ts';
+import { FelixConfig, type FelixParameters } from '../calc/felix-config.ts';
 import { CalcGraph } from '../calc/graph.ts';
 import type { LocalHostEndpoint } from '../calc/output.ts';
 import { anyInterface } from '../model/kinds/host-endpoint.ts';
@@ -61,12 +61,13 @@ export class Hosts {
   felixOf(node: string): FelixParameters {
     const known = this.felix.get(node);
     if (known !== undefined) return known;
-    // Nothing else counts, and a cluster has many resources and nodes.
-    const graph = new CalcGraph({ nodeName: node });
+    const config = new FelixConfig(node);
     for (const one of this.resources) {
-      if (one.kind === 'FelixConfiguration' || one.kind === 'Node') graph.update(keyOf(one), one);
+      const { name, labels = {} } = one.metadata;
+      if (one.kind === 'FelixConfiguration') config.setObject(name, one);
+      else if (one.kind === 'Node' && name === node) config.setNodeLabels(new Map(Object.entries(labels)));
     }
-    const { felix } = graph.flush();
+    const felix = config.flush();
     if (felix === undefined) throw new Error('the first calculation has no parameters');
     this.felix.set(node, felix);
     return felix;

@@ -7,7 +7,8 @@ import type { Lab } from '../../src/lab/lab.ts';
 import { probe } from '../../src/lab/probe.ts';
 import { runChecked } from '../../src/sys/process.ts';
 import { Random } from '../fuzz/random.ts';
-import { apply, eventually, logOf, resourcesOf } from '../interop/fixture-lab.ts';
+import { apply, eventually, logOf } from '../interop/fixture-lab.ts';
+import { resourcesOf } from '../resources-of.ts';
 import { OneWay } from '../interop/one-way.ts';
 import { disturbTable, tableText } from './strangers.ts';
 

@@ -7,8 +7,7 @@ import { LocalApiUnreachableError, requestLocal } from '../../src/base/local-api
 import type { Lab } from '../../src/lab/lab.ts';
 import { waitUntil } from '../../src/lab/wait.ts';
 import type { AgentStatus } from '../../src/model/agent-status.ts';
-import type { Resource } from '../../src/model/resource.ts';
-import { parseResources } from '../../src/model/yaml.ts';
+import { resourcesOf } from '../resources-of.ts';
 import type { Address } from '../../src/net/address.ts';
 import type { KernelEvent, Route } from '../../src/netlink/kernel.ts';
 import { openLinuxKernel } from '../../src/netlink/linux.ts';
@@ -73,14 +72,6 @@ export function readLog(text: string): LogLine[] {
     .split('\n')
     .filter((line) => line.startsWith('{'))
     .map((line) => JSON.parse(line) as LogLine);
-}
-
-/** Resources out of YAML; throws if one has a fault. */
-export function resourcesOf(yaml: string): Resource[] {
-  return parseResources(yaml).map(({ resource, problems }) => {
-    if (resource === undefined) throw new Error(JSON.stringify(problems));
-    return resource;
-  });
 }
 
 /** Writes resources into a lab's datastore and waits until all agents have them in force. */

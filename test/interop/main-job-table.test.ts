@@ -7,7 +7,8 @@ import { spawnIn, terminate } from '../../src/sys/process.ts';
 import { describeKernel } from '../kernel/fixture-namespace.ts';
 import { useLabs } from '../kernel/lab-fixture.ts';
 import { OneWay } from './one-way.ts';
-import { apply, eventually, listTable, logOf, nft, resourcesOf } from './fixture-lab.ts';
+import { apply, eventually, listTable, logOf, nft } from './fixture-lab.ts';
+import { resourcesOf } from '../resources-of.ts';
 
 const TOPOLOGY = `name: NAME
 bgp: false

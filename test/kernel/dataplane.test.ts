@@ -5,7 +5,7 @@ import { silentLogger } from '../../src/base/log.ts';
 import { CalcGraph } from '../../src/calc/graph.ts';
 import { Dataplane } from '../../src/dataplane/dataplane.ts';
 import { keyOf } from '../../src/model/resource.ts';
-import { parseResources } from '../../src/model/yaml.ts';
+import { resourcesOf } from '../resources-of.ts';
 import { openLinuxKernel } from '../../src/netlink/linux.ts';
 import { address } from '../../src/net/address.ts';
 import { prefix } from '../../src/net/prefix.ts';
@@ -76,10 +76,7 @@ spec: {localWorkloadPeeringIPV4: 169.254.1.2, localWorkloadPeeringIPV6: "fe80::1
 /** A calculation of the world above for node-a. */
 function graphOf(text: string): CalcGraph {
   const graph = new CalcGraph({ nodeName: 'node-a' });
-  for (const { resource, problems } of parseResources(text)) {
-    if (resource === undefined) throw new Error(JSON.stringify(problems));
-    graph.update(keyOf(resource), resource);
-  }
+  for (const resource of resourcesOf(text)) graph.update(keyOf(resource), resource);
   return graph;
 }
 
@@ -229,11 +226,10 @@ describeKernel('the dataplane', () => {
           dataplane.update(graph.flush());
           await dataplane.apply();
           const before = await ownRoutes(kernel);
-          const [old] = parseResources(WORLD).filter(({ resource }) => resource?.kind === 'WorkloadEndpoint');
-          const { resource } = old!;
-          const successor = { ...resource!, metadata: { ...resource!.metadata, namespace: 'stock' } };
+          const [old] = resourcesOf(WORLD).filter(({ kind }) => kind === 'WorkloadEndpoint');
+          const successor = { ...old!, metadata: { ...old!.metadata, namespace: 'stock' } };
           graph.update(keyOf(successor), successor);
-          graph.update(keyOf(resource!), undefined);
+          graph.update(keyOf(old!), undefined);
           dataplane.update(graph.flush());
           await dataplane.apply();
           expect(await ownRoutes(kernel)).toEqual(before);

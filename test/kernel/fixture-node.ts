@@ -12,7 +12,7 @@ import { Dataplane } from '../../src/dataplane/dataplane.ts';
 import { PolicyState } from '../../src/explain/policy-state.ts';
 import type { KnownResource } from '../../src/model/registry.ts';
 import { keyOf, type ResourceKey } from '../../src/model/resource.ts';
-import { parseResources } from '../../src/model/yaml.ts';
+import { resourcesOf } from '../resources-of.ts';
 import type { Address, Family } from '../../src/net/address.ts';
 import { Conntrack } from '../../src/netlink/conntrack.ts';
 import { run, runChecked } from '../../src/sys/process.ts';
@@ -101,10 +101,7 @@ export class TestNode {
 
   /** Takes resources in and resolves when they are in force. */
   async apply(text: string): Promise<void> {
-    for (const { resource, problems } of parseResources(text)) {
-      if (resource === undefined) throw new Error(JSON.stringify(problems));
-      this.graph.update(keyOf(resource), resource);
-    }
+    for (const resource of resourcesOf(text)) this.graph.update(keyOf(resource), resource);
     await this.settle();
   }
 

@@ -125,6 +125,11 @@ export class RoutingCalculator {
     this.poolsDirty = true;
   }
 
+  /** Whether what is planned, or said, of pools may be something else since the last flush. */
+  get poolsChanged(): boolean {
+    return this.poolsDirty;
+  }
+
   /** Every IPPool, with why its routes stay out of the kernel, if they do. */
   *poolProblems(): Generator<readonly [pool: string, problem: string | undefined]> {
     for (const [name, spec] of this.pools) yield [name, unprogrammed(spec, this.clusterRoutes)];

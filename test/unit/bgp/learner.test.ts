@@ -4,29 +4,18 @@ import { ManualClock } from '../../../src/base/clock.ts';
 import { silentLogger } from '../../../src/base/log.ts';
 import type { Negotiated } from '../../../src/bgp/fsm/negotiate.ts';
 import { Learner } from '../../../src/bgp/learner.ts';
-import type { ImportContext } from '../../../src/bgp/policy/import.ts';
 import { Rib } from '../../../src/bgp/rib/rib.ts';
 import type { SourceId } from '../../../src/bgp/rib/sources.ts';
 import { encodeMessage, readMessage } from '../../../src/bgp/wire/codec.ts';
 import { BASIC_WIRE, type UpdateMessage, type WireOptions } from '../../../src/bgp/wire/message.ts';
 import { type Family, address, familyOf } from '../../../src/net/address.ts';
 import { prefix } from '../../../src/net/prefix.ts';
-import { attributes, source } from './rib/make.ts';
+import { attributes, importContext as context, source } from './rib/make.ts';
 import { toHex } from './wire/bytes.ts';
 
 const BOTH: readonly Family[] = [4, 6];
 const peer = source('10.0.0.2');
 const PREFIXES = ['192.0.2.0/24', '198.51.100.0/24', '2001:db8::/48'].map(prefix);
-const context: ImportContext = {
-  external: true,
-  localAs: 64512,
-  peerAs: 65001,
-  routerId: address('10.0.0.1'),
-  clusterId: undefined,
-  allowedOwnAs: 0,
-  ownAddresses: [address('10.0.0.1')],
-  filters: undefined,
-};
 
 const wire: WireOptions = { ...BASIC_WIRE, families: BOTH };
 

@@ -12,7 +12,7 @@ import { BASIC_WIRE, type UpdateMessage, type WireOptions } from '../../../src/b
 import { address } from '../../../src/net/address.ts';
 import { formatPrefixBits } from '../../../src/net/prefix-bits.ts';
 import { prefix } from '../../../src/net/prefix.ts';
-import { attributes, source } from './rib/make.ts';
+import { attributes, importContext as context, source } from './rib/make.ts';
 
 const wire: WireOptions = { ...BASIC_WIRE, fourOctetAs: true, families: [4, 6] };
 const peer = source('10.0.0.2');
@@ -20,16 +20,6 @@ const nextHop = { address: address('10.0.0.2') };
 const [ONE, TWO, THREE] = ['192.0.2.0/24', '198.51.100.0/24', '203.0.113.0/24'].map((text) =>
   prefix(text),
 ) as [ReturnType<typeof prefix>, ReturnType<typeof prefix>, ReturnType<typeof prefix>];
-const context: ImportContext = {
-  external: true,
-  localAs: 64512,
-  peerAs: 65001,
-  routerId: address('10.0.0.1'),
-  clusterId: undefined,
-  allowedOwnAs: 0,
-  ownAddresses: [address('10.0.0.1')],
-  filters: undefined,
-};
 
 let updates: PostPolicyUpdate[];
 let wanted: boolean;

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { type Explanation, type Question, explain } from '../../../src/explain/explanation.ts';
 import { formatExplanation } from '../../../src/explain/format.ts';
-import { type Party, parseDestination, parseParty } from '../../../src/explain/question.ts';
-import type { KnownResource } from '../../../src/model/registry.ts';
-import { parseResources } from '../../../src/model/yaml.ts';
+import { type Party, parseDestination } from '../../../src/explain/question.ts';
+import { resourcesOf } from '../../resources-of.ts';
 import { podDocument } from './pod-document.ts';
+import { questionOf } from './question-of.ts';
 
 const CLUSTER = `
 apiVersion: v1
@@ -32,22 +32,8 @@ metadata: {name: db, namespace: shop}
 spec: {podSelector: {matchLabels: {app: db}}}
 `;
 
-function resourcesOf(text: string): KnownResource[] {
-  return parseResources(text).map(({ resource, problems }) => {
-    if (resource === undefined) throw new Error(JSON.stringify(problems));
-    return resource;
-  });
-}
-
 function ask(source: string, destination: string, more: Partial<Question> = {}): Explanation {
-  const options = { namespace: 'shop' };
-  const { party, service } = parseDestination(destination, options);
-  return explain(resourcesOf(CLUSTER), {
-    source: parseParty(source, options),
-    destination: party,
-    service,
-    ...more,
-  });
+  return explain(resourcesOf(CLUSTER), { ...questionOf(source, destination), ...more });
 }
 
 const web = 'default/NetworkPolicy/shop/web';

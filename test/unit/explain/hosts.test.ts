@@ -1,10 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { type Explanation, explain } from '../../../src/explain/explanation.ts';
 import { formatExplanation } from '../../../src/explain/format.ts';
-import { parseDestination, parseParty } from '../../../src/explain/question.ts';
-import type { KnownResource } from '../../../src/model/registry.ts';
-import { parseResources } from '../../../src/model/yaml.ts';
+import { resourcesOf } from '../../resources-of.ts';
 import { podDocument } from './pod-document.ts';
+import { questionOf } from './question-of.ts';
 
 const CLUSTER = `
 apiVersion: v1
@@ -60,19 +59,10 @@ endpoints: [{addresses: [10.65.0.3]}, {addresses: [10.65.0.99], conditions: {rea
 ports: [{name: web, port: 8080, protocol: TCP}]
 `;
 
-function parse(text: string): KnownResource[] {
-  return parseResources(text).map(({ resource, problems }) => {
-    if (resource === undefined) throw new Error(JSON.stringify(problems));
-    return resource;
-  });
-}
-
-const resources = parse(CLUSTER);
+const resources = resourcesOf(CLUSTER);
 
 function ask(source: string, destination: string, world = resources): Explanation {
-  const options = { namespace: 'shop' };
-  const { party, service } = parseDestination(destination, options);
-  return explain(world, { source: parseParty(source, options), destination: party, service });
+  return explain(world, questionOf(source, destination));
 }
 
 const rule = (index: number): string => `default/GlobalNetworkPolicy//forwarded/ingress/${index}`;
@@ -106,7 +96,7 @@ describe('explain about hosts and services', () => {
   });
 
   it('asks no forward policy about what preDNAT policy let in, though about what leaves', () => {
-    const early = parse(`
+    const early = resourcesOf(`
 apiVersion: projectcalico.org/v3
 kind: GlobalNetworkPolicy
 metadata: {name: early}
@@ -121,7 +111,7 @@ spec:
       expect(ask(source, 'web:8081', [...resources, ...early]).verdict).toBe('allow');
       expect(ask(source, 'web:53/udp', [...resources, ...early]).verdict).toBe('deny');
     }
-    const leaving = parse(`
+    const leaving = resourcesOf(`
 apiVersion: projectcalico.org/v3
 kind: GlobalNetworkPolicy
 metadata: {name: leaving}

@@ -1,13 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { type Explanation, explain } from '../../../src/explain/explanation.ts';
 import { formatExplanation } from '../../../src/explain/format.ts';
-import { parseDestination, parseParty } from '../../../src/explain/question.ts';
 import { reachChanges } from '../../../src/explain/reach-changes.ts';
 import { smallestChange } from '../../../src/explain/remedy.ts';
 import { schemas } from '../../../src/explain/schemas.ts';
-import type { KnownResource } from '../../../src/model/registry.ts';
-import { parseResources } from '../../../src/model/yaml.ts';
+import { resourcesOf } from '../../resources-of.ts';
 import { podDocument } from './pod-document.ts';
+import { questionOf } from './question-of.ts';
 
 const CLUSTER = `
 apiVersion: v1
@@ -31,45 +30,26 @@ ${podDocument({ node: 'n1', name: 'near', app: 'client', networks: "[10.65.0.4/3
 ${podDocument({ node: 'n2', name: 'far', app: 'client', networks: "[10.65.0.66/32, 'fd65::66/128']" })}
 `;
 
-const policy = (name: string, spec: string): string => `
+const document = (kind: string, name: string, spec: string): string => `
 ---
 apiVersion: projectcalico.org/v3
-kind: GlobalNetworkPolicy
+kind: ${kind}
 metadata: {name: ${name}}
 spec: ${spec}`;
+
+const policy = (name: string, spec: string): string => document('GlobalNetworkPolicy', name, spec);
+const felix = (name: string, spec: string): string => document('FelixConfiguration', name, spec);
 
 const OPEN = policy(
   'open',
   '{selector: all(), types: [Ingress, Egress], ingress: [{action: Allow}], egress: [{action: Allow}]}',
 );
 
-const felix = (name: string, spec: string): string => `
----
-apiVersion: projectcalico.org/v3
-kind: FelixConfiguration
-metadata: {name: ${name}}
-spec: ${spec}`;
-
-function parse(text: string): KnownResource[] {
-  return parseResources(text).map(({ resource, problems }) => {
-    if (resource === undefined) throw new Error(JSON.stringify(problems));
-    return resource;
-  });
-}
-
-function questionOf(source: string, destination: string, family?: 4 | 6) {
-  const options = { namespace: 'shop' };
-  const { party, service } = parseDestination(destination, options);
-  return {
-    source: parseParty(source, options),
-    destination: party,
-    service,
-    ...(family === undefined ? {} : { family }),
-  };
-}
-
 function ask(source: string, destination: string, more = '', family?: 4 | 6): Explanation {
-  return explain(parse(CLUSTER + OPEN + more), questionOf(source, destination, family));
+  return explain(resourcesOf(CLUSTER + OPEN + more), {
+    ...questionOf(source, destination),
+    ...(family === undefined ? {} : { family }),
+  });
 }
 
 const decided = (id: string) => ({ verdict: 'deny', paths: [{ decidedBy: [id] }, { decidedBy: [id] }] });
@@ -85,7 +65,7 @@ describe('tunnels of workloads', () => {
       expect(ask('near', `${destination}:4788/udp`, open).verdict).toBe('allow');
       expect(ask('near', `${destination}:4789/tcp`, open).verdict).toBe('allow');
       const packet = { ...questionOf('near', destination), service: { protocol: 4 } };
-      expect(explain(parse(CLUSTER + OPEN + open), packet)).toMatchObject(decided(ipip));
+      expect(explain(resourcesOf(CLUSTER + OPEN + open), packet)).toMatchObject(decided(ipip));
     },
   );
 
@@ -119,7 +99,7 @@ ${policy('closed', '{order: 1, selector: host == "n1", applyOnForward: true, typ
     );
     expect(ask('near', 'far:4789/udp', both).verdict).toBe('allow');
     expect(
-      explain(parse(CLUSTER + OPEN + both), { ...questionOf('near', 'far'), service: { protocol: 4 } })
+      explain(resourcesOf(CLUSTER + OPEN + both), { ...questionOf('near', 'far'), service: { protocol: 4 } })
         .verdict,
     ).toBe('allow');
     const moved = felix('node.n1', '{vxlanPort: 8472}');
@@ -130,7 +110,7 @@ ${policy('closed', '{order: 1, selector: host == "n1", applyOnForward: true, typ
 
   it('leave UDP of an unknown port in doubt', () => {
     expect(
-      explain(parse(CLUSTER + OPEN), { ...questionOf('near', 'far'), service: { protocol: 17 } }),
+      explain(resourcesOf(CLUSTER + OPEN), { ...questionOf('near', 'far'), service: { protocol: 17 } }),
     ).toMatchObject({
       verdict: 'unknown',
       paths: [{ decidedBy: [vxlan] }, { decidedBy: [vxlan] }],
@@ -138,7 +118,7 @@ ${policy('closed', '{order: 1, selector: host == "n1", applyOnForward: true, typ
   });
 
   it('are told with the setting to change, to people and to programs, and with no remedy in policy', () => {
-    const world = parse(
+    const world = resourcesOf(
       CLUSTER +
         policy(
           'web',
@@ -164,7 +144,7 @@ ${policy('closed', '{order: 1, selector: host == "n1", applyOnForward: true, typ
 
   it('are left out of what a change of policy opens', () => {
     const closed = policy('web', '{selector: app == "web", types: [Ingress]}');
-    const opened = reachChanges(parse(CLUSTER + closed), parse(CLUSTER), {
+    const opened = reachChanges(resourcesOf(CLUSTER + closed), resourcesOf(CLUSTER), {
       about: new Set(['shop/near']),
     });
     const some = opened.filter(

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { lint } from '../../../src/explain/lint.ts';
-import { parseResources } from '../../../src/model/yaml.ts';
+import { resourcesOf } from '../../resources-of.ts';
 
 const POD = `
 apiVersion: projectcalico.org/v3
@@ -15,11 +15,7 @@ function policy(spec: string): string {
 }
 
 function findings(text: string): [string, string][] {
-  const resources = parseResources(text).map(({ resource, problems }) => {
-    if (resource === undefined) throw new Error(JSON.stringify(problems));
-    return resource;
-  });
-  return lint(resources).map(({ check, subject }) => [check, subject]);
+  return lint(resourcesOf(text)).map(({ check, subject }) => [check, subject]);
 }
 
 const id = 'default/NetworkPolicy/shop/p';

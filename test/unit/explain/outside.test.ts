@@ -2,10 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { explain } from '../../../src/explain/explanation.ts';
 import { reachChanges } from '../../../src/explain/reach-changes.ts';
 import { reach } from '../../../src/explain/reach.ts';
-import { parseDestination, parseParty } from '../../../src/explain/question.ts';
-import type { KnownResource } from '../../../src/model/registry.ts';
-import { parseResources } from '../../../src/model/yaml.ts';
+import { resourcesOf } from '../../resources-of.ts';
 import { podDocument } from './pod-document.ts';
+import { questionOf } from './question-of.ts';
 
 const CLUSTER = `
 apiVersion: v1
@@ -53,13 +52,6 @@ spec:
 const PARTNERS = policy(
   '{action: Allow, protocol: TCP, source: {namespaceSelector: global(), selector: set == "partners"}}',
 );
-
-function resourcesOf(text: string): KnownResource[] {
-  return parseResources(text).map(({ resource, problems }) => {
-    if (resource === undefined) throw new Error(JSON.stringify(problems));
-    return resource;
-  });
-}
 
 function changes(before: string, after: string) {
   return reachChanges(resourcesOf(CLUSTER + before), resourcesOf(CLUSTER + after), { outside: true });
@@ -138,12 +130,10 @@ describe('the world outside', () => {
         after: 'deny',
       },
     ]);
-    const { party, service } = parseDestination('shop/web:8081', { namespace: 'shop' });
-    const { verdict } = explain(resourcesOf(CLUSTER + FORWARDED), {
-      source: parseParty('192.0.0.0/16', { namespace: 'shop' }),
-      destination: party,
-      service,
-    });
+    const { verdict } = explain(
+      resourcesOf(CLUSTER + FORWARDED),
+      questionOf('192.0.0.0/16', 'shop/web:8081'),
+    );
     expect(verdict).toBe('unknown');
   });
 });

@@ -6,14 +6,13 @@ import { formatExplanation } from '../../../src/explain/format.ts';
 import { parseDestination, parseParty } from '../../../src/explain/question.ts';
 import { storedForm } from '../../../src/model/convert/stored-form.ts';
 import { type KnownResource, isKnown } from '../../../src/model/registry.ts';
-import { parseResources } from '../../../src/model/yaml.ts';
+import { resourcesOf } from '../../resources-of.ts';
 import type { Address } from '../../../src/net/address.ts';
 
 const root = new URL('../../../', import.meta.url);
 
-function resourcesOf(text: string): KnownResource[] {
-  return parseResources(text).flatMap(({ resource, problems }) => {
-    if (resource === undefined) throw new Error(JSON.stringify(problems));
+function storedOf(text: string): KnownResource[] {
+  return resourcesOf(text).flatMap((resource) => {
     const stored = storedForm(resource);
     return isKnown(stored) ? [stored] : [];
   });
@@ -27,9 +26,9 @@ it('says of a denied connection what the README shows', () => {
   const [, question, shown] = /\$ margayctl explain (.+)\n([^`]+)```/.exec(readme)!;
   const [source, destination] = question!.split(' ') as [string, string];
   const resources = [
-    ...resourcesOf('apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n'),
+    ...storedOf('apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n'),
     ...['default-deny', 'frontend-backend-database'].flatMap((name) =>
-      resourcesOf(readFileSync(new URL(`policies/${name}.yaml`, root), 'utf8')),
+      storedOf(readFileSync(new URL(`policies/${name}.yaml`, root), 'utf8')),
     ),
     pod('frontend', '10.65.0.2'),
     pod('database', '10.65.0.130'),

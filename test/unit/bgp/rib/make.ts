@@ -1,3 +1,4 @@
+import type { ImportContext } from '../../../../src/bgp/policy/import.ts';
 import { type Path, type Source, rankOf } from '../../../../src/bgp/rib/route.ts';
 import type { PathAttributes } from '../../../../src/bgp/wire/message.ts';
 import { address } from '../../../../src/net/address.ts';
@@ -13,6 +14,18 @@ export function source(host: string, fields: Partial<Source> = {}): Source {
     ...fields,
   };
 }
+
+/** What AS 64512 makes of what AS 65001 tells it; without filters. */
+export const importContext: ImportContext = {
+  external: true,
+  localAs: 64512,
+  peerAs: 65001,
+  routerId: address('10.0.0.1'),
+  clusterId: undefined,
+  allowedOwnAs: 0,
+  ownAddresses: [address('10.0.0.1')],
+  filters: undefined,
+};
 
 export function attributes(fields: Partial<PathAttributes> = {}): PathAttributes {
   return { origin: 'igp', asPath: [{ type: 'sequence', asNumbers: [65001] }], ...fields };
