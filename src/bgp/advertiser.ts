@@ -1,8 +1,8 @@
 /**
  * What one session tells its peer: the loc-RIB through the export policy, initial end-of-RIB (RFC 4724 §2), and all of
- * it again when asked (RFC 2918, RFC 7313). What changes while a peer is behind, or rests between two rounds (pace.ts), is
- * told once, and as it is then. The telling itself is done in groups of peers
- * that are told the same (update-group.ts).
+ * it again when asked (RFC 2918, RFC 7313). What changes while a peer is behind, or rests between two rounds (pace.ts),
+ * is told once, and as it is then. The telling itself is done in groups of peers that are told the same
+ * (update-group.ts).
  */
 import type { Family } from '../net/address.ts';
 import type { Pace } from './pace.ts';

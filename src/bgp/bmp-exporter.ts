@@ -1,7 +1,7 @@
 /**
- * Tells a monitoring station what peers tell us (RFC 7854): adj-RIB-in before policy, as it was received, or after it, or
- * both (§5). We keep no routes from before policy, so when a station connects, peers are asked to tell all again (RFC 2918), which goes to it
- * as it comes; of a peer that cannot, it sees changes only.
+ * Tells a monitoring station what peers tell us (RFC 7854): adj-RIB-in before policy, as it was received, or after it,
+ * or both (§5). We keep no routes from before policy, so when a station connects, peers are asked to tell all again
+ * (RFC 2918), which goes to it as it comes; of a peer that cannot, it sees changes only.
  */
 import { Socket } from 'node:net';
 import { hostname, type as systemType } from 'node:os';

@@ -13,12 +13,11 @@ import {
   ATTRIBUTE_ONLY_TO_CUSTOMER,
   ATTRIBUTE_ORIGINATOR_ID,
 } from '../wire/iana.ts';
+import { SEGMENT_CODES } from '../wire/as-path.ts';
 import type { ImportContext } from './import.ts';
 import { GRACEFUL_SHUTDOWN } from './well-known.ts';
 
-/** Types of segments: RFC 4271 §4.3, RFC 5065 §3. */
-const AS_SET = 1;
-const AS_CONFED_SET = 4;
+const { set: AS_SET, 'confederation-set': AS_CONFED_SET } = SEGMENT_CODES;
 
 export class RecordImport {
   /** A session where attributes always change, or need a closer look. */

@@ -14,12 +14,12 @@ import {
   ATTRIBUTE_ORIGIN,
   ATTRIBUTE_ORIGINATOR_ID,
 } from '../wire/iana.ts';
+import { SEGMENT_CODES } from '../wire/as-path.ts';
 import type { AttributeId, AttributeStore } from './attribute-store.ts';
 import { FIRST_ROWS, grown } from './columns.ts';
 import { DEFAULT_LOCAL_PREF } from './route.ts';
 
-const SEGMENT_SET = 1;
-const SEGMENT_SEQUENCE = 2;
+const { set: SEGMENT_SET, sequence: SEGMENT_SEQUENCE } = SEGMENT_CODES;
 /** RFC 9494 §3.2. */
 const LLGR_STALE = 0xffff0006;
 

@@ -10,7 +10,13 @@ type AsWidth = 2 | 4;
 
 /** Segment types by number (RFC 4271 §4.3, RFC 5065 §3). */
 const SEGMENT_TYPES = [undefined, 'set', 'sequence', 'confederation-sequence', 'confederation-set'] as const;
-const SEGMENT_CODES = { set: 1, sequence: 2, 'confederation-sequence': 3, 'confederation-set': 4 } as const;
+/** The same by name. */
+export const SEGMENT_CODES = {
+  set: 1,
+  sequence: 2,
+  'confederation-sequence': 3,
+  'confederation-set': 4,
+} as const;
 /** The count has eight bits. */
 const SEGMENT_LENGTH = 255;
 
